@@ -1,0 +1,65 @@
+"""Errors a person can act on; only harness/cli turns them into text and an exit code."""
+
+
+class HarnessError(Exception):
+    """What happened (observed and wanted value), then what to do about it."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, *, hint: str = "") -> None:
+        super().__init__(what)
+        self.hint = hint
+
+
+class GgufError(HarnessError):
+    """The model file is malformed or holds something that is not supported."""
+
+
+class BoardError(HarnessError):
+    """A board definition is missing or wrong."""
+
+
+class PlanError(HarnessError):
+    """The model does not fit the board."""
+
+
+class CodegenError(HarnessError):
+    """A header cannot be generated from this model."""
+
+
+class ToolchainError(HarnessError):
+    """No usable cross compiler."""
+
+
+class CompileError(HarnessError):
+    """The kernel does not compile, link, or hold what it promises."""
+
+
+class ImageError(HarnessError):
+    """The bootable image or the model blob cannot be made."""
+
+
+class BootError(HarnessError):
+    """The target cannot be started (QEMU missing, port busy)."""
+
+
+class LinkError(HarnessError):
+    """The other side refused a request (prompt too long, token out of range)."""
+
+
+class SynthError(HarnessError):
+    """A synthetic model cannot be made as asked."""
+
+
+class ReferenceModelError(HarnessError):
+    """The NumPy reference cannot run this model or prompt."""
+
+
+class VerifyError(HarnessError):
+    """Kernel and reference cannot be compared."""
+
+
+class TargetError(HarnessError):
+    """The target misbehaved: it panicked, died, or fell silent."""
+
+    exit_code = 3
