@@ -1,0 +1,17 @@
+"""GGUF bytes -> Model: everything validated, weights left in the file until asked for."""
+
+from harness.gguf.model import HyperParameters, Model, Tensor, Vocabulary
+from harness.gguf.read import read_gguf, read_vocabulary
+from harness.gguf.types import GGMLType
+from harness.gguf.weights import check_weights
+
+__all__ = [
+    "GGMLType",
+    "HyperParameters",
+    "Model",
+    "Tensor",
+    "Vocabulary",
+    "check_weights",
+    "read_gguf",
+    "read_vocabulary",
+]

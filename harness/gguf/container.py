@@ -1,0 +1,119 @@
+"""The GGUF container: header, metadata and tensor table, whatever the model means by them."""
+
+from dataclasses import dataclass
+from mmap import mmap
+from typing import Final
+
+from harness.gguf.metadata import Metadata
+from harness.gguf.reader import MAX_KEY_BYTES, Cursor, Value, ValueType
+
+MAGIC: Final = b"GGUF"
+OLD_MAGICS: Final = {b"lmgg": "ggml", b"fmgg": "ggmf", b"tjgg": "ggjt", b"algg": "ggla"}
+HEADER_BYTES: Final = 24
+MIN_KEY_BYTES: Final = 8 + 1 + 4  # length, one character, value type; then at least one byte more
+MIN_TENSOR_BYTES: Final = 8 + 1 + 4 + 8 + 4 + 8  # name, n_dims, one dimension, type, offset
+MAX_TENSOR_NAME_BYTES: Final = 63  # GGML_MAX_NAME with its terminating NUL is 64
+MAX_DIMS: Final = 4
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """A line of the tensor table as written: `offset` counts from the container's data_start."""
+
+    name: str
+    shape: tuple[int, ...]
+    type_number: int
+    offset: int
+    at: int  # byte of this entry in the file
+
+
+@dataclass(frozen=True)
+class Container:
+    """A structurally sound GGUF file; whether it is a model we can run is decided later."""
+
+    metadata: Metadata
+    infos: tuple[TensorInfo, ...]
+    alignment: int
+    data_start: int
+    size_bytes: int
+
+
+def read_container(data: mmap | bytes) -> Container:
+    """Parse header, metadata and tensor table; tensor data is not touched."""
+    cursor = Cursor(data)
+    n_tensors, n_keys = _read_header(cursor)
+    metadata = _read_metadata(cursor, n_keys)
+    infos = _read_infos(cursor, n_tensors)
+    alignment = metadata.alignment()
+    data_start = -(-cursor.position // alignment) * alignment
+    return Container(metadata, infos, alignment, data_start, cursor.end)
+
+
+def _read_header(cursor: Cursor) -> tuple[int, int]:
+    if cursor.end < HEADER_BYTES:
+        cursor.fail(f"{cursor.end} bytes are too few for a GGUF file, the header takes 24", at=0)
+    magic = cursor.take(4, "magic")
+    if magic in OLD_MAGICS:
+        cursor.fail(
+            f"this is a {OLD_MAGICS[magic]} file, older than GGUF",
+            at=0,
+            hint="convert the original model again with llama.cpp's convert_hf_to_gguf.py",
+        )
+    if magic != MAGIC:
+        cursor.fail(f"magic is {magic!r}, wanted {MAGIC!r}", at=0, hint="this is no GGUF file")
+    version = cursor.u32("version")
+    if version not in (2, 3):
+        big_endian = version != 0 and version & 0xFFFF == 0
+        cursor.fail(
+            "the file is big-endian" if big_endian else f"GGUF version is {version}, wanted 2 or 3",
+            at=4,
+            hint="convert it with gguf-py's gguf_convert_endian.py"
+            if big_endian
+            else "convert the original model again with a current llama.cpp",
+        )
+    n_tensors, n_keys = cursor.u64("tensor count"), cursor.u64("key count")
+    if n_keys > cursor.left() // MIN_KEY_BYTES:
+        cursor.fail(f"key count {n_keys} cannot fit the {cursor.left()} bytes that follow", at=16)
+    if n_tensors > cursor.left() // MIN_TENSOR_BYTES:
+        cursor.fail(
+            f"tensor count {n_tensors} cannot fit the {cursor.left()} bytes that follow", at=8
+        )
+    return n_tensors, n_keys
+
+
+def _read_metadata(cursor: Cursor, n_keys: int) -> Metadata:
+    values: dict[str, tuple[ValueType, Value, int]] = {}
+    for i in range(n_keys):
+        at = cursor.position
+        key = cursor.name(f"key {i}", MAX_KEY_BYTES)
+        if key in values:
+            cursor.fail(f"key {key!r} appears twice", at=at)
+        kind = cursor.value_type(f"key {key!r}")
+        values[key] = kind, cursor.value(kind, f"key {key!r}"), at
+    return Metadata(values)
+
+
+def _read_infos(cursor: Cursor, n_tensors: int) -> tuple[TensorInfo, ...]:
+    infos: dict[str, TensorInfo] = {}
+    for i in range(n_tensors):
+        info = _read_info(cursor, i)
+        if info.name in infos:
+            cursor.fail(f"tensor {info.name} appears twice", at=info.at)
+        infos[info.name] = info
+    return tuple(infos.values())
+
+
+def _read_info(cursor: Cursor, i: int) -> TensorInfo:
+    at = cursor.position
+    name = cursor.name(f"name of tensor {i}", MAX_TENSOR_NAME_BYTES)
+    n_dims = cursor.u32(f"n_dims of {name}")
+    if not 1 <= n_dims <= MAX_DIMS:
+        cursor.fail(f"{name} has {n_dims} dimensions, wanted 1 to {MAX_DIMS}", at=at)
+    shape = tuple(cursor.u64(f"dimension {d} of {name}") for d in range(n_dims))
+    n_values = 1
+    for n in shape:
+        n_values *= n
+        if n == 0 or n_values >= 1 << 63:
+            cursor.fail(f"{name} has shape {shape}: dimensions must be 1 or more", at=at)
+    type_number = cursor.u32(f"type of {name}")
+    return TensorInfo(name, shape, type_number, cursor.u64(f"offset of {name}"), at)

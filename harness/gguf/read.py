@@ -1,0 +1,131 @@
+"""Open a GGUF file and check all of it, except the weights' values (see weights.py)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+from stat import S_ISREG
+from typing import Final
+
+from harness.errors import GgufError
+from harness.gguf.container import Container, read_container
+from harness.gguf.llama import ARCHITECTURE, MAX_VOCAB_ROWS, check_tensors, hyper_parameters
+from harness.gguf.metadata import Metadata
+from harness.gguf.model import Model, Vocabulary
+from harness.gguf.placement import place_tensors
+from harness.gguf.vocabulary import vocabulary_of
+
+_WHICH_FILE: Final = "give the path of a .gguf file with -m"
+
+
+def read_gguf(path: Path) -> Model:
+    """Parse and check header, metadata and tensor table; tensor data stays in the file."""
+    with _naming(path):
+        container = _open(path)
+        metadata = container.metadata
+        _refuse_other_files(container)
+        vocabulary = vocabulary_of(metadata)
+        tensors = place_tensors(container)
+        hyper = hyper_parameters(metadata, _vocab_rows(container))
+        check_tensors(tensors, hyper, len(vocabulary.tokens))
+        template_key = "tokenizer.chat_template"
+        return Model(
+            path=path,
+            name=metadata.text("general.name", default="") or path.stem,
+            architecture=ARCHITECTURE,
+            hyper=hyper,
+            vocabulary=vocabulary,
+            tensors=tensors,
+            chat_template=metadata.text(template_key) if template_key in metadata else None,
+            metadata=metadata.plain(),
+            size_bytes=container.size_bytes,
+        )
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """Only the vocabulary, which a file without weights and of any architecture may hold."""
+    with _naming(path):
+        return vocabulary_of(_open(path).metadata)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors begin with the name of the file."""
+    try:
+        yield
+    except GgufError as exc:
+        raise GgufError(f"{path.name}: {exc}", hint=exc.hint) from None
+
+
+def _open(path: Path) -> Container:
+    try:
+        status = path.stat()
+        if not S_ISREG(status.st_mode):  # a pipe would block, a device never end
+            raise GgufError("is not a regular file", hint=_WHICH_FILE)
+        with path.open("rb") as file:
+            if status.st_size == 0:  # mmap refuses an empty file
+                return read_container(b"")
+            # Mapped only while header, metadata and tensor table are read: their size is unknown.
+            with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+                return read_container(data)
+    except OSError as exc:
+        raise GgufError(f"cannot be read: {exc.strerror or exc}", hint=_WHICH_FILE) from exc
+
+
+def _refuse_other_files(container: Container) -> None:
+    metadata = container.metadata
+    split_key = "split.count"
+    n_splits = metadata.integer(split_key, 0, 1 << 16, default=0)
+    if n_splits > 1:
+        metadata.fail(
+            split_key,
+            f"is {n_splits}: this is one part of a split model",
+            hint="merge the parts with llama-gguf-split --merge first",
+        )
+    type_key = "general.type"
+    kind = metadata.text(type_key, default="model")
+    if kind != "model":
+        named = {
+            "adapter": "a LoRA adapter",
+            "mmproj": "a projector of images or sound",
+            "vocab": "a vocabulary without weights",
+        }
+        metadata.fail(
+            type_key,
+            f"is {kind!r}: this is {named.get(kind, 'no model')}, wanted a whole model",
+            hint="merge an adapter into its base model with llama-export-lora first"
+            if kind == "adapter"
+            else "give the file with the language model itself",
+        )
+    _refuse_other_architectures(metadata)
+    if not container.infos:
+        raise GgufError(
+            "there are no tensors (tensor count 0): the file holds only a vocabulary",
+            hint="give a GGUF with weights; such files serve only to test tokenizers",
+        )
+
+
+def _refuse_other_architectures(metadata: Metadata) -> None:
+    key = "general.architecture"
+    architecture = metadata.text(key)
+    if architecture != ARCHITECTURE:
+        metadata.fail(
+            key,
+            f"is {architecture!r}, which is not supported; supported: {ARCHITECTURE!r}",
+            hint="use a llama-type model: Llama 2, TinyLlama, Mistral 7B, stories260K",
+        )
+
+
+def _vocab_rows(container: Container) -> int:
+    """Rows of the embedding matrix; never taken from a key, which may be absent or wrong."""
+    name = "token_embd.weight"
+    for info in container.infos:
+        if info.name == name and len(info.shape) == 2:
+            if info.shape[1] > MAX_VOCAB_ROWS:
+                raise GgufError(
+                    f"{name} has {info.shape[1]} rows, at most {MAX_VOCAB_ROWS} are accepted"
+                )
+            return info.shape[1]
+        if info.name == name:
+            raise GgufError(f"{name} has {len(info.shape)} dimensions, wanted 2")
+    raise GgufError(f"tensor {name} is missing")

@@ -1,0 +1,170 @@
+"""The SentencePiece vocabulary of a model: token texts, scores, types and special ids."""
+
+import re
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.errors import GgufError
+from harness.gguf.metadata import Metadata
+from harness.gguf.model import TOKEN_BYTE, TOKEN_CONTROL, Vocabulary
+
+PREFIX: Final = "tokenizer.ggml."
+NO_TOKEN: Final = 0xFFFFFFFF  # how converters write "the model has no such token"
+MAX_TOKEN_BYTES: Final = 512  # the longest known token is 128 spaces (3 bytes each)
+N_BYTES: Final = 256
+
+# llama.cpp treats these texts as control tokens and as ends of generation whatever the file says.
+END_TEXTS: Final = frozenset(
+    {
+        b"<|eot_id|>",
+        b"<|im_end|>",
+        b"<|end|>",
+        b"<end_of_turn>",
+        b"<|endoftext|>",
+        b"</s>",
+        b"<|eom_id|>",
+        b"<|end_of_text|>",
+        b"<EOT>",
+    }
+)
+_BYTE_TEXT = re.compile(rb"<0x([0-9A-F]{2})>")
+
+
+def vocabulary_of(metadata: Metadata) -> Vocabulary:
+    """Check the tokenizer keys and make the vocabulary; only SPM ("llama") is supported."""
+    model = metadata.text(PREFIX + "model")
+    if model != "llama":
+        named = {"gpt2": " (byte-level BPE)", "bert": " (WordPiece)", "t5": " (Unigram)"}
+        metadata.fail(
+            PREFIX + "model",
+            f"is {model!r}{named.get(model, '')}, which is not supported; supported: "
+            "'llama' (SentencePiece)",
+            hint="use a model with a Llama-2 style vocabulary, such as TinyLlama",
+        )
+    tokens = _tokens(metadata)
+    types = _types(metadata, tokens)
+    _check_byte_tokens(tokens, types)
+    bos_id = _special_id(metadata, "bos", len(tokens), default=1)
+    eos_id = _special_id(metadata, "eos", len(tokens), default=2)
+    _check_other_ids(metadata, len(tokens))
+    return Vocabulary(
+        tokens=tokens,
+        scores=_scores(metadata, len(tokens)),
+        types=types,
+        bos_id=bos_id,
+        eos_id=eos_id,
+        unk_id=_special_id(metadata, "unknown", len(tokens), default=0),
+        add_bos=metadata.boolean(PREFIX + "add_bos_token", default=True) and bos_id is not None,
+        add_eos=metadata.boolean(PREFIX + "add_eos_token", default=False) and eos_id is not None,
+        add_space_prefix=metadata.boolean(PREFIX + "add_space_prefix", default=True),
+        eog_ids=_eog_ids(metadata, tokens, bos_id, eos_id),
+    )
+
+
+def _tokens(metadata: Metadata) -> tuple[bytes, ...]:
+    key = PREFIX + "tokens"
+    tokens = metadata.strings(key)
+    if not tokens:
+        metadata.fail(key, "is empty, wanted one text per token")
+    if b"" in tokens:
+        # As llama.cpp does: a placeholder that no text spells by accident.
+        tokens = tuple(text or b"[EMPTY_%d]" % i for i, text in enumerate(tokens))
+    longest = max(range(len(tokens)), key=lambda i: len(tokens[i]))
+    if len(tokens[longest]) > MAX_TOKEN_BYTES:
+        metadata.fail(
+            key, f"[{longest}] has {len(tokens[longest])} bytes, wanted at most {MAX_TOKEN_BYTES}"
+        )
+    if len(set(tokens)) != len(tokens):
+        first: dict[bytes, int] = {}
+        for i, text in enumerate(tokens):
+            if first.setdefault(text, i) != i:
+                metadata.fail(key, f"[{i}] is {text!r}, the same text as token {first[text]}")
+    return tokens
+
+
+def _scores(metadata: Metadata, n_vocab: int) -> npt.NDArray[np.float32]:
+    key = PREFIX + "scores"
+    scores: npt.NDArray[np.float32] = metadata.numbers(key, "f", "floats").astype(np.float32)
+    if len(scores) != n_vocab:
+        metadata.fail(key, f"has {len(scores)} elements, wanted one per token: {n_vocab}")
+    finite = np.isfinite(scores)
+    if not finite.all():
+        i = int(np.argmin(finite))
+        metadata.fail(key, f"[{i}] is {scores[i]}, wanted a finite number")
+    return scores
+
+
+def _types(metadata: Metadata, tokens: tuple[bytes, ...]) -> npt.NDArray[np.uint8]:
+    key = PREFIX + "token_type"
+    types = metadata.numbers(key, "iu", "integers")
+    if len(types) != len(tokens):
+        metadata.fail(key, f"has {len(types)} elements, wanted one per token: {len(tokens)}")
+    wrong = (types < 0) | (types > TOKEN_BYTE)
+    if wrong.any():
+        i = int(np.argmax(wrong))
+        metadata.fail(key, f"[{i}] is {types[i]}, wanted 0 to {TOKEN_BYTE}")
+    result: npt.NDArray[np.uint8] = types.astype(np.uint8)
+    for i, text in enumerate(tokens):
+        if text in END_TEXTS:
+            result[i] = TOKEN_CONTROL
+    return result
+
+
+def _check_byte_tokens(tokens: tuple[bytes, ...], types: npt.NDArray[np.uint8]) -> None:
+    """Any byte must be expressible, else a text exists that cannot be tokenised."""
+    found: set[bytes] = set()
+    for i in np.flatnonzero(types == TOKEN_BYTE):
+        match = _BYTE_TEXT.fullmatch(tokens[i])
+        if not match:
+            raise GgufError(
+                f"{PREFIX}tokens[{i}] is {tokens[i]!r} and of type byte, wanted a text like <0x0A>"
+            )
+        found.add(match[1])
+    if len(found) != N_BYTES:
+        missing = next(b for b in range(N_BYTES) if b"%02X" % b not in found)
+        raise GgufError(
+            f"{PREFIX}tokens has {len(found)} byte tokens, wanted {N_BYTES}: "
+            f"<0x{missing:02X}> is missing",
+            hint="a SentencePiece model without byte fallback is not supported",
+        )
+
+
+def _special_id(metadata: Metadata, name: str, n_vocab: int, default: int | None) -> int | None:
+    key = f"{PREFIX}{name}_token_id"
+    if key not in metadata:
+        return default if default is not None and default < n_vocab else None
+    token = metadata.integer(key, -1, NO_TOKEN)
+    if token in (-1, NO_TOKEN):
+        return None
+    if token >= n_vocab:
+        metadata.fail(key, f"is {token}, the vocabulary has tokens 0 to {n_vocab - 1}")
+    return token
+
+
+def _check_other_ids(metadata: Metadata, n_vocab: int) -> None:
+    for key in metadata:
+        if key.startswith(PREFIX) and key.endswith("_token_id"):
+            name = key.removeprefix(PREFIX).removesuffix("_token_id")
+            _special_id(metadata, name, n_vocab, default=None)
+
+
+def _eog_ids(
+    metadata: Metadata, tokens: tuple[bytes, ...], bos_id: int | None, eos_id: int | None
+) -> tuple[int, ...]:
+    """Tokens at which generation stops: the file's own ends, and END_TEXTS where they exist.
+
+    A model without a chat template continues documents, and training sets that join documents
+    often mark only the beginning of the next one (stories260K: BOS between stories). Such a model
+    ends a text by beginning another, so BOS ends it too. A chat model keeps to its end tokens.
+    """
+    ends = {
+        eos_id,
+        _special_id(metadata, "eot", len(tokens), default=None),
+        _special_id(metadata, "eom", len(tokens), default=None),
+    }
+    ends.update(i for i, text in enumerate(tokens) if text in END_TEXTS)
+    if "tokenizer.chat_template" not in metadata:
+        ends.add(bos_id)
+    return tuple(sorted(i for i in ends if i is not None))

@@ -1,0 +1,63 @@
+"""Are all weights finite? Asked once per build, because one NaN silences every logit."""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.errors import GgufError
+from harness.gguf.model import Model, Tensor
+from harness.gguf.types import GGMLType
+
+CHUNK_BYTES: Final = 4 << 20
+
+# Where a block keeps its half-precision scales, as (first byte, last byte + 1).
+_SCALES: Final = {
+    GGMLType.Q4_0: (0, 2),
+    GGMLType.Q8_0: (0, 2),
+    GGMLType.Q4_K: (0, 4),  # d and dmin
+    GGMLType.Q6_K: (208, 210),
+}
+# Infinity and NaN have all exponent bits set: dtype to view as, and those bits.
+_EXPONENTS: Final = {
+    GGMLType.F32: ("<u4", 0x7F800000),
+    GGMLType.F16: ("<u2", 0x7C00),
+    GGMLType.BF16: ("<u2", 0x7F80),
+}
+
+
+def check_weights(model: Model, progress: Callable[[int], None] | None = None) -> None:
+    """Read every tensor once, a few MiB at a time, and refuse the first that is not finite.
+
+    `progress` is told the number of bytes read since the last call.
+    """
+    for tensor in model.tensors.values():
+        rows_at_once = max(1, CHUNK_BYTES // tensor.row_bytes)
+        for first in range(0, tensor.n_rows, rows_at_once):
+            rows = model.read_rows(tensor.name, first, min(rows_at_once, tensor.n_rows - first))
+            bad = first_non_finite(tensor, rows)
+            if bad is not None:
+                at = tensor.offset + first * tensor.row_bytes + bad
+                raise GgufError(
+                    f"{model.path.name}: {tensor.name} ({tensor.type.name}) holds an infinity or "
+                    f"a NaN in row {(at - tensor.offset) // tensor.row_bytes} (at byte {at}), "
+                    "wanted finite weights",
+                    hint="the file is damaged or was badly converted: download it again",
+                )
+            if progress:
+                progress(rows.nbytes)
+
+
+def first_non_finite(tensor: Tensor, rows: npt.NDArray[np.uint8]) -> int | None:
+    """Byte offset within `rows` of the first weight or block scale that is not finite."""
+    if tensor.type in _SCALES:
+        start, end = _SCALES[tensor.type]
+        blocks = rows.reshape(-1, tensor.type.block_bytes)
+        scales = np.ascontiguousarray(blocks[:, start:end]).view("<u2")
+        bad = np.flatnonzero((scales & 0x7C00 == 0x7C00).any(axis=1))
+        return int(bad[0]) * tensor.type.block_bytes + start if bad.size else None
+    dtype, exponent = _EXPONENTS[tensor.type]
+    values = rows.reshape(-1).view(dtype)
+    bad = np.flatnonzero(values & np.array(exponent, dtype) == exponent)
+    return int(bad[0]) * values.itemsize if bad.size else None
