@@ -1,0 +1,139 @@
+"""Random weights, made directly in their file format: nothing is quantised, so it is fast.
+
+Every generator returns weights of mean 0 and the wanted standard deviation. Random integers are
+turned into weights, so the bytes depend on the seed alone, not on NumPy's distributions.
+"""
+
+from math import sqrt
+from typing import Final
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.gguf import GGMLType
+
+Bytes = npt.NDArray[np.uint8]
+
+# d varies from block to block, uniformly within [0.75, 1.25] of its mean; this is its rms.
+_D_RMS: Final = sqrt(1 + 0.5**2 / 12)
+_RMS_INT8: Final = sqrt((255**2 - 1) / 12)  # -127..127
+_RMS_Q4_0: Final = sqrt((16**2 - 1) / 12 + 0.5**2)  # 0..15 minus 8; the mean is -0.5
+_RMS_Q6_K: Final = sqrt((64**2 - 1) / 12 + 0.5**2)  # 0..63 minus 32
+_STD_NIBBLE: Final = sqrt((16**2 - 1) / 12)
+
+# Q4_K: value = d*sc*q - dmin*mn has mean 0 when dmin*mn = 7.5*d*sc, thus with dmin = 5*d and
+# mn = 1.5*sc. A little jitter on mn keeps the two from being functions of each other.
+_Q4_K_SC: Final = (20, 40)
+_Q4_K_DMIN: Final = 5.0
+_Q4_K_JITTER: Final = 2
+_Q6_K_SC: Final = (40, 104)  # of either sign
+
+
+class RandomBytes:
+    """A reproducible stream: raw words of PCG64, which NumPy promises never to change."""
+
+    def __init__(self, seed: int, name: str) -> None:
+        self._words = np.random.PCG64(np.random.SeedSequence((seed, crc32(name.encode()))))
+
+    def take(self, n: int) -> Bytes:
+        """The next n bytes, from whole 64-bit words."""
+        words = np.asarray(self._words.random_raw(-(-n // 8)), dtype="<u8")
+        return words.view(np.uint8)[:n]
+
+
+def random_vector(n: int, low: float, high: float, source: RandomBytes) -> Bytes:
+    """F32 values uniform in [low, high]: a norm weight."""
+    fraction = source.take(4 * n).view("<u4").astype(np.float64) / 0xFFFFFFFF
+    return (low + (high - low) * fraction).astype("<f4").view(np.uint8)
+
+
+def random_blocks(kind: GGMLType, n_values: int, std: float, source: RandomBytes) -> Bytes:
+    """Weights as the file stores them; n_values is a whole number of blocks."""
+    n_blocks = n_values // kind.block_size
+    if kind in (GGMLType.F32, GGMLType.F16, GGMLType.BF16):
+        return _plain(kind, n_values, std, source)
+    make = {
+        GGMLType.Q4_0: _q4_0,
+        GGMLType.Q8_0: _q8_0,
+        GGMLType.Q4_K: _q4_k,
+        GGMLType.Q6_K: _q6_k,
+    }[kind]
+    return make(n_blocks, std, source).reshape(-1)
+
+
+def _plain(kind: GGMLType, n: int, std: float, source: RandomBytes) -> Bytes:
+    # Uniform: in a sum over a row of weights only the variance shows.
+    if kind is GGMLType.F16:
+        halves = source.take(2 * n).view("<i2").astype(np.float32)
+        return (halves * np.float32(std * sqrt(3) / (1 << 15))).astype("<f2").view(np.uint8)
+    values = source.take(4 * n).view("<i4").astype(np.float32)
+    values *= np.float32(std * sqrt(3) / (1 << 31))
+    if kind is GGMLType.F32:
+        return values.astype("<f4", copy=False).view(np.uint8)
+    bits = values.view(np.uint32)
+    # To the nearest BF16, ties to even; no value is near the largest, so nothing overflows.
+    upper = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
+    return upper.astype("<u2").view(np.uint8)
+
+
+def _scales(
+    n_blocks: int, mean: float, source: RandomBytes, *, signed: bool
+) -> npt.NDArray[np.float32]:
+    raw = source.take(2 * n_blocks).reshape(n_blocks, 2)
+    scales = np.float32(mean) * (np.float32(0.75) + raw[:, 0].astype(np.float32) / np.float32(510))
+    return np.where(raw[:, 1] & 1, -scales, scales) if signed else scales
+
+
+def _halves(values: npt.NDArray[np.float32]) -> Bytes:
+    return values.astype("<f2").view(np.uint8).reshape(-1, 2)
+
+
+def _q4_0(n_blocks: int, std: float, source: RandomBytes) -> Bytes:
+    blocks = np.empty((n_blocks, 18), np.uint8)
+    # Real files have scales of both signs, and so the mean of -0.5*d cancels.
+    blocks[:, :2] = _halves(_scales(n_blocks, std / (_RMS_Q4_0 * _D_RMS), source, signed=True))
+    blocks[:, 2:] = source.take(16 * n_blocks).reshape(n_blocks, 16)
+    return blocks
+
+
+def _q8_0(n_blocks: int, std: float, source: RandomBytes) -> Bytes:
+    blocks = np.empty((n_blocks, 34), np.uint8)
+    blocks[:, :2] = _halves(_scales(n_blocks, std / (_RMS_INT8 * _D_RMS), source, signed=False))
+    values = source.take(32 * n_blocks).view(np.int8)
+    blocks[:, 2:] = np.maximum(values, -127).view(np.uint8).reshape(n_blocks, 32)
+    return blocks
+
+
+def _q4_k(n_blocks: int, std: float, source: RandomBytes) -> Bytes:
+    low, high = _Q4_K_SC
+    n_sc, n_jitter = high - low + 1, 2 * _Q4_K_JITTER + 1
+    mean_square_sc = ((low + high) / 2) ** 2 + (n_sc**2 - 1) / 12
+    jitter_variance = _Q4_K_DMIN**2 * (n_jitter**2 - 1) / 12
+    rms = sqrt(mean_square_sc * _STD_NIBBLE**2 + jitter_variance)
+    d = _scales(n_blocks, std / (rms * _D_RMS), source, signed=False)
+    raw = source.take(16 * n_blocks).reshape(n_blocks, 16).astype(np.uint16)
+    sc = low + (raw[:, :8] * n_sc >> 8)
+    mn = (3 * sc >> 1) + (raw[:, 8:] * n_jitter >> 8) - _Q4_K_JITTER
+    blocks = np.empty((n_blocks, 144), np.uint8)
+    blocks[:, 0:2] = _halves(d)
+    blocks[:, 2:4] = _halves(d * np.float32(_Q4_K_DMIN))
+    blocks[:, 4:8] = sc[:, :4] | (sc[:, 4:] >> 4) << 6
+    blocks[:, 8:12] = mn[:, :4] | (mn[:, 4:] >> 4) << 6
+    blocks[:, 12:16] = sc[:, 4:] & 15 | (mn[:, 4:] & 15) << 4
+    blocks[:, 16:] = source.take(128 * n_blocks).reshape(n_blocks, 128)
+    return blocks
+
+
+def _q6_k(n_blocks: int, std: float, source: RandomBytes) -> Bytes:
+    low, high = _Q6_K_SC
+    n_sc = high - low + 1
+    rms = sqrt((((low + high) / 2) ** 2 + (n_sc**2 - 1) / 12) * _RMS_Q6_K**2)
+    d = _scales(n_blocks, std / (rms * _D_RMS), source, signed=False)
+    raw = source.take(32 * n_blocks).reshape(n_blocks, 32).astype(np.int16)
+    sc = low + (raw[:, :16] * n_sc >> 8)
+    blocks = np.empty((n_blocks, 210), np.uint8)
+    blocks[:, :192] = source.take(192 * n_blocks).reshape(n_blocks, 192)
+    blocks[:, 192:208] = np.where(raw[:, 16:] & 1, -sc, sc).astype(np.int8).view(np.uint8)
+    blocks[:, 208:] = _halves(d)
+    return blocks

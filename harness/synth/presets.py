@@ -1,0 +1,53 @@
+"""The shapes of real models, as data; all are plain llama with a SentencePiece vocabulary."""
+
+from dataclasses import dataclass
+from typing import Final
+
+# TinyLlama-1.1B-Chat's own; the markers are plain text, only </s> is a token of its own.
+ZEPHYR_TEMPLATE: Final = (
+    "{% for message in messages %}\n"
+    "{% if message['role'] == 'user' %}\n"
+    "{{ '<|user|>\\n' + message['content'] + eos_token }}\n"
+    "{% elif message['role'] == 'system' %}\n"
+    "{{ '<|system|>\\n' + message['content'] + eos_token }}\n"
+    "{% elif message['role'] == 'assistant' %}\n"
+    "{{ '<|assistant|>\\n'  + message['content'] + eos_token }}\n"
+    "{% endif %}\n"
+    "{% if loop.last and add_generation_prompt %}\n"
+    "{{ '<|assistant|>' }}\n"
+    "{% endif %}\n"
+    "{% endfor %}"
+)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The hyper-parameters of a model to imitate, named as GGUF names them."""
+
+    n_embd: int
+    n_layer: int
+    n_head: int
+    n_head_kv: int
+    n_ff: int
+    n_vocab: int
+    n_ctx: int
+    rms_eps: float = 1e-5
+    rope_freq_base: float = 10000.0
+    tied: bool = False  # no output.weight: the embedding matrix makes the logits
+    chat_template: str | None = None
+
+
+PRESETS: Final = {
+    # stories260K's shape: rows of 172 are no multiple of 32, which exercises the fallback to F16.
+    "micro": Preset(64, 5, 8, 4, 172, 512, 2048),
+    # The smallest shape whose every matrix can be a K-quant.
+    "tiny": Preset(256, 4, 8, 4, 768, 2048, 2048),
+    "stories15m": Preset(288, 6, 6, 6, 768, 32000, 256),
+    "smollm-135m": Preset(576, 30, 9, 3, 1536, 49152, 2048, tied=True),
+    "tinyllama-1.1b": Preset(2048, 22, 32, 4, 5632, 32000, 2048, chat_template=ZEPHYR_TEMPLATE),
+    # The sizes of Llama 3.2 1B, but a SentencePiece vocabulary (the original has a byte-level BPE)
+    # and no rope factors: right for sizing and benches, not for tokenizer work.
+    "llama-3.2-1b": Preset(
+        2048, 16, 32, 8, 8192, 128256, 131072, rope_freq_base=500000.0, tied=True
+    ),
+}

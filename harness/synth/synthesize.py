@@ -1,0 +1,190 @@
+"""A random-weight GGUF of a real model's shape: for tests, for sizing a board, for benches."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import gguf
+import numpy as np
+
+from harness.errors import SynthError
+from harness.gguf import GGMLType, HyperParameters
+from harness.gguf.llama import expected_shapes
+from harness.synth.blocks import Bytes, RandomBytes, random_blocks, random_vector
+from harness.synth.mixture import QUANTS, tensor_type
+from harness.synth.presets import PRESETS, Preset
+from harness.synth.spread import weight_std
+from harness.synth.vocabulary import make_vocabulary
+
+CHUNK_VALUES: Final = 1 << 21  # made and written at a time; part of what a seed means
+
+Shape = tuple[int, ...]
+
+
+def synthesize(
+    like: str,
+    *,
+    arch: str = "llama",
+    quant: str = "Q4_K_M",
+    path: Path,
+    seed: int = 0,
+    n_vocab: int | None = None,
+    n_ctx: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write a model of the shape `like`; the same arguments give the same bytes.
+
+    `progress` is told (bytes written, bytes in all). The file appears under its name only when it
+    is complete.
+    """
+    preset = _preset(like, arch, quant, seed)
+    hyper = _hyper_parameters(
+        preset,
+        preset.n_vocab if n_vocab is None else n_vocab,
+        preset.n_ctx if n_ctx is None else n_ctx,
+    )
+    tensors = _tensors(hyper, preset.tied, quant)
+    unfinished = path.with_name(path.name + ".part")
+    writer = gguf.GGUFWriter(unfinished, arch)
+    try:
+        _add_metadata(writer, f"synthetic {like} {quant} seed {seed}", preset, hyper, quant)
+        for name, (shape, kind) in tensors.items():
+            writer.add_tensor_info(
+                name,
+                shape[::-1],
+                np.dtype(np.float32),
+                _size(shape, kind),
+                raw_dtype=gguf.GGMLQuantizationType(kind),
+            )
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_ti_data_to_file()
+        _write_tensors(writer, hyper, tensors, preset.tied, seed, progress)
+        writer.close()
+        unfinished.replace(path)
+    except OSError as exc:
+        raise SynthError(
+            f"cannot write {path}: {exc.strerror or exc}", hint="choose another path with -o"
+        ) from exc
+    finally:
+        writer.close()
+        unfinished.unlink(missing_ok=True)
+    return path
+
+
+def _preset(like: str, arch: str, quant: str, seed: int) -> Preset:
+    for what, value, known in (
+        ("--like", like, PRESETS),
+        ("--arch", arch, ("llama",)),
+        ("--quant", quant, QUANTS),
+    ):
+        if value not in known:
+            raise SynthError(f"{what} is {value!r}", hint=f"choose one of: {', '.join(known)}")
+    if seed < 0:
+        raise SynthError(f"--seed is {seed}, wanted 0 or more")
+    return PRESETS[like]
+
+
+def _hyper_parameters(preset: Preset, n_vocab: int, n_ctx: int) -> HyperParameters:
+    if n_ctx < 1:
+        raise SynthError(f"a context of {n_ctx} tokens holds nothing, wanted 1 or more")
+    head_size = preset.n_embd // preset.n_head
+    return HyperParameters(
+        n_embd=preset.n_embd,
+        n_head=preset.n_head,
+        n_head_kv=preset.n_head_kv,
+        n_layer=preset.n_layer,
+        n_ff=preset.n_ff,
+        n_ctx_train=n_ctx,
+        n_vocab_rows=n_vocab,
+        head_size=head_size,
+        n_rot=head_size,
+        rms_eps=preset.rms_eps,
+        rope_freq_base=preset.rope_freq_base,
+    )
+
+
+def _tensors(hyper: HyperParameters, tied: bool, quant: str) -> dict[str, tuple[Shape, GGMLType]]:
+    shapes = expected_shapes(hyper)
+    if not tied:
+        shapes["output.weight"] = shapes["token_embd.weight"]
+    return {
+        name: (
+            shape,
+            GGMLType.F32
+            if len(shape) == 1
+            else tensor_type(name, shape[0], quant, n_layer=hyper.n_layer, tied=tied),
+        )
+        for name, shape in shapes.items()
+    }
+
+
+def _add_metadata(
+    writer: gguf.GGUFWriter, name: str, preset: Preset, hyper: HyperParameters, quant: str
+) -> None:
+    writer.add_name(name)
+    writer.add_file_type(QUANTS[quant][1])
+    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    writer.add_vocab_size(hyper.n_vocab_rows)
+    writer.add_context_length(hyper.n_ctx_train)
+    writer.add_embedding_length(hyper.n_embd)
+    writer.add_block_count(hyper.n_layer)
+    writer.add_feed_forward_length(hyper.n_ff)
+    writer.add_head_count(hyper.n_head)
+    writer.add_head_count_kv(hyper.n_head_kv)
+    writer.add_layer_norm_rms_eps(hyper.rms_eps)
+    writer.add_rope_dimension_count(hyper.n_rot)
+    writer.add_rope_freq_base(hyper.rope_freq_base)
+    vocabulary = make_vocabulary(hyper.n_vocab_rows)
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(vocabulary.texts)
+    writer.add_token_scores(vocabulary.scores)
+    writer.add_token_types(vocabulary.types)
+    writer.add_unk_token_id(0)
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_add_bos_token(True)
+    writer.add_add_eos_token(False)
+    if preset.chat_template is not None:
+        writer.add_chat_template(preset.chat_template)
+
+
+def _write_tensors(
+    writer: gguf.GGUFWriter,
+    hyper: HyperParameters,
+    tensors: dict[str, tuple[Shape, GGMLType]],
+    tied: bool,
+    seed: int,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    # GGUFWriter.write_tensor_data wants a tensor in one piece; an F32 embedding of a large
+    # vocabulary is a quarter of a gigabyte, so pieces go to its file directly.
+    assert writer.fout is not None
+    (file,) = writer.fout
+    total = sum(_size(shape, kind) for shape, kind in tensors.values())
+    done = 0
+    writer.write_padding(file, file.tell())
+    for name, (shape, kind) in tensors.items():
+        for chunk in _chunks(name, shape, kind, weight_std(name, hyper, tied), seed):
+            file.write(chunk.data)
+            done += chunk.nbytes
+            if progress:
+                progress(done, total)
+        writer.write_padding(file, _size(shape, kind))
+
+
+def _chunks(name: str, shape: Shape, kind: GGMLType, std: float, seed: int) -> Iterator[Bytes]:
+    source = RandomBytes(seed, name)
+    if len(shape) == 1:
+        yield random_vector(shape[0], 0.7, 1.3, source)
+        return
+    n_cols, n_rows = shape
+    rows_at_once = max(1, CHUNK_VALUES // n_cols)
+    for first in range(0, n_rows, rows_at_once):
+        n = min(rows_at_once, n_rows - first)
+        yield random_blocks(kind, n * n_cols, std, source)
+
+
+def _size(shape: Shape, kind: GGMLType) -> int:
+    n_rows = shape[1] if len(shape) > 1 else 1
+    return n_rows * kind.row_bytes(shape[0])
