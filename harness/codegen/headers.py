@@ -1,0 +1,137 @@
+"""Render the generated files and give the build its id."""
+
+import hashlib
+import math
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from harness.board import Board
+from harness.codegen.literals import c_float, c_hex, c_id, c_string, printable
+from harness.errors import CodegenError
+from harness.gguf import GGMLType, Model
+from harness.link.messages import c_constants
+from harness.plan import MemoryPlan
+from harness.plan.blob import BLOCK_TENSORS
+from harness.plan.buffers import LINK_SLOT_SIZE, LINK_WINDOW
+from harness.plan.memory import TILE_ROWS, align_up
+
+FORMAT_VERSION = 1  # of model.blob; part of the build id
+
+TEMPLATES_DIR = Path(__file__).parent / "templates"
+LINKER_SCRIPT_DIR = Path(__file__).resolve().parent.parent.parent / "toolchain"
+TEMPLATES = {
+    "gen/model.h": "model.h.j2",
+    "gen/layout.h": "layout.h.j2",
+    "gen/board.h": "board.h.j2",
+    "gen/link.h": "link.h.j2",
+    "gen/kernel.ld": "kernel.ld.j2",
+}
+
+
+@dataclass(frozen=True)
+class Headers:
+    """Generated files by their path below the build folder, and the id that they carry."""
+
+    files: Mapping[str, str]
+    build_id: int
+
+
+def render_headers(
+    model: Model, board: Board, plan: MemoryPlan, *, gguf_sha256: str | None = None
+) -> Headers:
+    """Render all generated files; the same model, board and plan give the same bytes.
+
+    The build id is a hash of the GGUF file and of the files rendered without it: kernel and blob
+    that share it belong together. gguf_sha256 (hexadecimal) spares reading the file when known.
+    """
+    without_id = _render(model, board, plan, build_id=0)
+    digest = hashlib.sha256((gguf_sha256 or _file_sha256(model.path)).encode())
+    digest.update(FORMAT_VERSION.to_bytes(4, "little"))
+    for name, text in sorted(without_id.items()):
+        digest.update(f"{name}\0{text}\0".encode())
+    build_id = int.from_bytes(digest.digest()[:8], "little")
+    return Headers(_render(model, board, plan, build_id), build_id)
+
+
+def write_headers(headers: Headers, directory: Path) -> tuple[Path, ...]:
+    """Write the files below the directory; a file that would not change keeps its time stamp."""
+    paths = []
+    for name, text in sorted(headers.files.items()):
+        path = directory / name
+        paths.append(path)
+        content = text.encode()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_file() and path.read_bytes() == content:
+                continue
+            # An interrupted build leaves the old file or the new one, never half of one.
+            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
+                file.write(content)
+            Path(file.name).chmod(0o644)
+            Path(file.name).replace(path)
+        except OSError as exc:
+            raise CodegenError(f"cannot write {path}: {exc.strerror}") from exc
+    return tuple(paths)
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _render(model: Model, board: Board, plan: MemoryPlan, build_id: int) -> dict[str, str]:
+    environment = _environment()
+    context: dict[str, Any] = {
+        "model": model,
+        "hyper": model.hyper,
+        "vocabulary": model.vocabulary,
+        "n_vocab": len(model.vocabulary.tokens),
+        "max_token_bytes": max(map(len, model.vocabulary.tokens)),
+        "attn_scale": 1.0 / math.sqrt(model.hyper.head_size),
+        "board": board,
+        "plan": plan,
+        "block_tensors": BLOCK_TENSORS,
+        "link_constants": c_constants(),
+        "link_window": LINK_WINDOW,
+        "link_slot_size": LINK_SLOT_SIZE,
+        "build_id": build_id,
+        # The linker script's own names.
+        "load_address": plan.load_address,
+        "kernel_budget": plan.kernel_budget,
+        "regions": plan.regions,
+    }
+    try:
+        return {
+            name: environment.get_template(template).render(context)
+            for name, template in TEMPLATES.items()
+        }
+    except jinja2.TemplateError as exc:
+        raise CodegenError(
+            f"template {exc}", hint="this is a fault of Bareword, not of the model"
+        ) from exc
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([TEMPLATES_DIR, LINKER_SCRIPT_DIR]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # C, not HTML; names pass through printable()
+    )
+    environment.filters.update(
+        c_float=c_float,
+        c_hex=c_hex,
+        c_id=c_id,
+        c_string=c_string,
+        c_type=lambda number: f"TYPE_{GGMLType(number).name}",
+        printable=printable,
+        tile_rows=lambda n: align_up(n, TILE_ROWS),
+    )
+    return environment

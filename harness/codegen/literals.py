@@ -1,0 +1,45 @@
+"""Values of the host written as C: strings, floats, optional token ids."""
+
+import math
+
+import numpy as np
+
+from harness.errors import CodegenError
+
+NAME_BYTES_MAX = 64  # of a model name; it is only shown
+
+
+def printable(text: str) -> str:
+    """ASCII that neither ends a C string or comment nor changes its meaning; the rest becomes `_`.
+
+    Model names come from files that anyone may have written. `?` goes for trigraphs, backslash for
+    escapes and line continuations, `%` so that no format string is ever made of it.
+    """
+    safe = (c if " " <= c <= "~" and c not in '"\\?%*' else "_" for c in text[:NAME_BYTES_MAX])
+    return "".join(safe).strip() or "_"
+
+
+def c_string(text: str) -> str:
+    """A C string literal of the printable form."""
+    return f'"{printable(text)}"'
+
+
+def c_float(value: float) -> str:
+    """The float32 nearest to value, as an exact C literal."""
+    rounded = float(np.float32(value))
+    if not math.isfinite(rounded):
+        raise CodegenError(f"{value} is not a finite float32", hint="the model's metadata is wrong")
+    mantissa, exponent = rounded.hex().split("p")
+    if "." in mantissa:
+        mantissa = mantissa.rstrip("0").rstrip(".")
+    return f"{mantissa}p{exponent}f"
+
+
+def c_id(token: int | None) -> int:
+    """A token id, -1 for none."""
+    return -1 if token is None else token
+
+
+def c_hex(value: int) -> str:
+    """An unsigned 64-bit constant."""
+    return f"{value:#x}ull"

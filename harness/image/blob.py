@@ -1,0 +1,114 @@
+"""model.blob: header, tensors in row tiles, rope table, vocabulary; written as a stream."""
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy.typing as npt
+
+from harness.codegen.headers import FORMAT_VERSION
+from harness.errors import GgufError, ImageError
+from harness.gguf import Model
+from harness.gguf.weights import first_non_finite
+from harness.image.files import atomic_file
+from harness.image.tables import rope_rows, vocabulary_tables
+from harness.image.tiles import TILE_ROWS, tile_rows
+from harness.plan import BlobEntry, MemoryPlan
+from harness.plan.memory import BLOB_HEADER_BYTES
+
+MAGIC = b"BAREWORD"
+HEADER = struct.Struct("<8sIIQQI")  # magic, version, header bytes, build id, size, payload CRC
+CHUNK_BYTES = 4 << 20  # of one tensor at a time; the repack takes a few times that
+
+Buffer = bytes | npt.NDArray[Any]
+Progress = Callable[[int], None]  # bytes since the last call, of plan.blob_size_bytes
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A packed model; crc is that of all bytes after the header."""
+
+    path: Path
+    size_bytes: int
+    crc: int
+    build_id: int
+
+
+def pack_blob(
+    model: Model, plan: MemoryPlan, build_id: int, path: Path, progress: Progress | None = None
+) -> Blob:
+    """Write model.blob as planned; memory use does not grow with the model.
+
+    GgufError: a weight or a block's scale is not finite. On any failure an older blob stays.
+    """
+    with atomic_file(path) as file:
+        file.write(bytes(BLOB_HEADER_BYTES))
+        payload = _Payload(file, progress)
+        vocabulary = vocabulary_tables(model.vocabulary)
+        for entry in plan.blob:
+            payload.pad_to(entry.offset)
+            if entry.type is not None:
+                for chunk in _tensor_chunks(model, entry):
+                    payload.write(chunk)
+            elif entry.name == "rope":
+                for rows in rope_rows(model.hyper, plan.n_ctx):
+                    payload.write(rows)
+            else:
+                payload.write(vocabulary[entry.name])
+            if payload.position != entry.end:
+                raise ImageError(
+                    f"blob entry {entry.name} ends at byte {payload.position}, planned {entry.end}",
+                    hint="the plan was made for another model file",
+                )
+        payload.pad_to(plan.blob_size_bytes)
+        file.seek(0)
+        file.write(blob_header(build_id, plan.blob_size_bytes, payload.crc))
+    return Blob(path, plan.blob_size_bytes, payload.crc, build_id)
+
+
+def blob_header(build_id: int, size_bytes: int, payload_crc: int) -> bytes:
+    """The 64 bytes by which the kernel knows its blob."""
+    fields = HEADER.pack(
+        MAGIC, FORMAT_VERSION, BLOB_HEADER_BYTES, build_id, size_bytes, payload_crc
+    )
+    header = fields + struct.pack("<I", zlib.crc32(fields))
+    return header.ljust(BLOB_HEADER_BYTES, b"\0")
+
+
+class _Payload:
+    """What follows the header, with its running CRC."""
+
+    def __init__(self, file: IO[bytes], progress: Progress | None) -> None:
+        self.position = BLOB_HEADER_BYTES
+        self.crc = 0
+        self._file = file
+        self._progress = progress
+
+    def write(self, data: Buffer) -> None:
+        view = memoryview(data if isinstance(data, bytes) else data.data).cast("B")
+        self._file.write(view)
+        self.crc = zlib.crc32(view, self.crc)
+        self.position += len(view)
+        if self._progress:
+            self._progress(len(view))
+
+    def pad_to(self, offset: int) -> None:
+        self.write(bytes(offset - self.position))
+
+
+def _tensor_chunks(model: Model, entry: BlobEntry) -> Iterator[Buffer]:
+    tensor = model.tensor(entry.name)
+    step = max(CHUNK_BYTES // tensor.row_bytes // TILE_ROWS, 1) * TILE_ROWS
+    for first in range(0, tensor.n_rows, step):
+        rows = model.read_rows(entry.name, first, min(step, tensor.n_rows - first))
+        bad = first_non_finite(tensor, rows)
+        if bad is not None:
+            raise GgufError(
+                f"{model.path.name}: {entry.name} ({tensor.type.name}) holds an infinity or a NaN "
+                f"in row {first + bad // tensor.row_bytes}, wanted finite weights",
+                hint="the file is damaged or was badly converted: download it again",
+            )
+        yield tile_rows(tensor.type, rows) if entry.layout.endswith("_r4") else rows

@@ -1,0 +1,39 @@
+"""The blob's tables: rope angles and the vocabulary."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.gguf import HyperParameters, Vocabulary
+
+ROPE_CHUNK_BYTES = 4 << 20
+
+
+def rope_rows(hyper: HyperParameters, n_ctx: int) -> Iterator[npt.NDArray[np.float32]]:
+    """Rows [n_rot/2][2] = (cos, sin) of positions 0 to n_ctx - 1, some positions at a time.
+
+    Angles in float64, rounded once: position 100000 keeps all bits of its angle.
+    """
+    pairs = hyper.n_rot // 2
+    frequency = hyper.rope_freq_base ** (-2.0 * np.arange(pairs) / hyper.n_rot)
+    step = max(1, ROPE_CHUNK_BYTES // (8 * max(pairs, 1)))
+    for first in range(0, n_ctx, step):
+        position = np.arange(first, min(first + step, n_ctx), dtype=np.float64)
+        theta = position[:, None] * frequency
+        yield np.stack([np.cos(theta), np.sin(theta)], axis=-1).astype("<f4")
+
+
+def vocabulary_tables(vocabulary: Vocabulary) -> dict[str, bytes]:
+    """Every vocabulary table by its entry's name."""
+    tokens = vocabulary.tokens
+    offsets = np.zeros(len(tokens) + 1, "<u4")
+    np.cumsum([len(token) for token in tokens], out=offsets[1:])
+    by_text = sorted(range(len(tokens)), key=lambda i: (tokens[i], i))
+    return {
+        "token_text_offset": offsets.tobytes(),
+        "token_text": b"".join(tokens),
+        "token_score": vocabulary.scores.astype("<f4").tobytes(),
+        "token_type": vocabulary.types.astype(np.uint8).tobytes(),
+        "token_sorted": np.array(by_text, "<u4").tobytes(),
+    }

@@ -1,0 +1,6 @@
+"""Model x Board -> MemoryPlan: every buffer's address and size, or what would fit."""
+
+from harness.plan.memory import BlobEntry, Buffer, MemoryPlan, Region
+from harness.plan.planner import plan_memory
+
+__all__ = ["BlobEntry", "Buffer", "MemoryPlan", "Region", "plan_memory"]

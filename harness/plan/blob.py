@@ -1,0 +1,109 @@
+"""What is in model.blob, in order: tensors, rope table, vocabulary tables."""
+
+from dataclasses import dataclass
+
+from harness.errors import PlanError
+from harness.gguf import Model, Tensor
+from harness.plan.memory import BLOB_ALIGN, BLOB_HEADER_BYTES, TILE_ROWS, BlobEntry, align_up
+
+BLOCK_TENSORS = (
+    "attn_norm",
+    "attn_q",
+    "attn_k",
+    "attn_v",
+    "attn_output",
+    "ffn_norm",
+    "ffn_gate",
+    "ffn_up",
+    "ffn_down",
+)
+
+
+def tensor_names(model: Model) -> tuple[str, ...]:
+    """The tensors that the kernel reads, in the order of the blob."""
+    names = ["token_embd.weight"]
+    for layer in range(model.hyper.n_layer):
+        names += [f"blk.{layer}.{tensor}.weight" for tensor in BLOCK_TENSORS]
+    names.append("output_norm.weight")
+    if "output.weight" in model.tensors:  # absent when tied to token_embd
+        names.append("output.weight")
+    return tuple(names)
+
+
+@dataclass(frozen=True)
+class BlobContents:
+    """Names, shapes and sizes of all entries; only the rope table depends on n_ctx."""
+
+    tensors: tuple[BlobEntry, ...]
+    n_rot: int
+    n_vocab: int
+    token_text_bytes: int
+
+    def entries(self, n_ctx: int) -> tuple[BlobEntry, ...]:
+        """All entries at their offsets."""
+        n_vocab = self.n_vocab
+        tables = (
+            BlobEntry("rope", "f32", None, n_ctx, self.n_rot, 0, n_ctx * self.n_rot * 4),
+            BlobEntry("token_text_offset", "u32", None, 1, n_vocab + 1, 0, (n_vocab + 1) * 4),
+            BlobEntry(
+                "token_text", "bytes", None, 1, self.token_text_bytes, 0, self.token_text_bytes
+            ),
+            BlobEntry("token_score", "f32", None, 1, n_vocab, 0, n_vocab * 4),
+            BlobEntry("token_type", "u8", None, 1, n_vocab, 0, n_vocab),
+            BlobEntry("token_sorted", "u32", None, 1, n_vocab, 0, n_vocab * 4),
+        )
+        placed = list(self.tensors)
+        offset = align_up(self.tensors[-1].end, BLOB_ALIGN)
+        for table in tables:
+            placed.append(_at(table, offset))
+            offset = align_up(placed[-1].end, BLOB_ALIGN)
+        return tuple(placed)
+
+
+def blob_contents(model: Model) -> BlobContents:
+    """Place the tensors and measure the vocabulary."""
+    placed: list[BlobEntry] = []
+    offset = BLOB_HEADER_BYTES
+    for name in tensor_names(model):
+        entry = _at(_tensor_entry(name, model.tensor(name)), offset)
+        placed.append(entry)
+        offset = align_up(entry.end, BLOB_ALIGN)
+    vocabulary = model.vocabulary
+    return BlobContents(
+        tensors=tuple(placed),
+        n_rot=model.hyper.n_rot,
+        n_vocab=len(vocabulary.tokens),
+        token_text_bytes=sum(map(len, vocabulary.tokens)),
+    )
+
+
+def blob_size_bytes(entries: tuple[BlobEntry, ...]) -> int:
+    """The whole blob, a multiple of its alignment."""
+    return align_up(entries[-1].end, BLOB_ALIGN)
+
+
+def _tensor_entry(name: str, tensor: Tensor) -> BlobEntry:
+    """Row tiles cost no bytes except for rows that fill the last tile."""
+    layout = tensor.type.name.lower()
+    if len(tensor.shape) == 1:
+        if layout != "f32":
+            raise PlanError(
+                f"tensor {name} is {tensor.type.name}, wanted F32",
+                hint="vectors are F32 in every file that llama.cpp's tools write",
+            )
+        return BlobEntry(name, layout, int(tensor.type), 1, tensor.shape[0], 0, tensor.size_bytes)
+    n_cols, n_rows = tensor.shape
+    size_bytes = tensor.size_bytes // n_rows * align_up(n_rows, TILE_ROWS)
+    return BlobEntry(name, f"{layout}_r4", int(tensor.type), n_rows, n_cols, 0, size_bytes)
+
+
+def _at(entry: BlobEntry, offset: int) -> BlobEntry:
+    return BlobEntry(
+        entry.name,
+        entry.layout,
+        entry.type,
+        entry.n_rows,
+        entry.n_cols,
+        offset,
+        entry.size_bytes,
+    )

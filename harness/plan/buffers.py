@@ -1,0 +1,114 @@
+"""Buffers inside the link, session and activations regions."""
+
+from dataclasses import dataclass
+
+from harness.gguf.model import HyperParameters
+from harness.plan.memory import KIB, TILE_ROWS, Buffer, align_up
+
+LINK_WINDOW = 8  # frames that the kernel keeps until they are acknowledged
+LINK_SLOT_SIZE = 1280  # one frame on the wire: COBS of 1024 bytes payload, head and CRC
+
+# Prompt text of one segment: 4 bytes a token, the mean of English text and Llama's vocabulary.
+TEXT_BYTES_PER_TOKEN = 4
+TEXT_SIZE_MIN = 4 * KIB
+TEXT_SIZE_MAX = 16 * KIB
+# The tokenizer's symbols and heap: TOK_SCRATCH_BYTES of kernel/llm/tokenizer.h.
+SCRATCH_BYTES_PER_TEXT_BYTE = 28
+SCRATCH_SLACK = 64
+
+ALIGN = 64  # a cache line, and enough for any vector load
+
+
+class Stack:
+    """Buffers of one region, one above the other."""
+
+    def __init__(self, region: str, offset: int = 0) -> None:
+        self.region = region
+        self.offset = offset
+        self.buffers: list[Buffer] = []
+
+    def push(self, name: str, size_bytes: int) -> None:
+        """Place a buffer on top."""
+        self.buffers.append(Buffer(name, self.region, self.offset, size_bytes))
+        self.offset = align_up(self.offset + size_bytes, ALIGN)
+
+    def push_sharing(self, *groups: dict[str, int]) -> None:
+        """Place groups of buffers (name: size) over the same bytes: never live together."""
+        base = top = self.offset
+        for group in groups:
+            self.offset = base
+            for name, size_bytes in group.items():
+                self.push(name, size_bytes)
+            top = max(top, self.offset)
+        self.offset = top
+
+
+def link_buffers() -> Stack:
+    """One received segment and the window of sent frames."""
+    stack = Stack("link")
+    stack.push("LINK_RX", LINK_SLOT_SIZE)
+    stack.push("LINK_TX", LINK_WINDOW * LINK_SLOT_SIZE)
+    return stack
+
+
+def text_size_bytes(n_ctx: int) -> int:
+    """Room for the text of one prompt segment."""
+    wanted = align_up(TEXT_BYTES_PER_TOKEN * n_ctx, ALIGN)
+    return min(max(wanted, TEXT_SIZE_MIN), TEXT_SIZE_MAX)
+
+
+def scratch_size_bytes(n_ctx: int) -> int:
+    """Room for the tokenizer to work on one full segment."""
+    return text_size_bytes(n_ctx) * SCRATCH_BYTES_PER_TEXT_BYTE + SCRATCH_SLACK
+
+
+def session_buffers(hyper: HyperParameters, n_ctx: int) -> Stack:
+    """The prompt and the history of one session, and work space of tokenizer and sampler."""
+    stack = Stack("session")
+    stack.push("SESSION_TEXT", text_size_bytes(n_ctx))
+    stack.push("SESSION_PROMPT_IDS", 4 * n_ctx)
+    stack.push("SESSION_HISTORY_IDS", 4 * n_ctx)
+    stack.push("SESSION_CANDIDATES", 4 * hyper.n_vocab_rows)
+    stack.push("SESSION_SCRATCH", scratch_size_bytes(n_ctx))
+    return stack
+
+
+@dataclass(frozen=True)
+class QuantRow:
+    """One quantised activation vector: the q8_0 blocks, then the q8_k blocks of the same input."""
+
+    q8_k_offset: int
+    size_bytes: int
+
+
+def quant_row(hyper: HyperParameters) -> QuantRow:
+    """Sized for the widest input of any matrix; struct sizes as in kernel/nn/quant.h."""
+    widest = max(hyper.n_embd, hyper.n_head * hyper.head_size, hyper.n_ff)
+    q8_0 = align_up(-(-widest // 32) * 40, ALIGN)  # float d, int8[32], int32 sum
+    q8_k = align_up(-(-widest // 256) * 304, ALIGN)  # float d, int8[256], int16 sums[16], padding
+    return QuantRow(q8_k_offset=q8_0, size_bytes=q8_0 + q8_k)
+
+
+def activation_buffers(hyper: HyperParameters, n_batch: int) -> Stack:
+    """Vectors of a forward pass over n_batch tokens.
+
+    Attention, feed-forward and the output matrix follow one another and read only ACT_H or
+    ACT_QUANT, so that their own vectors share one space.
+    """
+
+    def batch(n: int) -> int:
+        return n_batch * 4 * align_up(n, TILE_ROWS)
+
+    n_q = hyper.n_head * hyper.head_size
+    n_kv = hyper.n_head_kv * hyper.head_size
+    stack = Stack("activations")
+    stack.push("ACT_X", batch(hyper.n_embd))
+    stack.push("ACT_H", batch(hyper.n_embd))
+    stack.push("ACT_Y", batch(hyper.n_embd))
+    stack.push("ACT_QUANT", n_batch * quant_row(hyper).size_bytes)
+    stack.push_sharing(
+        {"ACT_Q": batch(n_q), "ACT_K": batch(n_kv), "ACT_V": batch(n_kv), "ACT_ATT": batch(n_q)},
+        {"ACT_GATE": batch(hyper.n_ff), "ACT_UP": batch(hyper.n_ff)},
+        {"ACT_LOGITS": 4 * align_up(hyper.n_vocab_rows, TILE_ROWS)},
+    )
+    return stack

@@ -1,0 +1,195 @@
+"""The memory plan: regions of RAM, buffers inside them, and what is where in model.blob."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeVar
+
+KIB = 1 << 10
+MIB = 1 << 20
+
+KERNEL_BUDGET = 256 * KIB  # text, rodata, data and bss of any kernel
+STATE_BUDGET = 2 * MIB  # all RAM beyond the model and its KV cache
+BLOB_HEADER_BYTES = 64
+BLOB_ALIGN = 64  # a cache line: no two tensors share one
+TILE_ROWS = 4
+CTX_ALIGN = 64  # positions: one attention chunk
+
+# The vocabulary's tables in the blob, in order.
+VOCABULARY = ("token_text_offset", "token_text", "token_score", "token_type", "token_sorted")
+
+KvType = Literal["f16", "f32"]
+RegionKind = Literal["kernel", "ro", "rw", "guard"]
+
+
+def align_up(value: int, align: int) -> int:
+    """The next multiple of align that is not below value."""
+    return -(-value // align) * align
+
+
+@dataclass(frozen=True)
+class Region:
+    """A span of physical memory with one purpose; `end` is exclusive.
+
+    kind: kernel (the linker script places text, rodata, data and bss), ro (mapped read-only),
+    rw (read-write, never executable), guard (not mapped).
+    """
+
+    name: str
+    base: int
+    size_bytes: int
+    kind: RegionKind
+
+    @property
+    def end(self) -> int:
+        """The first address after the region."""
+        return self.base + self.size_bytes
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A span inside a region; buffers of one region may share bytes when never live together."""
+
+    name: str
+    region: str
+    offset: int
+    size_bytes: int
+
+    @property
+    def end(self) -> int:
+        """The first offset after the buffer."""
+        return self.offset + self.size_bytes
+
+
+@dataclass(frozen=True)
+class BlobEntry:
+    """A tensor or table in model.blob; offset from the blob's start.
+
+    layout: `<type>_r4` for row tiles, f32 for vectors and tables, u32, u8, bytes.
+    type: the GGML type number of a tensor, None for a table.
+    """
+
+    name: str
+    layout: str
+    type: int | None
+    n_rows: int
+    n_cols: int
+    offset: int
+    size_bytes: int
+
+    @property
+    def end(self) -> int:
+        """The first offset after the entry."""
+        return self.offset + self.size_bytes
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Where everything is, from the image's first byte to the last of the KV cache.
+
+    initrd_base: where QEMU will put the blob when it is not appended to the image.
+    ram_needed_bytes: the least RAM that holds image, initrd and device tree.
+    """
+
+    model_name: str
+    board_name: str
+    ram_base: int
+    ram_size_bytes: int
+    ram_needed_bytes: int
+    load_address: int
+    kernel_budget: int
+    n_ctx: int
+    n_ctx_padded: int
+    n_batch: int
+    kv_type: KvType
+    kv_k_offset: int
+    kv_v_offset: int
+    text_size_bytes: int
+    scratch_size_bytes: int
+    act_quant_row_size: int
+    act_quant_q8_k: int
+    blob_appended: bool
+    blob_size_bytes: int
+    initrd_base: int | None
+    regions: tuple[Region, ...]
+    buffers: tuple[Buffer, ...]
+    blob: tuple[BlobEntry, ...]
+
+    def region(self, name: str) -> Region:
+        """The region of that name; KeyError when the plan has none."""
+        return _named(self.regions, name)
+
+    def buffer(self, name: str) -> Buffer:
+        """The buffer of that name."""
+        return _named(self.buffers, name)
+
+    def entry(self, name: str) -> BlobEntry:
+        """The blob entry of that name."""
+        return _named(self.blob, name)
+
+    def has_entry(self, name: str) -> bool:
+        """Whether the blob holds it; a tied model has no `output`."""
+        return any(entry.name == name for entry in self.blob)
+
+    @property
+    def image_size(self) -> int:
+        """Bytes of RAM from the image's start to the end of the last region."""
+        return self.regions[-1].end - self.load_address
+
+    @property
+    def weights_bytes(self) -> int:
+        """The tensors, as they lie in the blob."""
+        return sum(entry.size_bytes for entry in self.blob if entry.type is not None)
+
+    @property
+    def vocabulary_bytes(self) -> int:
+        """The token tables, which are the model's own data like its weights."""
+        return sum(entry.size_bytes for entry in self.blob if entry.name in VOCABULARY)
+
+    @property
+    def tables_bytes(self) -> int:
+        """What the blob holds beyond the model: rope table, header, alignment."""
+        return self.blob_size_bytes - self.weights_bytes - self.vocabulary_bytes
+
+    @property
+    def kv_bytes(self) -> int:
+        """The KV cache."""
+        return self.region("kv_cache").size_bytes
+
+    @property
+    def state_bytes(self) -> int:
+        """All RAM beyond the model's own data (weights, vocabulary) and the KV cache."""
+        regions = (r.size_bytes for r in self.regions if r.name not in ("blob", "kv_cache"))
+        return sum(regions) + self.tables_bytes
+
+    @property
+    def gap_bytes(self) -> int:
+        """Bytes between regions that only align the next one."""
+        return self.image_size - sum(region.size_bytes for region in self.regions)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan and its totals as JSON types."""
+        return asdict(self) | {
+            "image_size": self.image_size,
+            "weights_bytes": self.weights_bytes,
+            "vocabulary_bytes": self.vocabulary_bytes,
+            "tables_bytes": self.tables_bytes,
+            "kv_bytes": self.kv_bytes,
+            "state_bytes": self.state_bytes,
+            "state_budget": STATE_BUDGET,
+            "gap_bytes": self.gap_bytes,
+        }
+
+    def table(self) -> str:
+        """The plan for a person to read."""
+        from harness.plan.table import render_table
+
+        return render_table(self)
+
+
+T = TypeVar("T", Region, Buffer, BlobEntry)
+
+
+def _named(items: tuple[T, ...], name: str) -> T:
+    for item in items:
+        if item.name == name:
+            return item
+    raise KeyError(name)

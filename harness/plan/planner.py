@@ -1,0 +1,220 @@
+"""Stack all regions upward from the load address, and check that the board's RAM holds them."""
+
+from dataclasses import dataclass
+
+from harness.board import Board
+from harness.errors import PlanError
+from harness.gguf import Model
+from harness.plan.blob import BlobContents, blob_contents, blob_size_bytes
+from harness.plan.buffers import (
+    activation_buffers,
+    link_buffers,
+    quant_row,
+    scratch_size_bytes,
+    session_buffers,
+    text_size_bytes,
+)
+from harness.plan.memory import (
+    CTX_ALIGN,
+    KERNEL_BUDGET,
+    KIB,
+    MIB,
+    STATE_BUDGET,
+    TILE_ROWS,
+    KvType,
+    MemoryPlan,
+    Region,
+    RegionKind,
+    align_up,
+)
+
+N_CTX_DEFAULT = 2048
+N_BATCHES = (16, 8, 4, 1)
+APPEND_LIMIT = 16 * MIB  # a larger blob travels as initrd, which the loader need not copy twice
+PAGE = 4 * KIB
+PAGE_TABLES = 20  # level 1, up to 4 of level 2 (per GiB not one block), 15 for ragged edges
+STACK_SIZE = 64 * KIB
+FDT_ROOM = 2 * MIB  # QEMU's tree has 1 MiB; a loader may align it
+
+
+def plan_memory(
+    model: Model,
+    board: Board,
+    *,
+    n_ctx: int | None = None,
+    kv_type: KvType = "f16",
+    ram_size_bytes: int | None = None,
+) -> MemoryPlan:
+    """Give every buffer a place above the kernel, or explain what would have to shrink.
+
+    n_ctx None: what the model was trained for, at most 2048. ram_size_bytes None: the board's.
+    """
+    _check_shape(model)
+    n_ctx_train = model.hyper.n_ctx_train
+    if n_ctx is None:
+        n_ctx = min(n_ctx_train, N_CTX_DEFAULT)
+    if not 1 <= n_ctx <= n_ctx_train:
+        raise PlanError(
+            f"a context of {n_ctx} tokens is out of range: "
+            f"{model.name} was trained for {n_ctx_train}",
+            hint=f"try --ctx {min(max(n_ctx, 1), n_ctx_train)}",
+        )
+    ram = board.ram_size_bytes if ram_size_bytes is None else ram_size_bytes
+    planner = _Planner(model, board, blob_contents(model), kv_type, ram)
+    plan = planner.plan(n_ctx)
+    if plan.ram_needed_bytes > ram:
+        raise PlanError(
+            f"{model.name} with n_ctx={n_ctx} needs {_mib(plan.ram_needed_bytes)} of RAM "
+            f"(weights {_mib(plan.blob_size_bytes)}, KV cache {_mib(plan.kv_bytes)}), "
+            f"{board.name} has {_mib(ram)}",
+            hint=_hint(planner, n_ctx),
+        )
+    return plan
+
+
+@dataclass(frozen=True)
+class _Planner:
+    """All that is fixed while n_ctx is searched for."""
+
+    model: Model
+    board: Board
+    contents: BlobContents
+    kv_type: KvType
+    ram_size_bytes: int
+
+    def plan(self, n_ctx: int) -> MemoryPlan:
+        """The plan with the largest batch that keeps the state within its budget."""
+        for n_batch in N_BATCHES:
+            plan = self._plan(n_ctx, n_batch)
+            if plan.state_bytes <= STATE_BUDGET:
+                return plan
+        return plan
+
+    def fits(self, n_ctx: int) -> bool:
+        return self.plan(n_ctx).ram_needed_bytes <= self.ram_size_bytes
+
+    def _plan(self, n_ctx: int, n_batch: int) -> MemoryPlan:
+        hyper, board = self.model.hyper, self.board
+        entries = self.contents.entries(n_ctx)
+        blob_bytes = blob_size_bytes(entries)
+        appended = blob_bytes <= APPEND_LIMIT
+        n_ctx_padded = align_up(n_ctx, CTX_ALIGN)
+        kv_values = hyper.n_layer * hyper.n_head_kv * hyper.head_size * n_ctx_padded
+        kv_bytes = kv_values * _KV_BYTES[self.kv_type]  # of the keys, and as many of the values
+        link = link_buffers()
+        session = session_buffers(hyper, n_ctx)
+        activations = activation_buffers(hyper, n_batch)
+
+        regions: list[Region] = []
+
+        def add(name: str, kind: RegionKind, size_bytes: int, align: int = PAGE) -> None:
+            base = regions[-1].end if regions else board.load_address
+            regions.append(Region(name, align_up(base, align), align_up(size_bytes, PAGE), kind))
+
+        add("kernel", "kernel", KERNEL_BUDGET)
+        if appended:
+            add("blob", "ro", blob_bytes)
+        add("page_tables", "rw", PAGE_TABLES * PAGE)
+        add("stack_guard", "guard", PAGE)
+        add("stack", "rw", STACK_SIZE)
+        add("link", "rw", link.offset)
+        add("session", "rw", session.offset)
+        add("activations", "rw", activations.offset)
+        # From 2 MiB on, aligned so that the MMU maps it in whole blocks.
+        add("kv_cache", "rw", 2 * kv_bytes, 2 * MIB if 2 * kv_bytes >= 2 * MIB else PAGE)
+
+        initrd_bytes = 0 if appended else blob_bytes
+        image_bytes = regions[-1].end - board.ram_base
+        initrd_offset, _ = _loader_layout(image_bytes, initrd_bytes, self.ram_size_bytes)
+        row = quant_row(hyper)
+        return MemoryPlan(
+            model_name=self.model.name,
+            board_name=board.name,
+            ram_base=board.ram_base,
+            ram_size_bytes=self.ram_size_bytes,
+            ram_needed_bytes=_least_ram(image_bytes, initrd_bytes),
+            load_address=board.load_address,
+            kernel_budget=KERNEL_BUDGET,
+            n_ctx=n_ctx,
+            n_ctx_padded=n_ctx_padded,
+            n_batch=n_batch,
+            kv_type=self.kv_type,
+            kv_k_offset=0,
+            kv_v_offset=kv_bytes,
+            text_size_bytes=text_size_bytes(n_ctx),
+            scratch_size_bytes=scratch_size_bytes(n_ctx),
+            act_quant_row_size=row.size_bytes,
+            act_quant_q8_k=row.q8_k_offset,
+            blob_appended=appended,
+            blob_size_bytes=blob_bytes,
+            initrd_base=None if appended else board.ram_base + initrd_offset,
+            regions=tuple(regions),
+            buffers=(*link.buffers, *session.buffers, *activations.buffers),
+            blob=entries,
+        )
+
+
+_KV_BYTES: dict[KvType, int] = {"f16": 2, "f32": 4}
+
+
+def _loader_layout(image_bytes: int, initrd_bytes: int, ram_size_bytes: int) -> tuple[int, int]:
+    """(initrd, end of the FDT) as QEMU's hw/arm/boot.c places them; all from the start of RAM.
+
+    The initrd starts at half of RAM or 128 MiB, whichever is less, but above the image (whose
+    header says how much memory it needs); the FDT follows on the next 2 MiB boundary.
+    """
+    initrd = align_up(max(min(ram_size_bytes // 2, 128 * MIB), image_bytes), PAGE)
+    return initrd, align_up(initrd + initrd_bytes, 2 * MIB) + FDT_ROOM
+
+
+def _least_ram(image_bytes: int, initrd_bytes: int) -> int:
+    """The least RAM, in whole MiB, that holds image, initrd and FDT."""
+    low, high = 0, 2 * (image_bytes + initrd_bytes) // MIB + 256
+    while high - low > 1:
+        middle = (low + high) // 2
+        _, end = _loader_layout(image_bytes, initrd_bytes, middle * MIB)
+        if end <= middle * MIB:
+            high = middle
+        else:
+            low = middle
+    return high * MIB
+
+
+def _check_shape(model: Model) -> None:
+    """Row tiles write four results at a time: no vector of a batch may end inside a tile."""
+    hyper = model.hyper
+    for what, n in (
+        ("embedding length", hyper.n_embd),
+        ("query length", hyper.n_head * hyper.head_size),
+        ("key length", hyper.n_head_kv * hyper.head_size),
+    ):
+        if n % TILE_ROWS:
+            raise PlanError(
+                f"{model.name}: {what} {n} is not a multiple of {TILE_ROWS}",
+                hint="such a model is not supported",
+            )
+
+
+def _hint(planner: _Planner, n_ctx: int) -> str:
+    """The largest context that fits, or the RAM that would hold what was asked for."""
+    ram = f"a board with at least {_mib(planner.plan(n_ctx).ram_needed_bytes)} of RAM"
+    largest = _largest_ctx(planner, n_ctx)
+    return f"try --ctx {largest}, or {ram}" if largest else f"no context fits; take {ram}"
+
+
+def _largest_ctx(planner: _Planner, n_ctx: int) -> int | None:
+    """A multiple of 64 that fits while 64 more would not; None when not even 64 fits."""
+    low, high = 1, -(-n_ctx // CTX_ALIGN)
+    if high <= low or not planner.fits(low * CTX_ALIGN):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        if planner.fits(middle * CTX_ALIGN):
+            low = middle
+        else:
+            high = middle
+    return low * CTX_ALIGN
+
+
+def _mib(size_bytes: int) -> str:
+    return f"{size_bytes / MIB:.1f} MiB"

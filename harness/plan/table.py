@@ -1,0 +1,72 @@
+"""The memory plan as a table for a person."""
+
+from collections.abc import Sequence
+
+from harness.plan.memory import KIB, MIB, STATE_BUDGET, MemoryPlan
+
+_WHAT = {
+    "kernel": "text, rodata, data, bss (budget)",
+    "blob": "model.blob, appended to the image",
+    "page_tables": "levels 1 to 3",
+    "stack_guard": "not mapped",
+    "stack": "boot CPU",
+    "link": "received segment, window of sent frames",
+    "session": "prompt, history, sampler, tokenizer",
+    "activations": "vectors of one batch, logits",
+    "kv_cache": "keys, then values",
+}
+
+
+def render_table(plan: MemoryPlan) -> str:
+    """Regions with addresses, then totals; deterministic."""
+    rows = [
+        (f"{r.base:#012x}", f"{r.end:#012x}", _size(r.size_bytes), r.name, _WHAT.get(r.name, ""))
+        for r in plan.regions
+    ]
+    if plan.initrd_base is not None:
+        base, size = plan.initrd_base, plan.blob_size_bytes
+        what = "model.blob; the address is QEMU's, found at run time"
+        rows.append((f"{base:#012x}", f"{base + size:#012x}", _size(size), "initrd", what))
+    place = "appended" if plan.blob_appended else "initrd"
+    batch = f"{plan.n_batch} token{'s' if plan.n_batch > 1 else ''}"
+    tensors = sum(entry.type is not None for entry in plan.blob)
+    verdict = "of" if plan.state_bytes <= STATE_BUDGET else "MORE THAN"
+    totals = [
+        ("weights", _size(plan.weights_bytes), f"{tensors} tensors, blob {place}"),
+        ("vocabulary", _size(plan.vocabulary_bytes), "in the blob"),
+        ("KV cache", _size(plan.kv_bytes), f"{plan.n_ctx} tokens, {plan.kv_type.upper()}"),
+        ("state", _size(plan.state_bytes), f"{verdict} {_size(STATE_BUDGET)}: all else, namely"),
+        ("  tables", _size(plan.tables_bytes), "rope, in the blob"),
+        ("  regions", _size(plan.state_bytes - plan.tables_bytes), f"batch of {batch}"),
+        ("alignment", _size(plan.gap_bytes), "unused, between regions"),
+        (
+            "RAM needed",
+            _size(plan.ram_needed_bytes),
+            f"of {_size(plan.ram_size_bytes)} on {plan.board_name}, device tree included",
+        ),
+    ]
+    return "\n".join(
+        [
+            *_columns(("from", "to", "size", "region", "holds"), rows, right={2}),
+            "",
+            *_columns(("total", "size", ""), totals, right={1}),
+        ]
+    )
+
+
+def _size(size_bytes: int) -> str:
+    if size_bytes >= 10 * MIB:
+        return f"{size_bytes / MIB:.1f} MiB"
+    return f"{size_bytes / KIB:.1f} KiB" if size_bytes % KIB else f"{size_bytes // KIB} KiB"
+
+
+def _columns(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: set[int]) -> list[str]:
+    table = [head, *rows]
+    widths = [max(len(row[i]) for row in table) for i in range(len(head))]
+    return [
+        "  ".join(
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    ]

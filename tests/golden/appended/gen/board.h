@@ -1,0 +1,10 @@
+// Board facts for when the FDT is silent: virt. Generated; do not edit.
+#pragma once
+
+#define BOARD_NAME "virt"
+#define BOARD_UART_BASE 0x9000000ull // pl011
+#define BOARD_UART_IRQ 33 // GIC interrupt id
+#define BOARD_GICD_BASE 0x8000000ull
+#define BOARD_GICC_BASE 0x8010000ull
+#define BOARD_RAM_BASE 0x40000000ull
+#define BOARD_RAM_SIZE 0x20000000ull

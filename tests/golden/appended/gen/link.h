@@ -1,0 +1,43 @@
+// Link constants. Generated from harness/link/messages.py; do not edit.
+#pragma once
+
+#define LINK_PROTOCOL 1
+#define LINK_MAX_PAYLOAD 1024
+#define LINK_RESEND_MS 500
+#define LINK_SEGMENT_SILENCE_MS 250
+#define LINK_GIVE_UP_MS 10000
+#define MSG_ACK 0x01
+#define MSG_HELLO 0x02
+#define MSG_WELCOME 0x10
+#define MSG_PROMPT_TEXT 0x20
+#define MSG_PROMPT_IDS 0x21
+#define MSG_GENERATE 0x22
+#define MSG_ABORT 0x23
+#define MSG_MEM_READ 0x24
+#define MSG_POWEROFF 0x25
+#define MSG_REBOOT 0x26
+#define MSG_TOKENIZE 0x27
+#define MSG_PROMPT_TOKENS 0x30
+#define MSG_PREFILL 0x31
+#define MSG_TOKEN 0x32
+#define MSG_LOGITS 0x33
+#define MSG_DONE 0x34
+#define MSG_ERROR 0x35
+#define MSG_MEM_DATA 0x36
+#define PROMPT_FIRST 1
+#define PROMPT_LAST 2
+#define PROMPT_ADD_SPECIAL 4
+#define PROMPT_PARSE_SPECIAL 8
+#define GENERATE_LOGITS 1
+#define GENERATE_IGNORE_EOG 2
+#define GENERATE_APPEND 4
+#define STOP_LENGTH 0
+#define STOP_EOG 1
+#define STOP_ABORT 2
+#define STOP_CONTEXT 3
+#define ERROR_BAD_MESSAGE 1
+#define ERROR_PROMPT_TOO_LONG 2
+#define ERROR_TOKEN_RANGE 3
+#define ERROR_TEXT_FULL 4
+#define ERROR_EMPTY_PROMPT 5
+#define ERROR_ADDRESS 6

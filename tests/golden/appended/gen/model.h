@@ -1,0 +1,75 @@
+// Model constants and tensor table: golden F32. Generated; do not edit.
+#pragma once
+
+#include "nn/model.h" // struct tensor, struct layer_tensors
+
+#define MODEL_NAME "golden F32" // printable ASCII, escaped
+#define BUILD_ID 0x2acc91396581c145ull
+
+#define N_VOCAB 42 // tokens in the vocabulary
+#define N_VOCAB_ROWS 42 // rows of the output matrix = logits
+#define N_VOCAB_ROWS_PADDED 44
+#define N_EMBD 64
+#define N_LAYER 2
+#define N_HEAD 4
+#define N_HEAD_KV 2
+#define HEAD_SIZE 16
+#define N_ROT 16
+#define N_FF 92
+#define N_CTX 100
+#define N_CTX_PADDED 128
+#define N_BATCH 16
+#define RMS_EPS 0x1.4f8b58p-17f
+#define ATTN_SCALE 0x1p-2f // 1 / sqrt(HEAD_SIZE)
+
+#define KV_F16 1 // 1: cache holds half precision, 0: float32
+#define KV_K_OFFSET 0x0ull
+#define KV_V_OFFSET 0x4000ull
+
+#define TOKEN_BOS 1 // -1: none
+#define TOKEN_EOS 2
+#define TOKEN_UNK 0
+#define ADD_BOS 1
+#define ADD_EOS 0
+#define ADD_SPACE_PREFIX 1
+#define N_EOG 1
+#define EOG_IDS {2}
+#define MAX_TOKEN_BYTES 5 // longest text of one token
+
+#define BLOB_SIZE 0x42140ull
+#define BLOB_ROPE 0x40540ull // float32 [N_CTX][N_ROT / 2][2]
+#define BLOB_TOKEN_TEXT_OFFSET 0x41e40ull // u32 [N_VOCAB + 1]
+#define BLOB_TOKEN_TEXT 0x41f00ull
+#define BLOB_TOKEN_SCORE 0x41f80ull // float32 [N_VOCAB]
+#define BLOB_TOKEN_TYPE 0x42040ull // u8 [N_VOCAB]
+#define BLOB_TOKEN_SORTED 0x42080ull // u32 [N_VOCAB]: ids by (text, id)
+
+// Offsets from the blob's start. n_rows as in the model (tiles are padded to a multiple of 4 rows).
+#define TENSOR_TOKEN_EMBD {TYPE_F32, 42, 64, 0x40ull}
+#define TENSOR_OUTPUT_NORM {TYPE_F32, 1, 64, 0x3d840ull}
+#define TENSOR_OUTPUT {TYPE_F32, 42, 64, 0x3d940ull}
+#define TENSOR_LAYERS \
+    { \
+        { /* 0 */ \
+            .attn_norm = {TYPE_F32, 1, 64, 0x2c40ull}, \
+            .attn_q = {TYPE_F32, 64, 64, 0x2d40ull}, \
+            .attn_k = {TYPE_F32, 32, 64, 0x6d40ull}, \
+            .attn_v = {TYPE_F32, 32, 64, 0x8d40ull}, \
+            .attn_output = {TYPE_F32, 64, 64, 0xad40ull}, \
+            .ffn_norm = {TYPE_F32, 1, 64, 0xed40ull}, \
+            .ffn_gate = {TYPE_F32, 92, 64, 0xee40ull}, \
+            .ffn_up = {TYPE_F32, 92, 64, 0x14a40ull}, \
+            .ffn_down = {TYPE_F32, 64, 92, 0x1a640ull}, \
+        }, \
+        { /* 1 */ \
+            .attn_norm = {TYPE_F32, 1, 64, 0x20240ull}, \
+            .attn_q = {TYPE_F32, 64, 64, 0x20340ull}, \
+            .attn_k = {TYPE_F32, 32, 64, 0x24340ull}, \
+            .attn_v = {TYPE_F32, 32, 64, 0x26340ull}, \
+            .attn_output = {TYPE_F32, 64, 64, 0x28340ull}, \
+            .ffn_norm = {TYPE_F32, 1, 64, 0x2c340ull}, \
+            .ffn_gate = {TYPE_F32, 92, 64, 0x2c440ull}, \
+            .ffn_up = {TYPE_F32, 92, 64, 0x32040ull}, \
+            .ffn_down = {TYPE_F32, 64, 92, 0x37c40ull}, \
+        }, \
+    }

@@ -1,0 +1,52 @@
+// Memory plan: regions and buffers. Generated; do not edit.
+#pragma once
+
+#include "lib/types.h"
+
+#define LAYOUT_LOAD_ADDRESS 0x40080000ull // where the plan's addresses assume the image; it may run elsewhere
+#define LAYOUT_IMAGE_SIZE 0x380000ull // bytes from the image's start to the end of the last region
+#define LAYOUT_KERNEL_BUDGET 0x40000ull
+
+#define BLOB_APPENDED 0 // 1: blob region inside the image; 0: the blob comes as initrd
+// Per region: size, and the symbol the linker script places (the twin defines arrays of the same name).
+#define REGION_BLOB_SIZE 0x0ull // not appended
+#define REGION_PAGE_TABLES_SIZE 0x14000ull
+#define REGION_STACK_GUARD_SIZE 0x1000ull
+#define REGION_STACK_SIZE 0x10000ull
+#define REGION_LINK_SIZE 0x3000ull
+#define REGION_SESSION_SIZE 0x79000ull
+#define REGION_ACTIVATIONS_SIZE 0x3d000ull
+#define REGION_KV_CACHE_SIZE 0x200000ull
+extern uint8_t __blob_start[], __page_tables_start[], __stack_guard_start[], __stack_start[], __stack_end[];
+extern uint8_t __link_start[], __session_start[], __activations_start[], __kv_cache_start[];
+
+// link region: buffers, offsets from __link_start, sizes in bytes
+#define LINK_RX 0x0 // collected segment (COBS-encoded frame)
+#define LINK_RX_SIZE 1280
+#define LINK_TX 0x500 // window of sent frames: LINK_WINDOW slots of LINK_SLOT_SIZE
+#define LINK_WINDOW 8
+#define LINK_SLOT_SIZE 1280
+// session region
+#define SESSION_TEXT 0x0 // prompt text being collected
+#define SESSION_TEXT_SIZE 8192
+#define SESSION_PROMPT_IDS 0x2000 // u32 [N_CTX]
+#define SESSION_HISTORY_IDS 0x4000 // u32 [N_CTX]
+#define SESSION_CANDIDATES 0x6000 // u32 [N_VOCAB_ROWS]: sampler, tokenizer
+#define SESSION_SCRATCH 0x40980 // tokenizer symbols and heap
+#define SESSION_SCRATCH_SIZE 229440
+// activations region (float32 unless said otherwise; first dimension N_BATCH where noted). Attention,
+// feed-forward and the output matrix follow one another and read only ACT_H or ACT_QUANT, so that
+// ACT_Q to ACT_ATT, ACT_GATE and ACT_UP, and ACT_LOGITS share their bytes.
+#define ACT_X 0x0 // [N_BATCH][N_EMBD] residual stream
+#define ACT_H 0x800 // [N_BATCH][N_EMBD] normed input
+#define ACT_Y 0x1000 // [N_BATCH][N_EMBD] branch output
+#define ACT_QUANT 0x1800 // quantised activations: [N_BATCH] rows of ACT_QUANT_ROW_SIZE bytes, q8_0 part first, then q8_k
+#define ACT_QUANT_ROW_SIZE 0x500 // of the widest input, each part 64-byte aligned
+#define ACT_QUANT_Q8_K 0x280 // offset of the q8_k part in a row
+#define ACT_Q 0x1d00 // [N_BATCH][N_HEAD * HEAD_SIZE]
+#define ACT_K 0x2500 // [N_BATCH][N_HEAD_KV * HEAD_SIZE]
+#define ACT_V 0x2900 // [N_BATCH][N_HEAD_KV * HEAD_SIZE]
+#define ACT_ATT 0x2d00 // [N_BATCH][N_HEAD * HEAD_SIZE] attention output
+#define ACT_GATE 0x1d00 // [N_BATCH][N_FF padded to 4]
+#define ACT_UP 0x2500 // [N_BATCH][N_FF padded to 4]
+#define ACT_LOGITS 0x1d00 // [N_VOCAB_ROWS_PADDED]

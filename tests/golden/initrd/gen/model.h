@@ -1,0 +1,64 @@
+// Model constants and tensor table: golden Q4_0 tied. Generated; do not edit.
+#pragma once
+
+#include "nn/model.h" // struct tensor, struct layer_tensors
+
+#define MODEL_NAME "golden Q4_0 tied" // printable ASCII, escaped
+#define BUILD_ID 0xd4973e594fe72e69ull
+
+#define N_VOCAB 60000 // tokens in the vocabulary
+#define N_VOCAB_ROWS 60000 // rows of the output matrix = logits
+#define N_VOCAB_ROWS_PADDED 60000
+#define N_EMBD 512
+#define N_LAYER 1
+#define N_HEAD 4
+#define N_HEAD_KV 2
+#define HEAD_SIZE 128
+#define N_ROT 128
+#define N_FF 512
+#define N_CTX 2048
+#define N_CTX_PADDED 2048
+#define N_BATCH 1
+#define RMS_EPS 0x1.4f8b58p-17f
+#define ATTN_SCALE 0x1.6a09e6p-4f // 1 / sqrt(HEAD_SIZE)
+
+#define KV_F16 1 // 1: cache holds half precision, 0: float32
+#define KV_K_OFFSET 0x0ull
+#define KV_V_OFFSET 0x100000ull
+
+#define TOKEN_BOS 1 // -1: none
+#define TOKEN_EOS 2
+#define TOKEN_UNK 0
+#define ADD_BOS 1
+#define ADD_EOS 0
+#define ADD_SPACE_PREFIX 1
+#define N_EOG 1
+#define EOG_IDS {2}
+#define MAX_TOKEN_BYTES 6 // longest text of one token
+
+#define BLOB_SIZE 0x1367e80ull
+#define BLOB_ROPE 0x1154440ull // float32 [N_CTX][N_ROT / 2][2]
+#define BLOB_TOKEN_TEXT_OFFSET 0x1254440ull // u32 [N_VOCAB + 1]
+#define BLOB_TOKEN_TEXT 0x128ee00ull
+#define BLOB_TOKEN_SCORE 0x12e4100ull // float32 [N_VOCAB]
+#define BLOB_TOKEN_TYPE 0x131ea80ull // u8 [N_VOCAB]
+#define BLOB_TOKEN_SORTED 0x132d500ull // u32 [N_VOCAB]: ids by (text, id)
+
+// Offsets from the blob's start. n_rows as in the model (tiles are padded to a multiple of 4 rows).
+#define TENSOR_TOKEN_EMBD {TYPE_Q4_0, 60000, 512, 0x40ull}
+#define TENSOR_OUTPUT_NORM {TYPE_F32, 1, 512, 0x1153c40ull}
+#define TENSOR_OUTPUT TENSOR_TOKEN_EMBD // tied
+#define TENSOR_LAYERS \
+    { \
+        { /* 0 */ \
+            .attn_norm = {TYPE_F32, 1, 512, 0x107ac40ull}, \
+            .attn_q = {TYPE_Q4_0, 512, 512, 0x107b440ull}, \
+            .attn_k = {TYPE_Q4_0, 256, 512, 0x109f440ull}, \
+            .attn_v = {TYPE_Q4_0, 256, 512, 0x10b1440ull}, \
+            .attn_output = {TYPE_Q4_0, 512, 512, 0x10c3440ull}, \
+            .ffn_norm = {TYPE_F32, 1, 512, 0x10e7440ull}, \
+            .ffn_gate = {TYPE_Q4_0, 512, 512, 0x10e7c40ull}, \
+            .ffn_up = {TYPE_Q4_0, 512, 512, 0x110bc40ull}, \
+            .ffn_down = {TYPE_Q4_0, 512, 512, 0x112fc40ull}, \
+        }, \
+    }

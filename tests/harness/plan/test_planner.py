@@ -1,0 +1,222 @@
+"""harness/plan: everything has a place, nothing overlaps, and refusals tell the truth."""
+
+import dataclasses
+import json
+import re
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.board import load_board
+from harness.errors import PlanError
+from harness.gguf import GGMLType, Model
+from harness.plan import MemoryPlan, plan_memory
+from harness.plan.memory import KIB, MIB, STATE_BUDGET, KvType
+from tests.harness.plan.shapes import STORIES260K, TINYLLAMA, model_of
+
+VIRT = load_board("virt")
+GIB = 1 << 30
+
+shapes = st.builds(
+    model_of,
+    n_embd=st.sampled_from([32, 64, 256, 768]),
+    n_head=st.sampled_from([2, 4, 8]),
+    n_head_kv=st.sampled_from([1, 2]),
+    n_layer=st.integers(1, 5),
+    n_ff=st.sampled_from([32, 96, 1024]),
+    n_ctx_train=st.integers(1, 9000),
+    n_vocab=st.integers(4, 3000),
+    matrix_type=st.sampled_from([GGMLType.F32, GGMLType.F16, GGMLType.Q8_0, GGMLType.Q4_0]),
+    tied=st.booleans(),
+)
+
+
+@given(model=shapes, kv_type=st.sampled_from(["f16", "f32"]))
+@settings(max_examples=60, deadline=None)
+def test_regions_are_aligned_in_order_and_disjoint(model: Model, kv_type: KvType) -> None:
+    plan = plan_memory(model, VIRT, kv_type=kv_type, ram_size_bytes=8 * GIB)
+    assert plan.regions[0].base == VIRT.load_address
+    for below, above in pairwise(plan.regions):
+        assert below.end <= above.base, (below, above)
+    assert all(r.base % 4096 == 0 and r.size_bytes % 4096 == 0 for r in plan.regions)
+    assert all(r.size_bytes > 0 for r in plan.regions)
+    kv = plan.region("kv_cache")
+    assert kv.base % (2 * MIB) == 0 or kv.size_bytes < 2 * MIB
+    assert plan.image_size == kv.end - VIRT.load_address
+
+
+@given(model=shapes)
+@settings(max_examples=60, deadline=None)
+def test_buffers_lie_in_their_regions_and_share_bytes_only_where_meant(model: Model) -> None:
+    plan = plan_memory(model, VIRT, ram_size_bytes=8 * GIB)
+    phases = {"ACT_Q": 1, "ACT_K": 1, "ACT_V": 1, "ACT_ATT": 1, "ACT_GATE": 2, "ACT_UP": 2}
+    phases["ACT_LOGITS"] = 3
+    for i, a in enumerate(plan.buffers):
+        assert a.offset % 64 == 0
+        assert a.end <= plan.region(a.region).size_bytes, a
+        for b in plan.buffers[i + 1 :]:
+            overlap = a.region == b.region and a.offset < b.end and b.offset < a.end
+            shared = {phases.get(a.name), phases.get(b.name)}
+            assert not overlap or (len(shared) == 2 and None not in shared), (a, b)
+
+
+@given(model=shapes)
+@settings(max_examples=60, deadline=None)
+def test_blob_entries_follow_one_another_on_cache_lines(model: Model) -> None:
+    plan = plan_memory(model, VIRT, ram_size_bytes=8 * GIB)
+    assert plan.blob[0].name == "token_embd.weight"
+    assert plan.blob[0].offset == 64
+    for below, above in pairwise(plan.blob):
+        assert above.offset % 64 == 0
+        assert 0 <= above.offset - below.end < 64
+    assert plan.blob_size_bytes % 64 == 0
+    assert 0 <= plan.blob_size_bytes - plan.blob[-1].end < 64
+    names = [entry.name for entry in plan.blob if entry.type is not None]
+    assert set(names) == set(model.tensors)
+
+
+@given(model=shapes)
+@settings(max_examples=30, deadline=None)
+def test_totals_add_up(model: Model) -> None:
+    plan = plan_memory(model, VIRT, ram_size_bytes=8 * GIB)
+    regions = sum(r.size_bytes for r in plan.regions)
+    assert plan.image_size == regions + plan.gap_bytes
+    outside = 0 if plan.blob_appended else plan.blob_size_bytes
+    rounding = plan.region("blob").size_bytes - plan.blob_size_bytes if plan.blob_appended else 0
+    assert (
+        plan.weights_bytes + plan.vocabulary_bytes + plan.kv_bytes + plan.state_bytes
+        == regions + outside - rounding
+    )
+    assert plan.weights_bytes >= model.weights_bytes  # rows that fill the last tile
+
+
+def test_the_state_of_stories260k_is_below_one_mib() -> None:
+    plan = plan_memory(STORIES260K, VIRT)
+    assert plan.n_batch == 16
+    assert plan.blob_appended
+    assert plan.state_bytes < 800 * KIB
+
+
+def test_the_state_of_tinyllama_fits_its_budget() -> None:
+    plan = plan_memory(TINYLLAMA, VIRT, ram_size_bytes=2 * GIB)
+    assert plan.state_bytes <= STATE_BUDGET
+    assert plan.n_batch == 8
+    assert not plan.blob_appended
+    assert [region.name for region in plan.regions][:2] == ["kernel", "page_tables"]
+
+
+def test_a_batch_of_one_is_left_when_no_batch_fits_the_budget() -> None:
+    plan = plan_memory(model_of(n_vocab=400_000), VIRT)
+    assert plan.n_batch == 1
+    assert plan.state_bytes > STATE_BUDGET
+    assert "MORE THAN" in plan.table()
+
+
+def test_f32_keys_and_values_take_twice_the_bytes() -> None:
+    half, single = (plan_memory(STORIES260K, VIRT, kv_type=kind) for kind in ("f16", "f32"))
+    assert single.kv_bytes == 2 * half.kv_bytes
+    assert single.kv_v_offset == 2 * half.kv_v_offset
+
+
+@pytest.mark.parametrize(("n_ctx", "padded"), [(1, 64), (64, 64), (65, 128), (2048, 2048)])
+def test_the_cache_holds_whole_chunks_of_64_positions(n_ctx: int, padded: int) -> None:
+    plan = plan_memory(STORIES260K, VIRT, n_ctx=n_ctx)
+    assert plan.n_ctx_padded == padded
+    assert plan.kv_v_offset == 5 * 4 * 8 * padded * 2
+    assert plan.entry("rope").size_bytes == n_ctx * 8 * 4
+
+
+def test_the_default_context_is_what_the_model_was_trained_for_but_at_most_2048() -> None:
+    assert plan_memory(model_of(n_ctx_train=300), VIRT).n_ctx == 300
+    assert plan_memory(model_of(n_ctx_train=131072), VIRT).n_ctx == 2048
+
+
+@pytest.mark.parametrize(("n_ctx", "hint"), [(0, 1), (-5, 1), (2049, 2048)])
+def test_a_context_out_of_range_is_refused(n_ctx: int, hint: int) -> None:
+    with pytest.raises(PlanError, match=rf"{n_ctx} tokens.*trained for 2048") as error:
+        plan_memory(STORIES260K, VIRT, n_ctx=n_ctx)
+    assert error.value.hint == f"try --ctx {hint}"
+
+
+def test_a_vector_that_would_end_inside_a_tile_is_refused() -> None:
+    with pytest.raises(PlanError, match="key length 6 is not a multiple of 4"):
+        plan_memory(model_of(n_embd=12, n_head=2, n_head_kv=1), VIRT)
+
+
+def fits(plan: MemoryPlan) -> bool:
+    """Written from QEMU's rule again: image, initrd and 2 MiB of device tree end within RAM."""
+    base = plan.ram_base
+    image_end = plan.regions[-1].end
+    initrd = max(base + min(plan.ram_size_bytes // 2, 128 * MIB), image_end)
+    initrd = -(-initrd // 4096) * 4096
+    if plan.initrd_base is not None:
+        assert plan.initrd_base == initrd
+        initrd += plan.blob_size_bytes
+    fdt = -(-initrd // (2 * MIB)) * 2 * MIB
+    return fdt + 2 * MIB <= base + plan.ram_size_bytes
+
+
+@given(
+    model=st.builds(
+        model_of,
+        n_embd=st.sampled_from([256, 512]),
+        n_head=st.just(4),
+        n_head_kv=st.sampled_from([1, 4]),
+        n_layer=st.integers(1, 8),
+        n_vocab=st.integers(4, 20000),
+        n_ctx_train=st.integers(64, 40000),
+    ),
+    ram_mib=st.integers(4, 300),
+    n_ctx=st.integers(64, 40000),
+)
+@settings(max_examples=150, deadline=None)
+def test_the_hinted_context_fits_and_64_more_do_not(model: Model, ram_mib: int, n_ctx: int) -> None:
+    ram, n_ctx = ram_mib * MIB, min(n_ctx, model.hyper.n_ctx_train)
+    try:
+        assert fits(plan_memory(model, VIRT, n_ctx=n_ctx, ram_size_bytes=ram))
+    except PlanError as error:
+        wanted = re.search(r"at least ([\d.]+) MiB of RAM", error.hint)
+        assert wanted
+        enough = int(float(wanted[1])) * MIB
+        assert fits(plan_memory(model, VIRT, n_ctx=n_ctx, ram_size_bytes=enough))
+        with pytest.raises(PlanError):
+            plan_memory(model, VIRT, n_ctx=n_ctx, ram_size_bytes=enough - MIB)
+        hint = re.search(r"try --ctx (\d+)", error.hint)
+        smaller = int(hint[1]) if hint else 0
+        assert smaller < n_ctx
+        if smaller:
+            assert fits(plan_memory(model, VIRT, n_ctx=smaller, ram_size_bytes=ram))
+        with pytest.raises(PlanError):  # too large for this RAM, or beyond the trained context
+            plan_memory(model, VIRT, n_ctx=smaller + 64, ram_size_bytes=ram)
+
+
+def test_a_plan_that_does_not_fit_names_what_is_needed_and_what_is_there() -> None:
+    with pytest.raises(
+        PlanError, match=r"TinyLlama with n_ctx=2048 needs \d+.\d MiB.*virt has 512.0"
+    ):
+        plan_memory(TINYLLAMA, VIRT)
+
+
+def test_the_plan_is_json_and_the_same_every_time() -> None:
+    one, two = (plan_memory(STORIES260K, VIRT) for _ in range(2))
+    assert one == two
+    assert json.dumps(one.as_dict()) == json.dumps(two.as_dict())
+    assert one.table() == two.table()
+    assert json.loads(json.dumps(one.as_dict()))["state_bytes"] == one.state_bytes
+
+
+def test_the_table_names_every_region_with_its_address() -> None:
+    plan = plan_memory(TINYLLAMA, VIRT, ram_size_bytes=2 * GIB)
+    table = plan.table()
+    for region in plan.regions:
+        assert re.search(rf"{region.base:#012x} .* {region.name}\b", table)
+    assert re.search(r"0x0048000000 .* initrd", table)
+    assert "of 2048 KiB" in table
+
+
+def test_a_second_board_moves_every_address() -> None:
+    moved = dataclasses.replace(VIRT, ram_base=0, load_address=0x80000)
+    here, there = plan_memory(STORIES260K, VIRT), plan_memory(STORIES260K, moved)
+    assert [r.base - 0x40000000 for r in here.regions] == [r.base for r in there.regions]
