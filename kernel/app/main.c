@@ -1,0 +1,128 @@
+// Composition root: the order of the boot, and the wires between the layers.
+#include "app/serve.h"
+#include "arch/cpu.h"
+#include "arch/exception.h"
+#include "arch/image.h"
+#include "arch/mmu.h"
+#include "arch/timer.h"
+#include "dev/uart_pl011.h"
+#include "gen/board.h"
+#include "gen/layout.h"
+#include "gen/model.h"
+#include "lib/format.h"
+#include "lib/panic.h"
+#include "nn/model.h"
+#include "nn/transformer.h"
+#include "platform/blob.h"
+#include "platform/layout.h"
+#include "platform/platform.h"
+
+static struct platform platform;
+static unsigned entry_el;
+static char description[160];
+
+static void progress(int *layer, int *token)
+{
+    *layer = nn_progress.layer;
+    *token = nn_progress.token;
+}
+
+// Field by field: a static initialiser with pointers would need relocations.
+static void panic_init(void)
+{
+    panic_hooks.putc = uart_putc;
+    panic_hooks.cpu = cpu_number;
+    panic_hooks.progress = progress;
+    panic_hooks.finish = panic_finish;
+    serror_unmask(); // an access that fails late is reported too, now that somebody can
+}
+
+static PRINTF_LIKE(1, 2) void print(const char *fmt, ...)
+{
+    char line[200];
+    va_list args;
+    va_start(args, fmt);
+    vformat(line, sizeof(line), fmt, args);
+    va_end(args);
+    for (const char *c = line; *c != '\0'; c++) {
+        uart_putc((uint8_t)*c);
+    }
+    uart_putc('\r');
+    uart_putc('\n');
+}
+
+static void print_region(const char *name, const uint8_t *start, uint64_t size_bytes)
+{
+    print("  0x%09lx %8lu KiB  %s", (paddr_t)start, size_bytes / 1024, name);
+}
+
+static void describe(void)
+{
+    const char *cpu = cpu_name();
+    char midr[32];
+    if (*cpu == '\0') {
+        format(midr, sizeof(midr), "CPU with MIDR 0x%08lx", READ_SYSREG(midr_el1));
+        cpu = midr;
+    }
+    format(description, sizeof(description), "%s, %d x %s, EL%u, %s", BOARD_NAME, platform.n_cpu,
+           cpu, entry_el, MODEL_NAME);
+}
+
+static void banner(const uint8_t *blob)
+{
+    print("\r\nBareword: %s", description);
+    for (int i = 0; i < platform.n_ram; i++) {
+        print("RAM 0x%lx..0x%lx, %lu MiB", platform.ram[i].start, platform.ram[i].end,
+              (platform.ram[i].end - platform.ram[i].start) >> 20);
+    }
+    print_region("kernel", _start, (uint64_t)(__kernel_end - _start));
+    print_region("model.blob", blob, BLOB_SIZE);
+    print_region("page_tables", __page_tables_start, REGION_PAGE_TABLES_SIZE);
+    print_region("stack", __stack_start, REGION_STACK_SIZE);
+    print_region("link", __link_start, REGION_LINK_SIZE);
+    print_region("session", __session_start, REGION_SESSION_SIZE);
+    print_region("activations", __activations_start, REGION_ACTIVATIONS_SIZE);
+    print_region("kv_cache", __kv_cache_start, REGION_KV_CACHE_SIZE);
+}
+
+static const void *readable(uint64_t address, uint32_t n)
+{
+    return mmu_readable(address, n) ? (const void *)address : NULL;
+}
+
+// Called by start.S in EL1: MMU off, exceptions masked, on a stack inside the kernel.
+void kernel_boot(paddr_t fdt, unsigned el)
+{
+    uart_init(BOARD_UART_BASE); // from here on panic() can speak
+    panic_init();
+    platform_init(&platform, fdt); // RAM, console and CPUs, as the FDT describes them
+    layout_check(&platform);       // does this RAM hold the plan made on the host?
+    layout_map(&platform);         // identity map; caches on
+    entry_el = el;
+}
+
+// Called by start.S after kernel_boot(), on the planned stack above its guard page.
+noreturn void kernel_main(void)
+{
+    const uint8_t *blob = blob_check(&platform, BUILD_ID, BLOB_SIZE); // ours, and whole?
+    describe();
+    banner(blob);
+    model_init(blob); // tensor views into the weights; nothing is copied
+    platform_idle_init(&platform);
+
+    struct link_io io;
+    io.getc = uart_getc;
+    io.putc = uart_putc;
+    io.ticks = timer_ticks;
+    io.ticks_per_s = timer_ticks_per_s();
+    io.idle = platform_idle;
+    struct serve_info info;
+    info.description = description;
+    info.boot_ticks = timer_ticks();
+    info.readable = readable;
+    const enum serve_end end = serve(&io, &info);
+    if (end == SERVE_REBOOT) {
+        platform_reboot(&platform);
+    }
+    platform_poweroff(&platform);
+}

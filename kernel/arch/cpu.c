@@ -1,0 +1,44 @@
+// The CPU's identity.
+#include "arch/cpu.h"
+
+// Arm Ltd (implementer 0x41). Text inside the table: a table of pointers would need relocations.
+static const struct {
+    uint16_t part;
+    char name[14];
+} cores[] = {
+    {0xd03, "Cortex-A53"},  {0xd04, "Cortex-A35"},  {0xd05, "Cortex-A55"}, {0xd07, "Cortex-A57"},
+    {0xd08, "Cortex-A72"},  {0xd09, "Cortex-A73"},  {0xd0a, "Cortex-A75"}, {0xd0b, "Cortex-A76"},
+    {0xd0c, "Neoverse-N1"}, {0xd40, "Neoverse-V1"}, {0xd41, "Cortex-A78"}, {0xd49, "Neoverse-N2"},
+};
+
+void cpu_halt(void)
+{
+    WRITE_SYSREG(cntv_ctl_el0, 0); // a pending interrupt would turn the WFI into a busy loop
+    isb();
+    for (;;) {
+        wfi();
+    }
+}
+
+unsigned cpu_number(void)
+{
+    const uint64_t mpidr = READ_SYSREG(mpidr_el1);
+    const bool aff0_is_thread = mpidr >> 24 & 1;
+    return (unsigned)(mpidr >> (aff0_is_thread ? 8 : 0) & 0xff);
+}
+
+const char *cpu_name(void)
+{
+    const uint64_t midr = READ_SYSREG(midr_el1);
+    for (size_t i = 0; i < ARRAY_SIZE(cores) && midr >> 24 == 0x41; i++) {
+        if ((midr >> 4 & 0xfff) == cores[i].part) {
+            return cores[i].name;
+        }
+    }
+    return "";
+}
+
+bool cpu_has_crc32(void)
+{
+    return (READ_SYSREG(id_aa64isar0_el1) >> 16 & 0xf) != 0;
+}

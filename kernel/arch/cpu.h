@@ -1,0 +1,52 @@
+// System registers and the CPU's identity.
+#pragma once
+
+#include "lib/types.h"
+
+#define READ_SYSREG(name)                                                                          \
+    ({                                                                                             \
+        uint64_t value_;                                                                           \
+        __asm__ volatile("mrs %0, " #name : "=r"(value_));                                         \
+        value_;                                                                                    \
+    })
+// The memory clobber keeps accesses on their side of the write; whether an isb is due is the
+// caller's to know.
+#define WRITE_SYSREG(name, value)                                                                  \
+    __asm__ volatile("msr " #name ", %0" ::"r"((uint64_t)(value)) : "memory")
+
+static inline void isb(void)
+{
+    __asm__ volatile("isb" ::: "memory");
+}
+
+static inline void dsb(void)
+{
+    __asm__ volatile("dsb sy" ::: "memory");
+}
+
+static inline void wfi(void)
+{
+    __asm__ volatile("wfi" ::: "memory");
+}
+
+static inline void wfe(void)
+{
+    __asm__ volatile("wfe" ::: "memory");
+}
+
+static inline void serror_unmask(void)
+{
+    __asm__ volatile("msr daifclr, #4" ::: "memory");
+}
+
+// For good. No alarm is left that would end the sleep.
+noreturn void cpu_halt(void);
+
+// Number of this CPU in its cluster: Aff1 where Aff0 counts threads (MPIDR_EL1.MT), else Aff0.
+unsigned cpu_number(void);
+
+// Name of the core from MIDR_EL1, or "" if it is none that we know.
+const char *cpu_name(void);
+
+// The CRC32 instructions are optional in Armv8.0.
+bool cpu_has_crc32(void);

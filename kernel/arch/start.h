@@ -1,0 +1,29 @@
+// Constants of the way into EL1, for start.S and vectors.S. Names: Arm ARM (DDI 0487), chapter D.
+#pragma once
+
+#define EARLY_STACK_SIZE     8192
+#define EXCEPTION_STACK_SIZE 8192
+#define EXCEPTION_FRAME_SIZE 272 // struct exception_frame, a multiple of 16
+
+// All RES1 bits of Armv8.0; MMU, caches and alignment checks off; little endian.
+#define SCTLR_EL2_MMU_OFF 0x30c50830
+#define SCTLR_EL1_MMU_OFF 0x30d00800
+
+#define HCR_EL2_RW             (1 << 31)
+#define CPTR_EL2_NO_TRAPS      0x33ff // RES1 bits; FP and SIMD are not trapped
+#define CNTHCTL_EL2_EL1_ACCESS 3      // EL1PCTEN, EL1PCEN: physical counter and timer
+#define SPSR_EL1H_MASKED       0x3c5  // EL1, SP_EL1, D A I F masked
+#define CPACR_EL1_FP_SIMD      (3 << 20)
+
+// Event stream: EVNTEN, and EVNTI = 15: an event each time bit 15 of the counter rises, that is
+// every 2^16 ticks (1 ms at 62.5 MHz, 3.4 ms at 19.2 MHz). It wakes WFE where no interrupt wakes
+// WFI.
+#define CNTKCTL_EL1_EVENTS (1 << 2 | 15 << 4)
+
+// Armv8.6 names that an Armv8.0 assembler does not know.
+#define HFGRTR_EL2  S3_4_C1_C1_4
+#define HFGWTR_EL2  S3_4_C1_C1_5
+#define HFGITR_EL2  S3_4_C1_C1_6
+#define HDFGRTR_EL2 S3_4_C3_C1_4
+#define HDFGWTR_EL2 S3_4_C3_C1_5
+#define HCRX_EL2    S3_4_C1_C2_2

@@ -1,0 +1,85 @@
+// The model blob: is it whole, and was it made together with this kernel?
+#include "platform/blob.h"
+
+#include "arch/cpu.h"
+#include "arch/crc32_arm.h"
+#include "arch/image.h"
+#include "gen/layout.h"
+#include "lib/crc32.h"
+#include "lib/panic.h"
+#include "lib/string.h"
+
+#define BLOB_VERSION   1
+#define BLOB_ALIGNMENT 64
+
+struct blob_header {
+    char magic[8]; // BAREWORD
+    uint32_t version;
+    uint32_t header_bytes;
+    uint64_t build_id;
+    uint64_t size_bytes;  // header included
+    uint32_t payload_crc; // CRC-32 of everything behind the header
+    uint32_t header_crc;  // CRC-32 of the fields above
+    uint8_t zeros[24];
+};
+static_assert(sizeof(struct blob_header) == 64, "the host writes a header of 64 bytes");
+static_assert(offsetof(struct blob_header, header_crc) == 36, "header_crc covers bytes 0..35");
+
+static struct range find_blob(const struct platform *p, uint64_t size_bytes)
+{
+#if BLOB_APPENDED
+    (void)p, (void)size_bytes;
+    const paddr_t start = image_address(__blob_start);
+    return (struct range){start, start + REGION_BLOB_SIZE};
+#else
+    if (p->initrd.end == 0) {
+        panic("model: there is none: the loader must pass model.blob (%lu bytes) as initrd",
+              size_bytes);
+    }
+    return p->initrd;
+#endif
+}
+
+static uint32_t checksum(const void *data, size_t n)
+{
+    return cpu_has_crc32() ? crc32_fast(0, data, n) : crc32(0, data, n);
+}
+
+const uint8_t *blob_check(const struct platform *p, uint64_t build_id, uint64_t size_bytes)
+{
+    const struct range blob = find_blob(p, size_bytes);
+    const uint64_t available = blob.end - blob.start;
+    const struct blob_header *h = (const struct blob_header *)blob.start;
+    if (!IS_ALIGNED(blob.start, BLOB_ALIGNMENT)) {
+        panic("model: loaded at 0x%lx, not at a multiple of %d bytes", blob.start, BLOB_ALIGNMENT);
+    }
+    if (available < sizeof(*h)) {
+        panic("model: truncated: %lu bytes arrived, %lu expected", available, size_bytes);
+    }
+    if (memcmp(h->magic, "BAREWORD", sizeof(h->magic)) != 0) {
+        panic("model: what was loaded at 0x%lx is no model.blob", blob.start);
+    }
+    if (h->version != BLOB_VERSION || h->header_bytes != sizeof(*h)) {
+        panic(
+            "model: format version %u with %u header bytes, this kernel reads version %d with %zu",
+            h->version, h->header_bytes, BLOB_VERSION, sizeof(*h));
+    }
+    const uint32_t header_crc = checksum(h, offsetof(struct blob_header, header_crc));
+    if (header_crc != h->header_crc) {
+        panic("model: damaged header: CRC 0x%08x, expected 0x%08x", header_crc, h->header_crc);
+    }
+    if (h->build_id != build_id) {
+        panic("model: of another build: blob has id 0x%016lx, kernel has 0x%016lx", h->build_id,
+              build_id);
+    }
+    if (h->size_bytes != size_bytes || available < size_bytes) {
+        panic("model: truncated: %lu bytes arrived, the header says %lu, %lu expected", available,
+              h->size_bytes, size_bytes);
+    }
+    const uint32_t payload_crc = checksum(h + 1, size_bytes - sizeof(*h));
+    if (payload_crc != h->payload_crc) {
+        panic("model: damaged or cut short: CRC 0x%08x, expected 0x%08x", payload_crc,
+              h->payload_crc);
+    }
+    return (const uint8_t *)h;
+}

@@ -1,0 +1,108 @@
+// The plan made on the host against the machine that it runs on.
+#include "platform/layout.h"
+
+#include "arch/image.h"
+#include "arch/mmu.h"
+#include "gen/layout.h"
+#include "lib/panic.h"
+
+// The RAM range that holds `address`, or an empty one.
+static struct range ram_around(const struct platform *p, paddr_t address)
+{
+    for (int i = 0; i < p->n_ram; i++) {
+        if (address >= p->ram[i].start && address < p->ram[i].end) {
+            return p->ram[i];
+        }
+    }
+    return (struct range){0, 0};
+}
+
+static void check_in_ram(const struct platform *p, const char *what, struct range r)
+{
+    const struct range ram = ram_around(p, r.start);
+    if (ram.end == 0) {
+        panic("layout: %s starts at 0x%lx, where this machine has no RAM", what, r.start);
+    }
+    if (r.end > ram.end) {
+        panic("layout: %s ends at 0x%lx, RAM ends at 0x%lx: %lu KiB too little", what, r.end,
+              ram.end, (r.end - ram.end + 1023) / 1024);
+    }
+}
+
+static void check_disjoint(struct range plan, const char *what, struct range r)
+{
+    if (r.start < plan.end && plan.start < r.end) {
+        panic("layout: %s at 0x%lx..0x%lx lies in the plan's memory, 0x%lx..0x%lx", what, r.start,
+              r.end, plan.start, plan.end);
+    }
+}
+
+void layout_check(const struct platform *p)
+{
+    const paddr_t start = image_address(_start);
+    const struct range plan = {start, start + LAYOUT_IMAGE_SIZE};
+    if (!IS_ALIGNED(plan.start, PAGE_SIZE)) {
+        panic("layout: the image was loaded at 0x%lx, not at a multiple of 4 KiB", plan.start);
+    }
+    check_in_ram(p, "the plan", plan);
+    check_disjoint(plan, "the device tree", p->fdt);
+    for (int i = 0; i < p->n_no_map; i++) {
+        check_disjoint(plan, "memory that the firmware keeps", p->no_map[i]);
+    }
+    if (p->initrd.end != 0) {
+        check_in_ram(p, "the initrd", p->initrd);
+        check_disjoint(plan, "the initrd", p->initrd);
+    }
+}
+
+uint64_t layout_ram_size(const struct platform *p)
+{
+    uint64_t size = 0;
+    for (int i = 0; i < p->n_ram; i++) {
+        size += p->ram[i].end - p->ram[i].start;
+    }
+    return size;
+}
+
+// The pages that [start, end) touches.
+static void map_around(paddr_t start, paddr_t end, enum mmu_kind kind)
+{
+    mmu_map(ALIGN_DOWN(start, PAGE_SIZE), ALIGN_UP(end, PAGE_SIZE), kind);
+}
+
+static void map_device(paddr_t base, uint64_t size)
+{
+    if (base != 0) {
+        map_around(base, base + size, MMU_DEVICE);
+    }
+}
+
+void layout_map(const struct platform *p)
+{
+    mmu_init(__page_tables_start, REGION_PAGE_TABLES_SIZE);
+    for (int i = 0; i < p->n_ram; i++) {
+        mmu_map(p->ram[i].start, p->ram[i].end, MMU_DATA);
+    }
+    mmu_map(0, PAGE_SIZE, MMU_NONE); // a null pointer faults
+    for (int i = 0; i < p->n_no_map; i++) {
+        const paddr_t end = p->no_map[i].end;
+        if (p->no_map[i].start < MMU_SIZE_LIMIT) {
+            map_around(p->no_map[i].start, end < MMU_SIZE_LIMIT ? end : MMU_SIZE_LIMIT, MMU_NONE);
+        }
+    }
+    map_around(p->fdt.start, p->fdt.end, MMU_RODATA);
+    map_around(p->initrd.start, p->initrd.end, MMU_RODATA);
+
+    mmu_map((paddr_t)_start, (paddr_t)__text_end, MMU_TEXT);
+    mmu_map((paddr_t)__rodata_start, (paddr_t)__rodata_end, MMU_RODATA);
+#if BLOB_APPENDED
+    mmu_map((paddr_t)__blob_start, (paddr_t)__blob_start + REGION_BLOB_SIZE, MMU_RODATA);
+#endif
+    mmu_map((paddr_t)__stack_guard_start, (paddr_t)__stack_guard_end, MMU_NONE);
+    mmu_map((paddr_t)__page_tables_start, (paddr_t)__page_tables_end, MMU_RODATA); // final
+
+    map_device(p->uart, PAGE_SIZE);
+    map_device(p->gicd, PAGE_SIZE);
+    map_device(p->gicc, PAGE_SIZE);
+    mmu_enable();
+}

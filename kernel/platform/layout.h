@@ -1,0 +1,15 @@
+// The plan made on the host against the machine that it runs on.
+#pragma once
+
+#include "platform/platform.h"
+
+// Panics, with both numbers, when this machine's RAM does not hold the planned regions or when the
+// loader put something into them. Before this no planned region may be touched.
+void layout_check(const struct platform *platform);
+
+// Builds the identity map (text RX, constants and weights R, the rest RW, nothing both writable and
+// executable) and switches MMU and caches on.
+void layout_map(const struct platform *platform);
+
+// All of the platform's RAM, in bytes.
+uint64_t layout_ram_size(const struct platform *platform);

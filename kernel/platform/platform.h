@@ -1,0 +1,40 @@
+// Facts about the machine that are known only at run time.
+#pragma once
+
+#include "arch/psci.h"
+#include "lib/types.h"
+
+#define PLATFORM_MAX_RANGES 8
+
+// [start, end)
+struct range {
+    paddr_t start, end;
+};
+
+struct platform {
+    struct range ram[PLATFORM_MAX_RANGES]; // ascending, disjoint, whole pages
+    int n_ram;
+    struct range no_map[PLATFORM_MAX_RANGES]; // the firmware's: must not even be mapped
+    int n_no_map;
+    struct range fdt;     // empty: the board's values are used
+    struct range initrd;  // as the loader says; empty: none
+    const char *bootargs; // inside the FDT, or ""
+    paddr_t uart;
+    unsigned uart_irq;  // 0: none that we can wait for
+    paddr_t gicd, gicc; // 0: no GICv2
+    enum psci_conduit psci;
+    int n_cpu;
+};
+
+// Reads the FDT, or takes the values of gen/board.h where there is none, and moves the console to
+// the UART that it names.
+void platform_init(struct platform *platform, paddr_t fdt);
+
+// Prepares for idle waits: received bytes and the timer wake the CPU.
+void platform_idle_init(const struct platform *platform);
+
+// Sleeps until a byte has arrived, or for 100 ms.
+void platform_idle(void);
+
+noreturn void platform_poweroff(const struct platform *platform);
+noreturn void platform_reboot(const struct platform *platform);

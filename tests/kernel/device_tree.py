@@ -1,0 +1,53 @@
+"""Writes flattened device trees for tests (Devicetree Specification v0.4, chapter 5)."""
+
+import struct
+from dataclasses import dataclass, field
+
+Value = bytes | str | list[int]  # raw, terminated text, 32-bit cells
+
+
+@dataclass
+class Node:
+    """A node, its properties and its children."""
+
+    name: str = ""
+    properties: dict[str, Value] = field(default_factory=dict)
+    children: list["Node"] = field(default_factory=list)
+
+
+def _encode(value: Value) -> bytes:
+    if isinstance(value, str):
+        return value.encode() + b"\0"
+    if isinstance(value, list):
+        return struct.pack(f">{len(value)}I", *value)
+    return value
+
+
+def _padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 4)
+
+
+def write_device_tree(root: Node) -> bytes:
+    """The blob, as a boot loader would hand it over."""
+    strings = bytearray()
+    nodes = bytearray()
+
+    def write(node: Node) -> None:
+        nodes.extend(struct.pack(">I", 1) + _padded(node.name.encode() + b"\0"))
+        for name, value in node.properties.items():
+            data = _encode(value)
+            nodes.extend(struct.pack(">III", 3, len(data), len(strings)) + _padded(data))
+            strings.extend(name.encode() + b"\0")
+        for child in node.children:
+            write(child)
+        nodes.extend(struct.pack(">I", 2))
+
+    write(root)
+    nodes.extend(struct.pack(">I", 9))
+    at_nodes = 40 + 16  # behind the header and an empty reservation map
+    at_strings = at_nodes + len(nodes)
+    size = at_strings + len(strings)
+    header = struct.pack(
+        ">10I", 0xD00DFEED, size, at_nodes, at_strings, 40, 17, 16, 0, len(strings), len(nodes)
+    )
+    return bytes(header + bytes(16) + nodes + strings)

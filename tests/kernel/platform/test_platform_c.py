@@ -1,0 +1,221 @@
+"""kernel/platform/platform.c and kernel/lib/fdt.c: real trees, made ones and damaged ones."""
+
+import struct
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.build import build_program, run_program, write_header
+from tests.kernel.device_tree import Node, Value, write_device_tree
+
+HERE = Path(__file__).parent
+BOARD: dict[str, int | str] = {
+    "BOARD_UART_BASE": "0x9000000ull",
+    "BOARD_UART_IRQ": 33,
+    "BOARD_GICD_BASE": "0x8000000ull",
+    "BOARD_GICC_BASE": "0x8010000ull",
+    "BOARD_RAM_BASE": "0x40000000ull",
+    "BOARD_RAM_SIZE": "0x20000000ull",
+}
+NONE, HVC, SMC = "0", "1", "2"
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("platform")
+    write_header(folder / "gen" / "board.h", BOARD)
+    sources = ["platform/platform.c", "lib/fdt.c"]
+    return build_program(folder, HERE / "platform_driver.c", sources)
+
+
+def facts(driver: Path, tree: bytes) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for line in run_program(driver, stdin=tree).decode().splitlines():
+        key, _, value = line.partition("=")
+        found[key].append(value)
+    return found
+
+
+def cells64(*values: int) -> list[int]:
+    return [half for value in values for half in (value >> 32, value & 0xFFFFFFFF)]
+
+
+def pl011(at: int, **more: Value) -> Node:
+    return Node(
+        f"serial@{at:x}",
+        {"compatible": b"arm,pl011\0arm,primecell\0", "reg": cells64(at, 0x1000), **more},
+    )
+
+
+def board(*children: Node) -> bytes:
+    return write_device_tree(
+        Node("", {"#address-cells": [2], "#size-cells": [2]}, children=list(children))
+    )
+
+
+def test_all_memory_is_found_sorted_and_cut_to_pages(driver: Path) -> None:
+    tree = board(
+        Node("memory@80000000", {"reg": cells64(0x8000_0000, 0x1000_0800)}),
+        Node("memory@0", {"reg": cells64(0x100, 0x2000, 0x10_0000, 0x1000, 0x10_1000, 0x1000)}),
+        Node("memory@90000000", {"reg": cells64(0x9000_0000, 0x1000), "status": "disabled"}),
+    )
+    assert facts(driver, tree)["ram"] == [
+        "0x1000..0x2000",
+        "0x100000..0x102000",
+        "0x80000000..0x90000000",
+    ]
+
+
+def test_memory_that_wraps_around_is_cut_to_what_the_map_holds(driver: Path) -> None:
+    tree = board(Node("memory@0", {"reg": cells64(0x1000, (1 << 64) - 1)}))
+    assert facts(driver, tree)["ram"] == ["0x1000..0x8000000000"]
+
+
+@pytest.mark.parametrize("cells", [1, 2])
+def test_initrd_cells_may_have_four_or_eight_bytes(driver: Path, cells: int) -> None:
+    encode = cells64 if cells == 2 else lambda value: [value]
+    start, end = encode(0x4800_0000), encode(0x4900_0001)
+    chosen = Node(
+        "chosen",
+        {"linux,initrd-start": start, "linux,initrd-end": end, "bootargs": "threads=4"},
+    )
+    found = facts(driver, board(chosen))
+    assert found["initrd"] == ["0x48000000..0x49000001"]
+    assert found["bootargs"] == ["threads=4"]
+
+
+def test_an_initrd_that_ends_before_it_starts_is_none(driver: Path) -> None:
+    chosen = Node("chosen", {"linux,initrd-start": [2], "linux,initrd-end": [1]})
+    assert facts(driver, board(chosen))["initrd"] == ["0x0..0x0"]
+
+
+@pytest.mark.parametrize("stdout", ["/serial@2000", "console:115200n8", "console"])
+def test_stdout_path_chooses_among_uarts(driver: Path, stdout: str) -> None:
+    tree = board(
+        Node("aliases", {"console": "/serial@2000"}),
+        pl011(0x1000),
+        pl011(0x2000, interrupts=[0, 5, 4]),
+        pl011(0x3000),
+        Node("chosen", {"stdout-path": stdout}),
+    )
+    found = facts(driver, tree)
+    assert found["uart"] == ["0x2000"]
+    assert found["uart_irq"] == ["37"]
+    assert found["uart_moved_to"] == ["0x2000"]
+
+
+def test_without_stdout_path_the_first_enabled_uart_is_taken(driver: Path) -> None:
+    tree = board(pl011(0x1000, status="disabled"), pl011(0x2000, status="okay"), pl011(0x3000))
+    found = facts(driver, tree)
+    assert found["uart"] == ["0x2000"]
+    assert found["uart_irq"] == ["0"], "no interrupts property: nothing to wait for"
+
+
+def test_addresses_are_translated_through_the_buses(driver: Path) -> None:
+    soc = Node(
+        "soc",
+        {
+            "#address-cells": [1],
+            "#size-cells": [1],
+            "ranges": [0x7E00_0000, 0x10, 0xFE00_0000, 0x180_0000],
+        },
+        [
+            Node(
+                "bus",
+                {"#address-cells": [1], "#size-cells": [1], "ranges": b""},
+                [Node("uart", {"compatible": "arm,pl011", "reg": [0x7E20_1000, 0x200]})],
+            )
+        ],
+    )
+    assert facts(driver, board(soc))["uart"] == ["0x10fe201000"]
+
+
+def test_a_uart_outside_the_ranges_of_its_bus_is_ignored(driver: Path) -> None:
+    soc = Node(
+        "soc",
+        {"#address-cells": [1], "#size-cells": [1], "ranges": [0, 0, 0x1000_0000, 0x1000]},
+        [Node("uart", {"compatible": "arm,pl011", "reg": [0x2000, 0x200]})],
+    )
+    assert facts(driver, board(soc))["uart"] == ["0x9000000"]
+
+
+def test_firmware_memory_power_and_cpus(driver: Path) -> None:
+    bus: dict[str, Value] = {"#address-cells": [2], "#size-cells": [2], "ranges": b""}
+    tree = board(
+        Node("psci", {"compatible": "arm,psci-1.0", "method": "smc"}),
+        Node("cpus", {}, [Node("cpu@0"), Node("cpu@1"), Node("cpu-map")]),
+        Node(
+            "reserved-memory",
+            bus,
+            [
+                Node("atf@0", {"reg": cells64(0, 0x80000), "no-map": b""}),
+                Node("cma", {"reg": cells64(0x100000, 0x1000)}),
+            ],
+        ),
+        Node("intc", {"compatible": "arm,gic-400", "reg": cells64(0x1000, 8, 0x2000, 8)}),
+    )
+    found = facts(driver, tree)
+    assert found["psci"] == [SMC]
+    assert found["n_cpu"] == ["2"]
+    assert found["no_map"] == ["0x0..0x80000"]
+    assert (found["gicd"], found["gicc"]) == (["0x1000"], ["0x2000"])
+
+
+@pytest.mark.parametrize(
+    "not_a_tree",
+    [
+        b"\0" * 64,
+        struct.pack("<IIII", 5, 0x54410001, 1, 4096) + bytes(48),  # ATAGs
+        board()[:8] + b"\xff" * 56,
+    ],
+)
+def test_without_a_tree_the_board_definition_counts(driver: Path, not_a_tree: bytes) -> None:
+    found = facts(driver, not_a_tree)
+    assert found["fdt"] == ["0"]
+    assert found["ram"] == ["0x40000000..0x60000000"]
+    assert (found["uart"], found["uart_irq"]) == (["0x9000000"], ["33"])
+    assert (found["gicd"], found["gicc"]) == (["0x8000000"], ["0x8010000"])
+
+
+@pytest.mark.parametrize(
+    ("name", "uart", "irq", "gicd", "psci", "n_cpu"),
+    [
+        ("bcm2837-rpi-3-b", "0x3f201000", "0", "0x0", NONE, "4"),
+        ("bcm2711-rpi-4-b", "0xfe201000", "153", "0xff841000", NONE, "4"),
+        ("bcm2712-rpi-5-b", "0x107d001000", "153", "0x107fff9000", SMC, "4"),
+        ("rk3588s-orangepi-5", "0x9000000", "33", "0x0", SMC, "8"),
+    ],
+)
+def test_trees_of_real_boards(
+    driver: Path, shared: Path, name: str, uart: str, irq: str, gicd: str, psci: str, n_cpu: str
+) -> None:
+    found = facts(driver, (shared / "dtb" / f"{name}.dtb").read_bytes())
+    assert found["uart"] == [uart]
+    assert found["uart_irq"] == [irq]
+    assert found["gicd"] == [gicd]
+    assert found["psci"] == [psci]
+    assert found["n_cpu"] == [n_cpu]
+
+
+def test_damaged_trees_are_read_without_harm(driver: Path) -> None:
+    soc: dict[str, Value] = {
+        "#address-cells": [1],
+        "#size-cells": [1],
+        "ranges": [0, 0, 0x1000_0000, 0x1000],
+    }
+    tree = board(
+        Node("aliases", {"serial0": "/soc/uart"}),
+        Node("chosen", {"stdout-path": "serial0:1n8", "linux,initrd-start": [1], "bootargs": "x"}),
+        Node("memory@0", {"device_type": "memory", "reg": cells64(0, 1 << 30)}),
+        Node("soc", soc, [Node("uart", {"compatible": "arm,pl011", "reg": [0, 4]})]),
+    )
+    for n in range(40, len(tree), 16):
+        run_program(driver, stdin=tree[:n])
+    run_program(driver, "damage", "1", "20000", stdin=tree)
+
+
+@pytest.mark.parametrize("name", ["bcm2711-rpi-4-b", "bcm2712-rpi-5-b"])
+def test_damaged_trees_of_real_boards(driver: Path, shared: Path, name: str) -> None:
+    tree = (shared / "dtb" / f"{name}.dtb").read_bytes()
+    run_program(driver, "damage", "2", "1000", stdin=tree)
