@@ -1,0 +1,29 @@
+// Activations as the matrix products take them: float32 rows, and their int8 forms.
+#pragma once
+
+#include "lib/types.h"
+
+// 32 values, for Q8_0 and Q4_0 weights: x[i] ~ d * q[i].
+struct act_q8_0 {
+    float d;
+    int32_t sum; // of q
+    int8_t q[32];
+};
+static_assert(sizeof(struct act_q8_0) == 40, "the memory plan counts 40 bytes per 32 values");
+
+// 256 values, for Q4_K and Q6_K weights.
+struct act_q8_k {
+    float d;
+    uint32_t unused[3]; // keeps what follows 16-byte aligned
+    int16_t bsum[16];   // of 16 consecutive q
+    int8_t q[256];
+};
+static_assert(sizeof(struct act_q8_k) == 304, "the memory plan counts 304 bytes per 256 values");
+
+// The input of one or more matrix products: n_tokens rows of n values. matmul() fills in an int8
+// form when the first matrix asks for it; the forms share one buffer, so one input lives at a time.
+struct activation {
+    const float *x; // [n_tokens][n]
+    int n;
+    bool has_q8_0, has_q8_k;
+};

@@ -1,0 +1,54 @@
+// The operations, each twice: X in plain C is the specification, X_neon gives the same bits.
+//
+// Callers include nn/ops.h, which chooses. out may be x in the element-wise operations.
+// n, n_cols and sizes may be any number >= 0 unless said otherwise.
+#pragma once
+
+#include "lib/types.h"
+
+#define ATTENTION_CHUNK 64 // keys per step of the online softmax, at absolute positions
+#define KV_TILE         8  // positions interleaved in the K cache
+
+// The declaration of both forms of an operation.
+#define OPERATION(type, name, ...)                                                                 \
+    type name(__VA_ARGS__);                                                                        \
+    type name##_neon(__VA_ARGS__)
+
+// Sum of x[i] * y[i] over 16 lanes, see vec.c for the order.
+OPERATION(float, vec_dot_f32, const float *x, const float *y, int n);
+OPERATION(void, vec_add, float *out, const float *x, const float *y, int n);
+OPERATION(void, vec_mul, float *out, const float *x, const float *y, int n);
+OPERATION(void, vec_scale, float *out, const float *x, float scale, int n);
+OPERATION(void, vec_silu, float *out, const float *x, int n);
+
+OPERATION(void, rmsnorm, float *out, const float *x, const float *w, int n, float eps);
+OPERATION(void, softmax, float *x, int n); // in place; n >= 1
+
+// x: [n_heads][head_size]; table_row: [n_rot / 2] pairs (cos, sin) of the position; n_rot even.
+OPERATION(void, rope, float *x, const float *table_row, int n_heads, int head_size, int n_rot);
+
+// n_heads query heads that share one kv head. q, out: [n_heads][head_size]. Keys 0 .. n_keys - 1,
+// n_keys >= 1. k: [tile][head_size][KV_TILE], v: [position][head_size], halves or floats.
+OPERATION(void, attention, float *out, const float *q, const void *k, const void *v, int n_keys,
+          int n_heads, int head_size, bool kv_f16);
+
+OPERATION(void, f32_to_f16_row, uint16_t *out, const float *x, int n);
+
+// act: n / 32 of struct act_q8_0, n / 256 of struct act_q8_k; n a multiple of that.
+OPERATION(void, quantize_q8_0, void *act, const float *x, int n);
+OPERATION(void, quantize_q8_k, void *act, const float *x, int n);
+
+// out[row] = w[row] . x for n_rows_padded rows (a multiple of 4) of w_tiles (nn/tiles.h).
+// act: floats for f32, f16, bf16; struct act_q8_0 for q8_0, q4_0; struct act_q8_k for q4_k, q6_k.
+#define MATVEC(name)                                                                               \
+    OPERATION(void, name, float *out, const void *w_tiles, const void *act, int n_rows_padded,     \
+              int n_cols)
+MATVEC(matvec_f32);
+MATVEC(matvec_f16);
+MATVEC(matvec_bf16);
+MATVEC(matvec_q8_0);
+MATVEC(matvec_q4_0);
+MATVEC(matvec_q4_k);
+MATVEC(matvec_q6_k);
+#undef MATVEC
+#undef OPERATION

@@ -1,0 +1,59 @@
+// The KV cache in its planned region.
+#include "nn/kv_cache.h"
+
+#include "gen/layout.h"
+#include "gen/model.h"
+#include "lib/string.h"
+#include "nn/ops.h"
+
+#if KV_F16
+typedef uint16_t kv_element;
+#else
+typedef float kv_element;
+#endif
+
+static_assert(N_CTX_PADDED % ATTENTION_CHUNK == 0, "tiles of the last chunk lie inside the region");
+
+static kv_element *head_start(size_t region_offset, int layer, int kv_head)
+{
+    const size_t head = (size_t)layer * N_HEAD_KV + (size_t)kv_head;
+    return (kv_element *)(__kv_cache_start + region_offset) + head * N_CTX_PADDED * HEAD_SIZE;
+}
+
+const void *kv_cache_k(int layer, int kv_head)
+{
+    return head_start(KV_K_OFFSET, layer, kv_head);
+}
+
+const void *kv_cache_v(int layer, int kv_head)
+{
+    return head_start(KV_V_OFFSET, layer, kv_head);
+}
+
+static void round_row(kv_element *out, const float *x)
+{
+#if KV_F16
+    f32_to_f16_row(out, x, N_HEAD_KV * HEAD_SIZE);
+#else
+    memcpy(out, x, N_HEAD_KV * HEAD_SIZE * sizeof(float));
+#endif
+}
+
+void kv_cache_append(int layer, int pos, const float *k, const float *v)
+{
+    kv_element row[N_HEAD_KV * HEAD_SIZE];
+    const size_t tile = (size_t)pos / KV_TILE * HEAD_SIZE * KV_TILE + (size_t)pos % KV_TILE;
+
+    round_row(row, k);
+    for (int h = 0; h < N_HEAD_KV; h++) {
+        kv_element *key = head_start(KV_K_OFFSET, layer, h) + tile;
+        for (int d = 0; d < HEAD_SIZE; d++) {
+            key[d * KV_TILE] = row[h * HEAD_SIZE + d];
+        }
+    }
+    round_row(row, v);
+    for (int h = 0; h < N_HEAD_KV; h++) {
+        memcpy(head_start(KV_V_OFFSET, layer, h) + (size_t)pos * HEAD_SIZE, row + h * HEAD_SIZE,
+               HEAD_SIZE * sizeof(kv_element));
+    }
+}

@@ -1,0 +1,62 @@
+// NEON twin of quantize.c.
+#include "nn/activation.h"
+#include "nn/kernels.h"
+#include "nn/simd_neon.h"
+#include "nn/tiles.h"
+
+#define SMALLEST_AMAX 0x1p-100f // as in quantize.c
+
+// The largest magnitude; a NaN counts as nothing.
+ALWAYS_INLINE float amax_of(const float *x, int n)
+{
+    float32x4_t a = vdupq_n_f32(0), b = a;
+    for (int i = 0; i < n; i += 8) {
+        a = vmaxnmq_f32(a, vabsq_f32(vld1q_f32(x + i)));
+        b = vmaxnmq_f32(b, vabsq_f32(vld1q_f32(x + i + 4)));
+    }
+    return vmaxvq_f32(vmaxq_f32(a, b));
+}
+
+// Sixteen values; FCVTNS rounds to even and turns a NaN into 0.
+ALWAYS_INLINE int8x16_t quantize16(const float *x, float inverse)
+{
+    int32x4_t v[4];
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        v[i] = vcvtnq_s32_f32(vmulq_n_f32(vld1q_f32(x + 4 * i), inverse));
+    }
+    const int16x8_t low = vmovn_high_s32(vmovn_s32(v[0]), v[1]);
+    const int16x8_t high = vmovn_high_s32(vmovn_s32(v[2]), v[3]);
+    return vmovn_high_s16(vmovn_s16(low), high);
+}
+
+void quantize_q8_0_neon(void *act, const float *x, int n)
+{
+    struct act_q8_0 *block = act;
+    for (int i = 0; i < n; i += QK8_0, block++) {
+        const float amax = amax_of(x + i, QK8_0);
+        const bool zero = amax < SMALLEST_AMAX;
+        const float inverse = zero ? 0.0f : 127.0f / amax;
+        const int8x16_t a = quantize16(x + i, inverse), b = quantize16(x + i + 16, inverse);
+        vst1q_s8(block->q, a);
+        vst1q_s8(block->q + 16, b);
+        block->d = zero ? 0.0f : amax / 127.0f;
+        block->sum = vaddlvq_s16(vaddq_s16(vpaddlq_s8(a), vpaddlq_s8(b)));
+    }
+}
+
+void quantize_q8_k_neon(void *act, const float *x, int n)
+{
+    struct act_q8_k *block = act;
+    for (int i = 0; i < n; i += QK_K, block++) {
+        const float amax = amax_of(x + i, QK_K);
+        const bool zero = amax < SMALLEST_AMAX;
+        const float inverse = zero ? 0.0f : 127.0f / amax;
+        block->d = zero ? 0.0f : amax / 127.0f;
+        for (int j = 0; j < QK_K / 16; j++) {
+            const int8x16_t q = quantize16(x + i + 16 * j, inverse);
+            vst1q_s8(block->q + 16 * j, q);
+            block->bsum[j] = vaddlvq_s8(q);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+// RMS norm.
+#include "lib/math.h"
+#include "nn/kernels.h"
+
+// out = x / rms(x) * w,  rms(x) = sqrt(mean(x^2) + eps)
+//
+// x, w, out: (n,), n >= 1.
+void rmsnorm(float *out, const float *x, const float *w, int n, float eps)
+{
+    const float sum_sq = vec_dot_f32(x, x, n);
+    const float scale = 1.0f / sqrt_f32(sum_sq / (float)n + eps);
+    for (int i = 0; i < n; i++) {
+        out[i] = (x[i] * scale) * w[i];
+    }
+}

@@ -1,0 +1,7 @@
+// One row of a tiled matrix as floats: the embedding of a token.
+#pragma once
+
+#include "nn/model.h"
+
+// out: (tensor->n_cols,). Dequantised as GGML writes it: no fused operations.
+void row_get(float *out, const struct tensor *tensor, int row);

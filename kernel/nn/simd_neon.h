@@ -1,0 +1,80 @@
+// The one home of arm_neon.h: what several NEON twins share. Plain armv8.0: no dotprod, no fp16
+// arithmetic.
+#pragma once
+
+#include <arm_neon.h>
+
+#include "lib/types.h"
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+// A short loop whose count becomes a constant after inlining: its arrays then live in registers.
+#define UNROLL _Pragma("GCC unroll 16")
+
+// The compiler no longer knows how a pointer was computed, so that it keeps it in a register of its
+// own and loads with post-increment.
+#define FORGET_ORIGIN(pointer) __asm__("" : "+r"(pointer))
+
+// Eight halves to floats, exact.
+ALWAYS_INLINE float32x4x2_t widen_f16(uint16x8_t half)
+{
+    const float16x8_t h = vreinterpretq_f16_u16(half);
+    return (float32x4x2_t){{vcvt_f32_f16(vget_low_f16(h)), vcvt_high_f32_f16(h)}};
+}
+
+ALWAYS_INLINE float32x4_t load_f16x4(const uint16_t *p)
+{
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+}
+
+// Eight bfloat16 to floats: zeros below.
+ALWAYS_INLINE float32x4x2_t widen_bf16(uint16x8_t value)
+{
+    const uint16x8_t zero = vdupq_n_u16(0);
+    return (float32x4x2_t){{vreinterpretq_f32_u16(vzip1q_u16(zero, value)),
+                            vreinterpretq_f32_u16(vzip2q_u16(zero, value))}};
+}
+
+// (s0 + s1) + (s2 + s3)
+ALWAYS_INLINE float sum_lanes(float32x4_t s)
+{
+    return vpadds_f32(vpadd_f32(vget_low_f32(s), vget_high_f32(s)));
+}
+
+// exp_f32 of four values: the same steps in the same order.
+ALWAYS_INLINE float32x4_t exp_f32x4(float32x4_t x)
+{
+    x = vmaxnmq_f32(x, vdupq_n_f32(-87.0f));
+    x = vminnmq_f32(x, vdupq_n_f32(88.0f));
+    const float32x4_t n = vrndnq_f32(vmulq_f32(x, vdupq_n_f32(0x1.715476p+0f)));
+    float32x4_t r = vfmsq_f32(x, n, vdupq_n_f32(0x1.62e4p-1f));
+    r = vfmsq_f32(r, n, vdupq_n_f32(0x1.7f7d1cp-20f));
+    float32x4_t p = vdupq_n_f32(0x1.6a2434p-10f);
+    p = vfmaq_f32(vdupq_n_f32(0x1.1239e2p-7f), p, r);
+    p = vfmaq_f32(vdupq_n_f32(0x1.5558f2p-5f), p, r);
+    p = vfmaq_f32(vdupq_n_f32(0x1.555492p-3f), p, r);
+    p = vfmaq_f32(vdupq_n_f32(0x1.fffffcp-2f), p, r);
+    p = vfmaq_f32(vdupq_n_f32(1.0f), p, r);
+    p = vfmaq_f32(vdupq_n_f32(1.0f), p, r);
+    const int32x4_t exponent = vshlq_n_s32(vcvtq_s32_f32(n), 23);
+    return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(p), exponent));
+}
+
+// The last 1..3 elements of a row as a vector with zeros behind, and back.
+ALWAYS_INLINE float32x4_t load_tail(const float *x, int n)
+{
+    float lanes[4] = {0};
+    for (int i = 0; i < n; i++) {
+        lanes[i] = x[i];
+    }
+    return vld1q_f32(lanes);
+}
+
+ALWAYS_INLINE void store_tail(float *out, float32x4_t value, int n)
+{
+    float lanes[4];
+    vst1q_f32(lanes, value);
+    for (int i = 0; i < n; i++) {
+        out[i] = lanes[i];
+    }
+}

@@ -1,0 +1,47 @@
+// Element-wise operations and the dot product of float vectors.
+#include "lib/math.h"
+#include "nn/kernels.h"
+
+// Lane i % 16 sums x[i] * y[i] with one rounding each; then lanes 4 apart, then the four that are
+// left.
+float vec_dot_f32(const float *x, const float *y, int n)
+{
+    float acc[16] = {0};
+    for (int i = 0; i < n; i++) {
+        acc[i % 16] = fma_f32(x[i], y[i], acc[i % 16]);
+    }
+    float s[4];
+    for (int i = 0; i < 4; i++) {
+        s[i] = (acc[i] + acc[4 + i]) + (acc[8 + i] + acc[12 + i]);
+    }
+    return (s[0] + s[1]) + (s[2] + s[3]);
+}
+
+void vec_add(float *out, const float *x, const float *y, int n)
+{
+    for (int i = 0; i < n; i++) {
+        out[i] = x[i] + y[i];
+    }
+}
+
+void vec_mul(float *out, const float *x, const float *y, int n)
+{
+    for (int i = 0; i < n; i++) {
+        out[i] = x[i] * y[i];
+    }
+}
+
+void vec_scale(float *out, const float *x, float scale, int n)
+{
+    for (int i = 0; i < n; i++) {
+        out[i] = x[i] * scale;
+    }
+}
+
+// silu(x) = x / (1 + e^-x)
+void vec_silu(float *out, const float *x, int n)
+{
+    for (int i = 0; i < n; i++) {
+        out[i] = x[i] / (1.0f + exp_f32(-x[i]));
+    }
+}

@@ -1,0 +1,57 @@
+// A forward pass as a host program: `forward BLOB BATCH ID...` writes the logits after each batch.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "gen/layout.h"
+#include "gen/model.h"
+#include "lib/panic.h"
+#include "nn/transformer.h"
+
+_Alignas(64) uint8_t __activations_start[REGION_ACTIVATIONS_SIZE];
+_Alignas(64) uint8_t __kv_cache_start[REGION_KV_CACHE_SIZE];
+
+noreturn void panic_at(const char *file, int line, const char *fmt, ...)
+{
+    fprintf(stderr, "PANIC %s:%d: %s\n", file, line, fmt);
+    exit(3);
+}
+
+static uint8_t *read_blob(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    if (file == NULL || fseek(file, 0, SEEK_END) != 0) {
+        exit(2);
+    }
+    const size_t size = (size_t)ftell(file);
+    uint8_t *blob = aligned_alloc(64, size); // exactly the blob, so that a sanitizer sees its end
+    rewind(file);
+    if (blob == NULL || fread(blob, 1, size, file) != size) {
+        exit(2);
+    }
+    fclose(file);
+    return blob;
+}
+
+int main(int argc, char **argv)
+{
+    static float logits[N_VOCAB_ROWS];
+    static uint32_t ids[N_CTX];
+    uint8_t *blob = read_blob(argv[1]);
+    const int n_batch = atoi(argv[2]), n = argc - 3;
+
+    for (size_t i = 0; i < sizeof __kv_cache_start;
+         i++) { // as memory may be: halves and floats NaN
+        __kv_cache_start[i] = 0xff;
+    }
+    for (int i = 0; i < n; i++) {
+        ids[i] = (uint32_t)atoi(argv[3 + i]);
+    }
+    model_init(blob);
+    for (int pos = 0; pos < n; pos += n_batch) {
+        const int n_tokens = n - pos < n_batch ? n - pos : n_batch;
+        transformer_forward(ids + pos, n_tokens, pos, logits);
+        fwrite(logits, sizeof *logits, N_VOCAB_ROWS, stdout);
+    }
+    free(blob);
+    return 0;
+}

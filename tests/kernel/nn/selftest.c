@@ -1,0 +1,400 @@
+// NEON against the portable specification, bit for bit: random shapes and worst cases, fixed seed.
+//
+// No libc: the same file is the app of a kernel image and part of a program under user-mode
+// emulation. One line per operation, `SELFTEST name ok (n cases)` or `SELFTEST name FAIL ...`.
+#include "lib/f16.h"
+#include "lib/format.h"
+#include "lib/string.h"
+#include "nn/activation.h"
+#include "nn/kernels.h"
+#include "nn/tiles.h"
+
+#define MAX_FLOATS   1024
+#define MAX_KV       6144 // elements of k and of v
+#define MAX_COLS     1024
+#define MAX_ROWS     20                   // more than the 16 that some twins take at a time
+#define WEIGHT_BYTES (MAX_ROWS * 512 * 2) // 512 columns, or 100 of floats
+
+static float a[MAX_FLOATS], b[MAX_FLOATS], want[MAX_FLOATS], got[MAX_FLOATS];
+static union cache {
+    float f32[MAX_KV];
+    uint16_t f16[MAX_KV];
+} k, v;
+static _Alignas(64) uint8_t weights[WEIGHT_BYTES];
+static union {
+    struct act_q8_0 q8_0[MAX_COLS / QK8_0];
+    struct act_q8_k q8_k[MAX_COLS / QK_K];
+    float floats[MAX_COLS];
+} act, act_got;
+
+static struct {
+    void (*print)(const char *line);
+    const char *operation;
+    int n_cases, n_failures, n_failed_operations;
+} report;
+
+static uint32_t random_u32(void)
+{
+    static uint64_t state = 0x853c49e6748fea9bu;
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(state >> 32);
+}
+
+static int random_below(int n)
+{
+    return (int)(random_u32() % (uint32_t)n);
+}
+
+// Mostly of ordinary size; also zeros of both signs, subnormals and large values.
+static float random_float(void)
+{
+    const float x = (float)(int32_t)random_u32() * 0x1p-31f;
+    switch (random_below(16)) {
+    case 0:
+        return x < 0.0f ? -0.0f : 0.0f;
+    case 1:
+        return x * 0x1p-130f;
+    case 2:
+        return x * 1000.0f;
+    case 3:
+        return x * 0x1p-16f;
+    default:
+        return x * 4.0f;
+    }
+}
+
+static void random_floats(float *x, int n)
+{
+    for (int i = 0; i < n; i++) {
+        x[i] = random_float();
+    }
+}
+
+// A finite half; every 16th subnormal or zero.
+static uint16_t random_half(void)
+{
+    const uint16_t half = (uint16_t)random_u32() & 0xbfff; // below 2
+    return random_below(16) == 0 ? half & 0x83ff : half;
+}
+
+static void begin(const char *operation)
+{
+    report.operation = operation;
+    report.n_cases = report.n_failures = 0;
+    memset(want, 0xa5, sizeof want); // what an operation must not touch stays equal in both
+    memset(got, 0xa5, sizeof got);
+}
+
+static void end(void)
+{
+    char line[128];
+    format(line, sizeof line, "SELFTEST %s %s (%d cases)\n", report.operation,
+           report.n_failures == 0 ? "ok" : "FAIL", report.n_cases);
+    report.print(line);
+    report.n_failed_operations += report.n_failures != 0;
+}
+
+// size and other describe the case in a failure's message.
+static void compare(const void *expected, const void *actual, size_t bytes, int size, int other)
+{
+    const uint8_t *e = expected, *g = actual;
+    size_t i = 0;
+    report.n_cases++;
+    while (i < bytes && e[i] == g[i]) {
+        i++;
+    }
+    if (i < bytes && report.n_failures++ < 3) {
+        char line[128];
+        format(line, sizeof line, "SELFTEST %s FAIL size %d, %d: byte %d is 0x%x, want 0x%x\n",
+               report.operation, size, other, (int)i, (unsigned)g[i], (unsigned)e[i]);
+        report.print(line);
+    }
+}
+
+static void compare_out(int size, int other)
+{
+    compare(want, got, sizeof want, size, other);
+}
+
+static void test_vec(void)
+{
+    begin("vec_dot_f32");
+    for (int n = 0; n < 200; n++) {
+        random_floats(a, n);
+        random_floats(b, n);
+        want[0] = vec_dot_f32(a, b, n);
+        got[0] = vec_dot_f32_neon(a, b, n);
+        compare_out(n, 0);
+    }
+    for (int i = 0; i < 100; i++) { // products so small that a lane becomes a negative zero
+        a[i] = -0x1p-100f;
+        b[i] = 0x1p-100f;
+    }
+    for (int n = 0; n < 100; n++) {
+        want[0] = vec_dot_f32(a, b, n);
+        got[0] = vec_dot_f32_neon(a, b, n);
+        compare_out(n, 1);
+    }
+    end();
+
+#define ELEMENT_WISE(name, ...)                                                                    \
+    begin(#name);                                                                                  \
+    for (int n = 0; n < 100; n++) {                                                                \
+        random_floats(a, n);                                                                       \
+        random_floats(b, n);                                                                       \
+        name(want, __VA_ARGS__);                                                                   \
+        name##_neon(got, __VA_ARGS__);                                                             \
+        compare_out(n, 0);                                                                         \
+    }                                                                                              \
+    end()
+    ELEMENT_WISE(vec_add, a, b, n);
+    ELEMENT_WISE(vec_mul, a, b, n);
+    ELEMENT_WISE(vec_scale, a, b[n > 0 ? n - 1 : 0], n);
+    ELEMENT_WISE(vec_silu, a, n);
+    ELEMENT_WISE(rmsnorm, a, b, n, 1e-5f);
+}
+
+static void test_f16_row(void)
+{
+    begin("f32_to_f16_row");
+    for (uint32_t i = 0; i < 70000; i++) { // around every half, its neighbours and the ties between
+        const float half = f16_to_f32((uint16_t)i);
+        uint32_t bits;
+        memcpy(&bits, &half, sizeof bits);
+        bits += i % 3 == 0 ? random_u32() & 0x1fff : (0x1000 & -(i & 1)) + i % 5 - 2;
+        memcpy(&a[i % 64], &bits, sizeof bits);
+        if (i % 64 == 63) {
+            const int n = 8 + random_below(57);
+            f32_to_f16_row((uint16_t *)want, a, n);
+            f32_to_f16_row_neon((uint16_t *)got, a, n);
+            compare_out(n, (int)i);
+        }
+    }
+    end();
+}
+
+// exp shows through silu; the bit patterns first .. last in steps.
+static void sweep_silu(uint32_t first, uint32_t last, uint32_t step)
+{
+    int n = 0;
+    for (uint32_t bits = first; bits < last; bits += step) {
+        memcpy(&a[n++], &bits, sizeof bits);
+        if (n == 64) {
+            vec_silu(want, a, n);
+            vec_silu_neon(got, a, n);
+            compare(want, got, (size_t)n * sizeof *want, (int)(bits >> 16), 0);
+            n = 0;
+        }
+    }
+}
+
+static void test_exp(void)
+{
+    begin("vec_silu over the whole range");
+    sweep_silu(0, 0x7f800000, 0x8003); // all finite numbers, coarsely
+    sweep_silu(0x80000000, 0xff800000, 0x8003);
+    sweep_silu(0x3a000000, 0x42b40000, 0x401); // 2^-11 .. 90, where exp does its work
+    sweep_silu(0xba000000, 0xc2b40000, 0x61);
+    end();
+}
+
+static void test_softmax(void)
+{
+    begin("softmax");
+    for (int n = 1; n < 150; n++) {
+        random_floats(want, n);
+        memcpy(got, want, sizeof want);
+        softmax(want, n);
+        softmax_neon(got, n);
+        compare_out(n, 0);
+    }
+    end();
+}
+
+static void test_rope(void)
+{
+    begin("rope");
+    for (int i = 0; i < 200; i++) {
+        const int head_size = 2 * (1 + random_below(i < 190 ? 40 : 128));
+        const int n_rot = 2 * (1 + random_below(head_size / 2));
+        const int n_heads = 1 + random_below(MAX_FLOATS / head_size < 5 ? 3 : 5);
+        random_floats(want, n_heads * head_size);
+        random_floats(a, n_rot);
+        memcpy(got, want, sizeof want);
+        rope(want, a, n_heads, head_size, n_rot);
+        rope_neon(got, a, n_heads, head_size, n_rot);
+        compare_out(head_size, n_rot);
+    }
+    end();
+}
+
+// growing: so that the scores do, and every chunk raises the maximum.
+static void fill_cache(union cache *cache, bool f16, bool growing)
+{
+    for (int i = 0; i < MAX_KV; i++) {
+        const float x = growing ? (float)i / MAX_KV : random_float();
+        if (f16) {
+            cache->f16[i] = f32_to_f16(x);
+        } else {
+            cache->f32[i] = x;
+        }
+    }
+}
+
+// Keys: garbage behind the last one for the plain form, NaN for the other, must not show.
+static void poison_keys(int n_keys, int head_size, bool f16)
+{
+    const int tiles_end = (n_keys + KV_TILE - 1) / KV_TILE * KV_TILE;
+    for (int t = n_keys; t < tiles_end; t++) {
+        for (int d = 0; d < head_size; d++) {
+            const int i = (t / KV_TILE * head_size + d) * KV_TILE + t % KV_TILE;
+            if (f16) {
+                k.f16[i] = 0x7e00;
+            } else {
+                memset(&k.f32[i], 0xff, sizeof k.f32[i]);
+            }
+        }
+    }
+    const size_t size = f16 ? sizeof(uint16_t) : sizeof(float);
+    const size_t k_end = (size_t)tiles_end * head_size, v_end = (size_t)n_keys * head_size;
+    memset((uint8_t *)&k + k_end * size, 0xff, (MAX_KV - k_end) * size);
+    memset((uint8_t *)&v + v_end * size, 0xff, (MAX_KV - v_end) * size);
+}
+
+static void test_attention(void)
+{
+    begin("attention");
+    for (int i = 0; i < 300; i++) {
+        static const uint8_t usual_sizes[] = {8, 16, 32, 48, 64, 80, 96, 128};
+        const bool f16 = i % 2;
+        const int head_size = i == 0            ? 256
+                              : random_below(2) ? usual_sizes[random_below(8)]
+                                                : 2 * (1 + random_below(40));
+        const int max_keys = MAX_KV / head_size / KV_TILE * KV_TILE;
+        const int n_keys = 1 + random_below(max_keys < 260 ? max_keys : 260);
+        const int n_heads =
+            1 + random_below(MAX_FLOATS / head_size < 8 ? MAX_FLOATS / head_size : 8);
+        random_floats(a, n_heads * head_size);
+        fill_cache(&k, f16, i % 5 == 0);
+        fill_cache(&v, f16, false);
+        attention(want, a, &k, &v, n_keys, n_heads, head_size, f16);
+        poison_keys(n_keys, head_size, f16);
+        attention_neon(got, a, &k, &v, n_keys, n_heads, head_size, f16);
+        compare_out(head_size, n_keys);
+    }
+    end();
+}
+
+static void test_quantize(void)
+{
+    begin("quantize_q8_0 and q8_k");
+    for (int i = 0; i < 100; i++) {
+        const int n = QK_K * (1 + random_below(MAX_COLS / QK_K));
+        random_floats(a, n);
+        if (i % 10 == 0) { // a block of zeros, one too small, ties
+            memset(a, 0, QK8_0 * sizeof *a);
+            for (int j = QK8_0; j < 2 * QK8_0; j++) {
+                a[j] = 0x1p-101f;
+                a[j + QK8_0] = j == QK8_0 ? 127.0f : (float)(j % 7) - 3.5f;
+            }
+        }
+        quantize_q8_0(act.q8_0, a, n);
+        quantize_q8_0_neon(act_got.q8_0, a, n);
+        compare(&act, &act_got, (size_t)n / QK8_0 * sizeof *act.q8_0, n, 0);
+        quantize_q8_k(act.q8_k, a, n);
+        quantize_q8_k_neon(act_got.q8_k, a, n);
+        compare(&act, &act_got, (size_t)n / QK_K * sizeof *act.q8_k, n, 1);
+    }
+    end();
+}
+
+// Random bytes, the extremes of a byte, and scales that are numbers. period: bytes per tile struct.
+static void random_weights(size_t bytes, size_t period, int n_halves, int flavour)
+{
+    static const uint8_t extremes[] = {0xff, 0x80, 0x7f, 0x00};
+    for (size_t i = 0; i < bytes; i++) {
+        weights[i] = flavour < 4 ? extremes[flavour] : (uint8_t)random_u32();
+    }
+    for (size_t tile = 0; tile < bytes; tile += period) {
+        for (int i = 0; i < n_halves; i++) {
+            const uint16_t half = random_half();
+            memcpy(weights + tile + 2 * (size_t)i, &half, sizeof half);
+        }
+    }
+}
+
+// Activations of +-127 in all places for the flavours that go with the extremes.
+static void extreme_floats(float *x, int n, int flavour)
+{
+    for (int i = 0; i < n; i++) {
+        x[i] = flavour & 4 ? -127.0f : flavour & 8 && i & 1 ? -127.0f : 127.0f;
+    }
+}
+
+typedef void matvec_function(float *, const void *, const void *, int, int);
+
+// block: columns of a tile struct, tile_bytes: its size, n_halves: scales at its beginning.
+// (Arguments rather than a table: an image has no relocations, so that constants can hold no
+// addresses.)
+static void test_matvec(const char *name, matvec_function *plain, matvec_function *neon,
+                        uint32_t type, int block, int tile_bytes, int n_halves)
+{
+    begin(name);
+    for (int i = 0; i < 150; i++) {
+        const bool floats = block == 1;
+        const int n_cols = floats ? random_below(100) : block * (1 + random_below(512 / block));
+        const int n_rows = 4 * (1 + random_below(MAX_ROWS / 4));
+        const int flavour = i % 24;
+        const bool extreme = !floats && flavour < 12;
+        const size_t n_tiles = (size_t)n_rows / 4 * (size_t)(n_cols / block);
+        random_weights(n_tiles * (size_t)tile_bytes, (size_t)tile_bytes, n_halves,
+                       extreme ? flavour % 4 : 4);
+        if (type == TYPE_F32) {
+            random_floats((float *)weights, 4 * (int)n_tiles);
+        } else if (type == TYPE_BF16) {
+            for (size_t w = 0; w < 4 * n_tiles; w++) { // finite: exponents below 2^32
+                ((uint16_t *)weights)[w] &= 0xcfff;
+            }
+        }
+        random_floats(a, n_cols);
+        if (extreme) {
+            extreme_floats(a, n_cols, flavour);
+        }
+        if (floats) {
+            memcpy(act.floats, a, (size_t)n_cols * sizeof *a);
+        } else if (block == QK8_0) {
+            quantize_q8_0(act.q8_0, a, n_cols);
+        } else {
+            quantize_q8_k(act.q8_k, a, n_cols);
+        }
+        plain(want, weights, &act, n_rows, n_cols);
+        neon(got, weights, &act, n_rows, n_cols);
+        compare_out(n_cols, n_rows);
+    }
+    end();
+}
+
+#define TEST_MATVEC(name, ...) test_matvec(#name, name, name##_neon, __VA_ARGS__)
+
+// The number of operations that failed.
+int nn_selftest(void (*print)(const char *line))
+{
+    report.print = print;
+    report.n_failed_operations = 0;
+    test_vec();
+    test_f16_row();
+    test_exp();
+    test_softmax();
+    test_rope();
+    test_attention();
+    test_quantize();
+    TEST_MATVEC(matvec_f32, TYPE_F32, 1, 16, 0);
+    TEST_MATVEC(matvec_f16, TYPE_F16, 1, 8, 4);
+    TEST_MATVEC(matvec_bf16, TYPE_BF16, 1, 8, 0);
+    TEST_MATVEC(matvec_q8_0, TYPE_Q8_0, QK8_0, sizeof(struct tile_q8_0), 4);
+    TEST_MATVEC(matvec_q4_0, TYPE_Q4_0, QK8_0, sizeof(struct tile_q4_0), 4);
+    TEST_MATVEC(matvec_q4_k, TYPE_Q4_K, QK_K, sizeof(struct tile_q4_k), 8);
+    TEST_MATVEC(matvec_q6_k, TYPE_Q6_K, QK_K, sizeof(struct tile_q6_k), 4);
+    print(report.n_failed_operations == 0 ? "SELFTEST all ok\n" : "SELFTEST FAIL\n");
+    return report.n_failed_operations;
+}

@@ -1,0 +1,72 @@
+"""Attention over the tiled K cache, against the plain formula and the exact definition."""
+
+import numpy as np
+import pytest
+
+from tests.kernel.nn import exact
+from tests.kernel.nn.library import Library
+
+EPS = 2.0**-24
+TILE, CHUNK = 8, 64
+
+# (n_keys, n_heads, head_size): partial tiles, several chunks, heads per kv head
+SHAPES = [(1, 1, 2), (5, 2, 8), (8, 1, 10), (63, 3, 16), (64, 8, 4), (65, 2, 6), (200, 2, 64)]
+
+
+def tile_keys(k: exact.Floats) -> exact.Floats:
+    """(n_keys, head_size) -> [tile][head_size][8], NaN where there is no key."""
+    padding = ((0, -len(k) % TILE), (0, 0))
+    padded = np.pad(k, padding, constant_values=np.nan)
+    return np.ascontiguousarray(padded.reshape(-1, TILE, k.shape[1]).swapaxes(1, 2))
+
+
+def attend_exactly(q: exact.Floats, k: exact.Floats, v: exact.Floats) -> exact.Floats:
+    """One head, as the contract of numbers writes it."""
+    m, lanes, o = np.float32(0), np.zeros(4, np.float32), np.zeros(v.shape[1], np.float32)
+    for first in range(0, len(k), CHUNK):
+        keys, values = k[first : first + CHUNK], v[first : first + CHUNK]
+        s = np.zeros(len(keys), np.float32)
+        for d in range(len(q)):
+            s = exact.fma(q[d], keys[:, d], s)
+        new_m = s.max() if first == 0 else max(m, s.max())
+        if first > 0 and new_m != m:
+            a = exact.exp(m - new_m)
+            lanes, o = lanes * a, o * a
+        m = new_m
+        p = exact.exp(s - m)
+        for t in range(len(p)):
+            lanes[t % 4] += p[t]
+            o = exact.fma(p[t], values[t], o)
+    inverse = np.float32(1) / ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3]))
+    out: exact.Floats = o * inverse
+    return out
+
+
+@pytest.mark.parametrize("kv_f16", [False, True])
+@pytest.mark.parametrize(("n_keys", "n_heads", "head_size"), SHAPES)
+def test_attention(
+    nn: Library,
+    rng: np.random.Generator,
+    n_keys: int,
+    n_heads: int,
+    head_size: int,
+    kv_f16: bool,
+) -> None:
+    q = rng.normal(0, 2 / np.sqrt(head_size), (n_heads, head_size)).astype(np.float32)
+    k, v = rng.normal(0, 1, (2, n_keys, head_size)).astype(np.float32)
+    k *= np.linspace(0.5, 1.5, n_keys, dtype=np.float32)[:, None]  # the maximum moves
+    stored = np.float16 if kv_f16 else np.float32
+    k_cache, v_cache = tile_keys(k).astype(stored), v.astype(stored)
+    k, v = k.astype(stored).astype(np.float32), v_cache.astype(np.float32)
+
+    out = np.zeros_like(q)
+    nn.call("attention", out, q, k_cache, v_cache, n_keys, n_heads, head_size, kv_f16)
+
+    assert np.array_equal(out, [attend_exactly(head, k, v) for head in q])
+    scores = q.astype(np.float64) @ k.T.astype(np.float64)
+    p = np.exp(scores - scores.max(axis=1, keepdims=True))
+    want = p @ v / p.sum(axis=1, keepdims=True)
+    # Scores err by head_size roundings of sum |q k|, which exp turns relative; then the two sums.
+    magnitude = float(np.max(np.abs(q) @ np.abs(k.T)))
+    relative = 2 * ((head_size + 2) * EPS * magnitude + 2e-7) + 2 * (n_keys + 4) * EPS
+    assert np.max(np.abs(out - want)) <= relative * np.abs(v).max()

@@ -1,0 +1,45 @@
+"""The self-test of the NEON twins: the program itself, sanitized, and the twins in user emulation.
+
+That it passes on a booted kernel is tested with the target.
+"""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.compile.sources import KERNEL_DIR
+from tests.kernel.build import build_program, run_program
+from tests.kernel.nn.library import OPERATIONS
+
+HERE = Path(__file__).parent
+SOURCES = (*OPERATIONS, "lib/format.c")
+TWINNED = (
+    "vec_dot_f32", "vec_add", "vec_mul", "vec_scale", "vec_silu", "rmsnorm", "softmax", "rope",
+    "attention", "f32_to_f16_row", "quantize_q8_0", "quantize_q8_k", "matvec_f32", "matvec_f16",
+    "matvec_bf16", "matvec_q8_0", "matvec_q4_0", "matvec_q4_k", "matvec_q6_k",
+)  # fmt: skip
+
+
+def test_portable_operations_are_clean_under_sanitizers(tmp_path: Path) -> None:
+    defines = [f"{name}_neon={name}" for name in TWINNED]  # compared with themselves
+    sources = [*SOURCES, str(HERE / "selftest.c")]
+    program = build_program(tmp_path, HERE / "selftest_user.c", sources, defines)
+    assert b"SELFTEST all ok" in run_program(program)
+
+
+@pytest.mark.parametrize("cc", ["aarch64-linux-gnu-gcc"])
+def test_neon_twins_give_the_same_bits(tmp_path: Path, cc: str) -> None:
+    if not shutil.which(cc) or not shutil.which("qemu-aarch64"):
+        pytest.skip(f"needs {cc} and qemu-aarch64; the booted self-test needs neither")
+    twins = [str(path) for path in sorted((KERNEL_DIR / "nn").glob("*_neon.c"))]
+    sources = [str(KERNEL_DIR / source) for source in SOURCES]
+    program = tmp_path / "selftest"
+    flags = ["-std=c17", "-O2", "-ffp-contract=off", "-fno-math-errno", "-fno-strict-aliasing"]
+    flags += ["-march=armv8-a", "-static", f"-I{KERNEL_DIR}"]
+    driver = [str(HERE / "selftest.c"), str(HERE / "selftest_user.c")]
+    subprocess.run([cc, *flags, *driver, *sources, *twins, "-o", str(program)], check=True)
+    done = subprocess.run(["qemu-aarch64", str(program)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "SELFTEST all ok" in done.stdout

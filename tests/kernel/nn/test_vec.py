@@ -1,0 +1,95 @@
+"""Element-wise operations, the dot product, RMS norm, softmax and RoPE."""
+
+import numpy as np
+import pytest
+
+from tests.kernel.nn import exact
+from tests.kernel.nn.library import Library
+
+EPS = 2.0**-24  # one rounding of float32, relative
+LENGTHS = [1, 3, 4, 15, 16, 17, 37, 64, 200]
+
+
+@pytest.fixture(params=LENGTHS)
+def n(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+def normal(rng: np.random.Generator, *shape: int) -> exact.Floats:
+    return rng.normal(0, 2, shape).astype(np.float32)
+
+
+def test_dot_sums_sixteen_lanes(nn: Library, rng: np.random.Generator, n: int) -> None:
+    x, y = normal(rng, n), normal(rng, n)
+    got = nn.float_of("vec_dot_f32", x, y, n)
+    assert got == exact.dot(x, y)
+    products = x.astype(np.float64) * y
+    # at most n / 16 + 5 roundings on the way of any product
+    assert abs(got - products.sum()) <= (n / 16 + 6) * EPS * np.abs(products).sum()
+
+
+def test_dot_of_nothing_is_zero(nn: Library) -> None:
+    x = np.zeros(1, np.float32)
+    assert nn.float_of("vec_dot_f32", x, x, 0) == 0
+
+
+def test_add_mul_scale_round_once(nn: Library, rng: np.random.Generator, n: int) -> None:
+    x, y, out = normal(rng, n), normal(rng, n), np.zeros(n, np.float32)
+    nn.call("vec_add", out, x, y, n)
+    assert np.array_equal(out, x + y)
+    nn.call("vec_mul", out, x, y, n)
+    assert np.array_equal(out, x * y)
+    nn.call("vec_scale", out, x, np.float32(0.1), n)
+    assert np.array_equal(out, x * np.float32(0.1))
+
+
+def test_silu(nn: Library, rng: np.random.Generator, n: int) -> None:
+    x, out = 5 * normal(rng, n), np.zeros(n, np.float32)
+    nn.call("vec_silu", out, x, n)
+    assert np.array_equal(out, x / (np.float32(1) + exact.exp(-x)))
+    want = x / (1 + np.exp(-x.astype(np.float64)))
+    assert np.max(np.abs(out / want - 1)) <= 1e-7 + 2 * EPS  # exp, the sum, the quotient
+
+
+def test_rmsnorm(nn: Library, rng: np.random.Generator, n: int) -> None:
+    x, w, out = normal(rng, n), normal(rng, n), np.zeros(n, np.float32)
+    nn.call("rmsnorm", out, x, w, n, 1e-5)
+    want = x / np.sqrt(np.mean(x.astype(np.float64) ** 2) + 1e-5) * w
+    # half the error of the mean (n / 16 + 6), and five roundings
+    assert np.max(np.abs(out / want - 1)) <= ((n / 16 + 6) / 2 + 6) * EPS
+    root = np.sqrt(exact.dot(x, x) / np.float32(n) + np.float32(1e-5))
+    assert np.array_equal(out, x * (np.float32(1) / root) * w)
+
+
+def test_softmax(nn: Library, rng: np.random.Generator, n: int) -> None:
+    x = 3 * normal(rng, n)
+    got = x.copy()
+    nn.call("softmax", got, n)
+    p = exact.exp(x - x.max())
+    assert np.array_equal(got, p * (np.float32(1) / exact.lane_sum(p)))
+    want = np.exp(x.astype(np.float64) - x.max())
+    want /= want.sum()
+    # x - max is rounded: its absolute error is the relative one of exp
+    error = 2e-7 + (n / 4 + 5) * EPS + EPS * float(np.max(np.abs(x - x.max())))
+    assert np.max(np.abs(got / want - 1)) <= error
+
+
+@pytest.mark.parametrize(
+    ("n_heads", "head_size", "n_rot"), [(1, 2, 2), (3, 8, 8), (2, 20, 14), (5, 64, 64), (2, 96, 32)]
+)
+def test_rope_rotates_pairs(
+    nn: Library, rng: np.random.Generator, n_heads: int, head_size: int, n_rot: int
+) -> None:
+    x = normal(rng, n_heads, head_size)
+    angle = rng.uniform(-9, 9, n_rot // 2)
+    cos, sin = np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
+    got = x.copy()
+    nn.call("rope", got, np.stack([cos, sin], axis=1), n_heads, head_size, n_rot)
+
+    a, b = x[:, 0:n_rot:2], x[:, 1:n_rot:2]
+    assert np.array_equal(got[:, 0:n_rot:2], exact.fma(a, cos, -(b * sin)))
+    assert np.array_equal(got[:, 1:n_rot:2], exact.fma(a, sin, b * cos))
+    assert np.array_equal(got[:, n_rot:], x[:, n_rot:])
+    rotated = (a + 1j * b) * np.exp(1j * angle)
+    error = np.abs(got[:, 0:n_rot:2] + 1j * got[:, 1:n_rot:2] - rotated)
+    assert np.all(error <= 4 * EPS * np.abs(rotated))  # table, product, sum, in each part
