@@ -1,0 +1,293 @@
+// A host program on the line: each request gets its answers, one DONE or one ERROR last.
+#include "app/server.h"
+#include "gen/layout.h"
+#include "gen/model.h"
+#include "lib/format.h"
+#include "lib/string.h"
+#include "link/message.h"
+#include "llm/session.h"
+#include "llm/tokenizer.h"
+
+static_assert(STOP_LENGTH == STOPPED_LENGTH && STOP_EOG == STOPPED_EOG &&
+                  STOP_ABORT == STOPPED_ABORT && STOP_CONTEXT == STOPPED_CONTEXT,
+              "DONE carries enum stop_reason");
+
+#define IDS_PER_MESSAGE    200
+#define LOGITS_PER_MESSAGE 240
+
+static uint64_t ticks_receive; // spent on the prompt's messages
+static bool from_text;         // the host does not know the prompt's ids yet
+static struct message out;     // under construction
+
+static bool send(uint8_t type)
+{
+    const bool sent = channel_send(&server.channel, type, out.bytes, out.n);
+    out.n = 0;
+    return sent;
+}
+
+static void send_error(uint16_t code, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void send_error(uint16_t code, const char *fmt, ...)
+{
+    char text[160];
+    va_list args;
+    va_start(args, fmt);
+    const size_t n = vformat(text, sizeof text, fmt, args);
+    va_end(args);
+    put_u16(&out, code);
+    put_bytes(&out, text, n);
+    send(MSG_ERROR);
+}
+
+static void send_welcome(struct reader *in)
+{
+    const uint32_t nonce = get_u32(in);
+    get_u16(in); // the host's protocol: it compares, and says what to do
+    if (!in->ok) {
+        return;
+    }
+    channel_open(&server.channel);
+    put_u32(&out, nonce);
+    put_u16(&out, LINK_PROTOCOL);
+    put_u16(&out, LINK_WINDOW);
+    put_u64(&out, BUILD_ID);
+    put_u32(&out, N_VOCAB_ROWS);
+    put_u32(&out, N_CTX);
+    put_u32(&out, session_size());
+    put_u64(&out, server.io->ticks_per_s);
+    put_u64(&out, server.info->boot_ticks);
+    put_bytes(&out, server.info->description, strlen(server.info->description));
+    send(MSG_WELCOME);
+}
+
+static void begin_prompt(uint8_t flags)
+{
+    if (flags & PROMPT_FIRST) {
+        prompt_clear();
+        from_text = false;
+        ticks_receive = 0;
+    }
+}
+
+static void take_prompt_text(struct reader *in)
+{
+    const uint8_t flags = get_u8(in);
+    if (!in->ok) {
+        send_error(ERROR_BAD_MESSAGE, "PROMPT_TEXT without flags");
+        return;
+    }
+    begin_prompt(flags);
+    prompt_add_text(in->bytes, in->n);
+    if (flags & PROMPT_LAST) {
+        from_text = true;
+        prompt_end_text((flags & PROMPT_ADD_SPECIAL ? TOK_ADD_SPECIAL : 0) |
+                        (flags & PROMPT_PARSE_SPECIAL ? TOK_PARSE_SPECIAL : 0));
+    }
+}
+
+static void take_prompt_ids(struct reader *in)
+{
+    const uint8_t flags = get_u8(in);
+    if (!in->ok || in->n % 4 != 0) {
+        send_error(ERROR_BAD_MESSAGE, "PROMPT_IDS of %zu bytes", in->n);
+        return;
+    }
+    begin_prompt(flags);
+    while (in->n > 0) {
+        prompt_add_id(get_u32(in));
+    }
+}
+
+// Whether the collected prompt can be run; if not, the host has been told.
+static bool prompt_is_fine(void)
+{
+    switch (prompt_check()) {
+    case PROMPT_OK:
+        return true;
+    case PROMPT_TEXT_FULL:
+        send_error(ERROR_TEXT_FULL, "a prompt segment exceeds %u bytes", SESSION_TEXT_SIZE);
+        return false;
+    case PROMPT_TOO_LONG:
+        send_error(ERROR_PROMPT_TOO_LONG, "the prompt has %u tokens, the context holds %u",
+                   prompt_size(), N_CTX);
+        return false;
+    case PROMPT_TOKEN_RANGE:
+        send_error(ERROR_TOKEN_RANGE, "token ids end at %u", N_VOCAB_ROWS - 1);
+        return false;
+    case PROMPT_EMPTY:
+        send_error(ERROR_EMPTY_PROMPT, "the prompt is empty");
+        return false;
+    }
+    return false;
+}
+
+static void send_done(const struct generate_result *result)
+{
+    put_u32(&out, result->stop); // a byte and three of padding
+    put_u32(&out, result->n_prompt);
+    put_u32(&out, result->n_reused);
+    put_u32(&out, result->n_generated);
+    put_u32(&out, session_size());
+    put_u64(&out, ticks_receive);
+    put_u64(&out, result->ticks_prefill);
+    put_u64(&out, result->ticks_decode);
+    send(MSG_DONE);
+}
+
+static void send_prompt_tokens(void)
+{
+    const uint32_t total = prompt_size();
+    uint32_t first = 0;
+    do {
+        put_u32(&out, total);
+        put_u32(&out, first);
+        for (uint32_t i = 0; i < IDS_PER_MESSAGE && first < total; i++) {
+            put_u32(&out, prompt_ids()[first++]);
+        }
+    } while (send(MSG_PROMPT_TOKENS) && first < total);
+}
+
+static void answer_tokenize(void)
+{
+    if (prompt_check() != PROMPT_EMPTY && !prompt_is_fine()) {
+        return;
+    }
+    send_prompt_tokens();
+    send_done(&(struct generate_result){.n_prompt = prompt_size()});
+}
+
+static bool on_prefill(uint32_t done, uint32_t total)
+{
+    put_u32(&out, done);
+    put_u32(&out, total);
+    return send(MSG_PREFILL) && !serve_interrupted(false);
+}
+
+static bool on_logits(uint32_t index, const float *logits)
+{
+    for (uint32_t first = 0; first < N_VOCAB_ROWS; first += LOGITS_PER_MESSAGE) {
+        put_u32(&out, index);
+        put_u32(&out, first);
+        for (uint32_t i = first; i < first + LOGITS_PER_MESSAGE && i < N_VOCAB_ROWS; i++) {
+            put_f32(&out, logits[i]);
+        }
+        if (!send(MSG_LOGITS)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool on_token(uint32_t index, uint32_t id, float prob)
+{
+    uint8_t piece[MAX_TOKEN_BYTES];
+    put_u32(&out, index);
+    put_u32(&out, id);
+    put_f32(&out, prob);
+    put_bytes(&out, piece, token_piece(piece, id));
+    return send(MSG_TOKEN) && !serve_interrupted(false);
+}
+
+static void answer_generate(struct reader *in)
+{
+    struct generate_params params;
+    params.n_predict = get_u32(in);
+    params.sampling.temp = get_f32(in);
+    params.sampling.top_k = (int32_t)get_u32(in);
+    params.sampling.top_p = get_f32(in);
+    params.sampling.min_p = get_f32(in);
+    params.sampling.repeat_penalty = get_f32(in);
+    params.sampling.repeat_last_n = (int32_t)get_u32(in);
+    params.sampling.seed = get_u64(in);
+    const uint32_t flags = get_u32(in);
+    params.append = flags & GENERATE_APPEND;
+    params.ignore_eog = flags & GENERATE_IGNORE_EOG;
+    channel_release(&server.channel); // an ABORT must be able to come in
+    if (!in->ok || in->n != 0) {
+        send_error(ERROR_BAD_MESSAGE, "GENERATE of another size");
+        return;
+    }
+    if (!prompt_is_fine()) {
+        return;
+    }
+    if (from_text) {
+        send_prompt_tokens();
+    }
+    struct generate_events events = {0};
+    events.ticks = server.io->ticks;
+    events.prefill = on_prefill;
+    events.token = on_token;
+    if (flags & GENERATE_LOGITS) {
+        events.logits = on_logits;
+    }
+    struct generate_result result;
+    if (!generate(&params, &events, &result)) {
+        send_error(ERROR_PROMPT_TOO_LONG,
+                   "%u tokens in the context and %u of the prompt, the context holds %u",
+                   session_size(), prompt_size(), N_CTX);
+    } else {
+        send_done(&result);
+    }
+}
+
+static void answer_mem_read(struct reader *in)
+{
+    const uint64_t addr = get_u64(in);
+    const uint32_t n = get_u32(in);
+    if (!in->ok || n > LINK_MAX_PAYLOAD - sizeof addr) {
+        send_error(ERROR_BAD_MESSAGE, "MEM_READ of %u bytes, at most %zu", n,
+                   LINK_MAX_PAYLOAD - sizeof addr);
+        return;
+    }
+    const void *memory = server.info->readable ? server.info->readable(addr, n) : NULL;
+    if (!memory) {
+        send_error(ERROR_ADDRESS, "0x%llx is not readable", (unsigned long long)addr);
+        return;
+    }
+    put_u64(&out, addr);
+    put_bytes(&out, memory, n);
+    send(MSG_MEM_DATA);
+}
+
+bool request_handle(enum serve_end *end)
+{
+    struct reader in = {server.channel.payload, server.channel.n_payload, true};
+    const uint8_t type = server.channel.type;
+    const uint64_t start = server.io->ticks();
+    out.n = 0;
+    switch (type) {
+    case MSG_HELLO:
+        send_welcome(&in);
+        break;
+    case MSG_PROMPT_TEXT:
+        take_prompt_text(&in);
+        ticks_receive += server.io->ticks() - start;
+        break;
+    case MSG_PROMPT_IDS:
+        take_prompt_ids(&in);
+        ticks_receive += server.io->ticks() - start;
+        break;
+    case MSG_GENERATE:
+        answer_generate(&in);
+        return true; // released already
+    case MSG_TOKENIZE:
+        answer_tokenize();
+        break;
+    case MSG_MEM_READ:
+        answer_mem_read(&in);
+        break;
+    case MSG_ABORT: // of a generation that has ended by itself
+        break;
+    case MSG_POWEROFF:
+        *end = SERVE_POWEROFF;
+        return false;
+    case MSG_REBOOT:
+        *end = SERVE_REBOOT;
+        return false;
+    default:
+        send_error(ERROR_BAD_MESSAGE, "message type 0x%02x is unknown", type);
+        break;
+    }
+    channel_release(&server.channel);
+    return true;
+}

@@ -1,0 +1,234 @@
+// The kernel's portable part as a program of the host: the same session, on pipes.
+//
+//     twin --blob model.blob [--in FD] [--out FD]
+//
+// Exit: 0 after POWEROFF or when the input ends, 2 for a blob or argument it cannot work with, 3
+// after a panic.
+#define _POSIX_C_SOURCE 200809L
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdalign.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/serve.h"
+#include "gen/board.h"
+#include "gen/layout.h"
+#include "gen/model.h"
+#include "lib/crc32.h"
+#include "lib/panic.h"
+
+// The planned regions that portable code uses.
+#define PAGE_BYTES 4096
+alignas(PAGE_BYTES) uint8_t __link_start[REGION_LINK_SIZE];
+alignas(PAGE_BYTES) uint8_t __session_start[REGION_SESSION_SIZE];
+alignas(PAGE_BYTES) uint8_t __activations_start[REGION_ACTIVATIONS_SIZE];
+alignas(PAGE_BYTES) uint8_t __kv_cache_start[REGION_KV_CACHE_SIZE];
+
+#define NS_PER_S 1000000000ull
+
+static struct {
+    int in, out;
+    bool closed;
+    uint8_t received[4096];
+    size_t n_received, n_taken;
+    uint8_t sent[4096];
+    size_t n_sent;
+    int n_empty; // looks in a row without a byte either way
+} line;
+
+noreturn static void fail(const char *fmt, ...) PRINTF_LIKE(1, 2);
+noreturn static void fail(const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    fputs("twin: error: ", stderr);
+    vfprintf(stderr, fmt, args);
+    fputc('\n', stderr);
+    va_end(args);
+    exit(2);
+}
+
+static void line_flush(void)
+{
+    size_t done = 0;
+    while (done < line.n_sent) {
+        const ssize_t n = write(line.out, line.sent + done, line.n_sent - done);
+        if (n > 0) {
+            done += (size_t)n;
+        } else if (n < 0 && errno == EAGAIN) {
+            poll(&(struct pollfd){.fd = line.out, .events = POLLOUT}, 1, -1);
+        } else if (n < 0 && errno != EINTR) {
+            exit(0); // nobody reads any more
+        }
+    }
+    line.n_sent = 0;
+}
+
+static void line_putc(uint8_t c)
+{
+    if (line.n_sent == sizeof line.sent) {
+        line_flush();
+    }
+    line.sent[line.n_sent++] = c;
+    line.n_empty = 0;
+}
+
+// Takes in what arrives within timeout_ms (-1: waits for a byte).
+static void line_receive(int timeout_ms)
+{
+    line_flush();
+    struct pollfd waiting = {.fd = line.in, .events = POLLIN};
+    if (line.closed || poll(&waiting, 1, timeout_ms) <= 0) {
+        return;
+    }
+    const ssize_t n = read(line.in, line.received, sizeof line.received);
+    if (n > 0) {
+        line.n_taken = 0;
+        line.n_received = (size_t)n;
+    } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+        line.closed = true;
+    }
+}
+
+static int line_getc(void)
+{
+    if (line.n_taken == line.n_received) {
+        // Looked in vain for a while: the session waits, and need not burn the CPU for it.
+        line_receive(++line.n_empty > 16 ? 1 : 0);
+    }
+    if (line.n_taken < line.n_received) {
+        line.n_empty = 0;
+        return line.received[line.n_taken++];
+    }
+    return line.closed ? LINK_CLOSED : LINK_NO_BYTE;
+}
+
+static void line_idle(void)
+{
+    if (line.n_taken == line.n_received) {
+        line_receive(-1);
+    }
+}
+
+static uint64_t ticks_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+noreturn static void after_panic(void)
+{
+    line_flush();
+    _exit(3);
+}
+
+static uint32_t read_u32(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static uint64_t read_u64(const uint8_t *p)
+{
+    return read_u32(p) | (uint64_t)read_u32(p + 4) << 32;
+}
+
+// Header: magic, version, header bytes, build id, size, payload CRC, header CRC.
+static void check_blob(const char *path, const uint8_t *blob, uint64_t file_bytes)
+{
+    if (memcmp(blob, "BAREWORD", 8) != 0) {
+        fail("%s is not a model blob (no BAREWORD at its start)", path);
+    }
+    if (read_u32(blob + 36) != crc32(0, blob, 36)) {
+        fail("%s: the header is damaged (CRC 0x%08x, computed 0x%08x)", path, read_u32(blob + 36),
+             crc32(0, blob, 36));
+    }
+    if (read_u32(blob + 8) != 1 || read_u32(blob + 12) != 64) {
+        fail("%s has format version %u, expected 1", path, read_u32(blob + 8));
+    }
+    if (read_u64(blob + 16) != BUILD_ID) {
+        fail("%s belongs to build %016llx, this program to %016llx", path,
+             (unsigned long long)read_u64(blob + 16), (unsigned long long)BUILD_ID);
+    }
+    if (read_u64(blob + 24) != BLOB_SIZE || file_bytes < BLOB_SIZE) {
+        fail("%s has %llu bytes and its header says %llu, expected %llu", path,
+             (unsigned long long)file_bytes, (unsigned long long)read_u64(blob + 24),
+             (unsigned long long)BLOB_SIZE);
+    }
+    const uint32_t crc = crc32(0, blob + 64, BLOB_SIZE - 64);
+    if (read_u32(blob + 32) != crc) {
+        fail("%s is damaged (CRC 0x%08x, computed 0x%08x)", path, read_u32(blob + 32), crc);
+    }
+}
+
+static const uint8_t *map_blob(const char *path)
+{
+    const int fd = open(path, O_RDONLY);
+    struct stat status;
+    if (fd < 0 || fstat(fd, &status) < 0) {
+        fail("%s: %s", path, strerror(errno));
+    }
+    if (status.st_size < 64) {
+        fail("%s has %lld bytes, a model blob has at least 64", path, (long long)status.st_size);
+    }
+    const uint8_t *blob = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (blob == MAP_FAILED) {
+        fail("%s: %s", path, strerror(errno));
+    }
+    close(fd);
+    check_blob(path, blob, (uint64_t)status.st_size);
+    return blob;
+}
+
+static int parse_fd(const char *text)
+{
+    char *end;
+    const long fd = strtol(text, &end, 10);
+    if (*text == '\0' || *end != '\0' || fd < 0 || fd > 1 << 20 || fcntl((int)fd, F_GETFD) < 0) {
+        fail("%s is not an open file descriptor", text);
+    }
+    return (int)fd;
+}
+
+int main(int argc, char **argv)
+{
+    const char *blob = NULL;
+    line.in = STDIN_FILENO;
+    line.out = STDOUT_FILENO;
+    for (int i = 1; i < argc; i += 2) {
+        if (i + 1 == argc) {
+            fail("%s needs a value; usage: twin --blob FILE [--in FD] [--out FD]", argv[i]);
+        } else if (strcmp(argv[i], "--blob") == 0) {
+            blob = argv[i + 1];
+        } else if (strcmp(argv[i], "--in") == 0) {
+            line.in = parse_fd(argv[i + 1]);
+        } else if (strcmp(argv[i], "--out") == 0) {
+            line.out = parse_fd(argv[i + 1]);
+        } else {
+            fail("unknown option %s; usage: twin --blob FILE [--in FD] [--out FD]", argv[i]);
+        }
+    }
+    if (!blob) {
+        fail("no blob; usage: twin --blob FILE [--in FD] [--out FD]");
+    }
+    signal(SIGPIPE, SIG_IGN);
+    panic_hooks.putc = line_putc;
+    panic_hooks.finish = after_panic;
+    model_init(map_blob(blob));
+
+    struct link_io io = {line_getc, line_putc, ticks_ns, NS_PER_S, line_idle};
+    struct serve_info info = {.description = "twin " BOARD_NAME " " MODEL_NAME,
+                              .boot_ticks = ticks_ns()};
+    const enum serve_end end = serve(&io, &info);
+    line_flush();
+    return end == SERVE_REBOOT ? execv("/proc/self/exe", argv) : 0;
+}

@@ -1,0 +1,20 @@
+// SPM tokenizer ("llama" vocabularies): text to ids and back.
+#pragma once
+
+#include "lib/types.h"
+
+#define TOK_ADD_SPECIAL   1u // BOS and EOS as the model wants them
+#define TOK_PARSE_SPECIAL 2u // text of control tokens counts as the token, not as text
+
+// Tokenises text[0..n), any bytes. Writes at most max_ids ids and returns their number; when the
+// text needs more, returns minus the number it needs. A text whose work does not fit
+// SESSION_SCRATCH returns TOK_TEXT_TOO_LONG.
+//
+// Works in SESSION_SCRATCH (28 bytes per text byte and 12 more) and SESSION_CANDIDATES.
+#define TOK_SCRATCH_BYTES(n) (28 * (n) + 12)
+#define TOK_TEXT_TOO_LONG    ((int)0x80000000)
+int tokenize(uint32_t *ids, int max_ids, const uint8_t *text, size_t n, unsigned flags);
+
+// The bytes that a generated token adds to the text; none for control tokens. `piece` has room for
+// MAX_TOKEN_BYTES.
+size_t token_piece(uint8_t *piece, uint32_t id);

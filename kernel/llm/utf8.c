@@ -1,0 +1,71 @@
+// Bytes from byte tokens to text that is valid UTF-8 at every moment (Unicode 15, table 3-7).
+#include "llm/utf8.h"
+
+#include "lib/string.h"
+
+static size_t replacement(uint8_t *shown)
+{
+    memcpy(shown, "\xef\xbf\xbd", 3); // U+FFFD
+    return 3;
+}
+
+// Bytes of a character with this first byte, 0: no character begins so.
+static uint32_t sequence_size(uint8_t lead)
+{
+    return lead < 0x80   ? 1
+           : lead < 0xc2 ? 0
+           : lead < 0xe0 ? 2
+           : lead < 0xf0 ? 3
+           : lead < 0xf5 ? 4
+                         : 0;
+}
+
+static bool continues(const struct utf8_stream *stream, uint8_t byte)
+{
+    uint8_t low = 0x80;
+    uint8_t high = 0xbf;
+    if (stream->n_held == 1) {
+        switch (stream->held[0]) {
+        case 0xe0: // shorter forms exist
+            low = 0xa0;
+            break;
+        case 0xed: // surrogates
+            high = 0x9f;
+            break;
+        case 0xf0:
+            low = 0x90;
+            break;
+        case 0xf4: // beyond U+10FFFF
+            high = 0x8f;
+            break;
+        default:
+            break;
+        }
+    }
+    return byte >= low && byte <= high;
+}
+
+size_t utf8_end(struct utf8_stream *stream, uint8_t *shown)
+{
+    const bool unfinished = stream->n_held > 0;
+    stream->n_held = 0;
+    return unfinished ? replacement(shown) : 0;
+}
+
+size_t utf8_push(struct utf8_stream *stream, uint8_t byte, uint8_t *shown)
+{
+    size_t n = 0;
+    if (stream->n_held > 0 && !continues(stream, byte)) {
+        n = utf8_end(stream, shown);
+    }
+    if (stream->n_held == 0 && sequence_size(byte) == 0) {
+        return n + replacement(shown + n);
+    }
+    stream->held[stream->n_held++] = byte;
+    if (stream->n_held == sequence_size(stream->held[0])) {
+        memcpy(shown + n, stream->held, stream->n_held);
+        n += stream->n_held;
+        stream->n_held = 0;
+    }
+    return n;
+}

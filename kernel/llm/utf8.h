@@ -1,0 +1,16 @@
+// Bytes from byte tokens to text that is valid UTF-8 at every moment.
+#pragma once
+
+#include "lib/types.h"
+
+#define UTF8_PUSH_MAX 6 // U+FFFD for a broken sequence, then another for the byte that broke it
+
+struct utf8_stream {
+    uint8_t held[4]; // an incomplete character
+    uint32_t n_held;
+};
+
+// What may be shown after one more byte: nothing, a character, or U+FFFD for bytes that are none.
+size_t utf8_push(struct utf8_stream *stream, uint8_t byte, uint8_t *shown);
+// What remains at the end of the text.
+size_t utf8_end(struct utf8_stream *stream, uint8_t *shown);
