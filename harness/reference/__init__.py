@@ -1,0 +1,22 @@
+"""The oracle: NumPy models of the kernel, sharing no code with it or with our packer."""
+
+from harness.reference.contract_model import ContractReference
+from harness.reference.float_model import FloatReference
+from harness.reference.generate import Reference, ReferenceRun, generate, teacher_forced
+from harness.reference.sampler import GREEDY, Sampler, Sampling, SamplingParams
+from harness.reference.tokenizer import decode, encode
+
+__all__ = [
+    "GREEDY",
+    "ContractReference",
+    "FloatReference",
+    "Reference",
+    "ReferenceRun",
+    "Sampler",
+    "Sampling",
+    "SamplingParams",
+    "decode",
+    "encode",
+    "generate",
+    "teacher_forced",
+]

@@ -1,0 +1,91 @@
+"""The transformer in the contract of numbers: what the kernel must answer, bit for bit."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.errors import ReferenceModelError
+from harness.gguf import Model
+from harness.reference.contract_matrix import Matrix
+from harness.reference.contract_ops import (
+    Activation,
+    attention,
+    attention_scale,
+    rmsnorm,
+    rope,
+    rope_table,
+    silu,
+    to_kv_type,
+)
+from harness.reference.fma import F32
+from harness.reference.kv_cache import KvCache
+
+KV_TYPES = ("f16", "f32")
+_KEEP_BYTES = 1 << 30  # a model whose prepared weights fit into this is prepared once
+_PREPARED_BYTES = 8  # per weight, at most (float64 columns of unquantised rows)
+
+
+class ContractReference:
+    """float32 with the contract's orders and roundings; keeps its KV cache between calls."""
+
+    def __init__(
+        self, model: Model, kv_type: str = "f16", *, keep_bytes: int = _KEEP_BYTES
+    ) -> None:
+        if kv_type not in KV_TYPES:
+            raise ReferenceModelError(f"KV type {kv_type!r}, wanted one of {', '.join(KV_TYPES)}")
+        self.hyper = model.hyper
+        self.n_vocab = len(model.vocabulary.tokens)
+        self.kv_type = kv_type
+        n_weights = sum(t.n_cols * t.n_rows for t in model.tensors.values())
+        keep = n_weights * _PREPARED_BYTES <= keep_bytes
+        self._vectors: dict[str, F32] = {}
+        self._matrices: dict[str, Matrix] = {}
+        for name, tensor in model.tensors.items():
+            if len(tensor.shape) == 1:
+                self._vectors[name] = model.vector(name)
+            else:
+                self._matrices[name] = Matrix(model, name, keep=keep)
+        self._cache = KvCache(self.hyper, np.float32)
+
+    def forward(self, ids: Sequence[int], pos: int, *, last: int | None = None) -> F32:
+        """Logits (rows, n_vocab_rows) of the last `last` tokens (all of them when None).
+
+        The tokens take positions pos..; whatever the cache holds from pos on is forgotten.
+        """
+        h = self.hyper
+        self._cache.rewind(pos)
+        cos, sin = rope_table(range(pos, pos + len(ids)), h.n_rot, h.rope_freq_base)
+        x = self._matrices["token_embd.weight"].rows(list(ids))
+        for layer in range(h.n_layer):
+            x = self._attend(x, layer, pos, cos, sin)
+            if last is not None and layer == h.n_layer - 1:
+                x = x[len(x) - last :]
+            x = self._feed_forward(x, layer)
+        name = "output.weight" if "output.weight" in self._matrices else "token_embd.weight"
+        return self._dot(name, Activation(self._norm(x, "output_norm")))
+
+    def _attend(self, x: F32, layer: int, pos: int, cos: F32, sin: F32) -> F32:
+        h, blk, n = self.hyper, f"blk.{layer}.", len(x)
+        normed = Activation(self._norm(x, blk + "attn_norm"))
+        q = self._dot(blk + "attn_q.weight", normed).reshape(n, h.n_head, h.head_size)
+        k = self._dot(blk + "attn_k.weight", normed).reshape(n, h.n_head_kv, h.head_size)
+        v = self._dot(blk + "attn_v.weight", normed).reshape(n, h.n_head_kv, h.head_size)
+        q = rope(q, cos, sin) * attention_scale(h.head_size)
+        k = rope(k, cos, sin)
+        self._cache.append(layer, pos, to_kv_type(k, self.kv_type), to_kv_type(v, self.kv_type))
+        keys, values = self._cache.view(layer, pos + n)
+        att = attention(q, keys, values, pos).reshape(n, -1)
+        return x + self._dot(blk + "attn_output.weight", Activation(att))
+
+    def _feed_forward(self, x: F32, layer: int) -> F32:
+        blk = f"blk.{layer}."
+        normed = Activation(self._norm(x, blk + "ffn_norm"))
+        gate = self._dot(blk + "ffn_gate.weight", normed)
+        up = self._dot(blk + "ffn_up.weight", normed)
+        return x + self._dot(blk + "ffn_down.weight", Activation(silu(gate) * up))
+
+    def _norm(self, x: F32, name: str) -> F32:
+        return rmsnorm(x, self._vectors[name + ".weight"], self.hyper.rms_eps)
+
+    def _dot(self, name: str, x: Activation) -> F32:
+        return self._matrices[name].dot(x)

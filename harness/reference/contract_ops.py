@@ -1,0 +1,205 @@
+"""The contract of numbers, operation by operation, in float32: documented order, explicit fma.
+
+The portable C of kernel/nn specifies these; this file is written from the same text, shares no
+code with it, and must give the same bits. Arrays are (tokens, n) unless said otherwise.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from harness.reference.fma import F32, F64, fma, fma_into, widen
+
+CHUNK = 64  # keys per attention chunk, in absolute positions
+_QUERY_BLOCK = 64  # queries computed at once; the result does not depend on it
+_EXP_COEFFICIENTS = ("0x1.1239e2p-7", "0x1.5558f2p-5", "0x1.555492p-3", "0x1.fffffcp-2", "1", "1")
+
+
+def sequential_dot(w: F64, x: F64) -> F32:
+    """acc = fma(w[k], x[k], acc), k ascending, from +0. w: (k, rows), x: (tokens, k)."""
+    acc = np.zeros((len(x), w.shape[1]))
+    columns = np.ascontiguousarray(x.T)[:, :, None]
+    for k in range(len(w)):
+        fma_into(acc, w[k], columns[k])
+    return acc.astype(np.float32)
+
+
+def vec_dot(x: F32, y: F32) -> F32:
+    """Dot product along the last axis in 16 lanes, lanes added pairwise as four 4-lane vectors."""
+    n = x.shape[-1]
+    x64, y64 = widen(x), widen(y)
+    lanes = np.zeros((*x.shape[:-1], 16))
+    for i in range(0, n, 16):
+        fma_into(lanes[..., : min(16, n - i)], x64[..., i : i + 16], y64[..., i : i + 16])
+    v = lanes.astype(np.float32).reshape(*x.shape[:-1], 4, 4)
+    s = (v[..., 0, :] + v[..., 1, :]) + (v[..., 2, :] + v[..., 3, :])
+    return np.asarray((s[..., 0] + s[..., 1]) + (s[..., 2] + s[..., 3]), np.float32)
+
+
+def rmsnorm(x: F32, weight: F32, eps: float) -> F32:
+    """x / sqrt(mean(x^2) + eps) * weight: scale first, then weight."""
+    mean = vec_dot(x, x) / np.float32(x.shape[-1])
+    scale = np.float32(1) / np.sqrt(mean + np.float32(eps))
+    out: F32 = (x * scale[..., None]) * weight
+    return out
+
+
+def exp_f32(x: F32) -> F32:
+    """2^n * p(r): Cody-Waite reduction by ln 2 in two parts, polynomial of degree 6."""
+    x = np.minimum(np.maximum(x, np.float32(-87)), np.float32(88))
+    n = np.rint(x * np.float32(float.fromhex("0x1.715476p+0")))
+    r = fma(-n, float.fromhex("0x1.62e4p-1"), x)
+    r = fma(-n, float.fromhex("0x1.7f7d1cp-20"), r)
+    p = np.full_like(r, float.fromhex("0x1.6a2434p-10"))
+    for coefficient in _EXP_COEFFICIENTS:
+        p = fma(p, r, float.fromhex(coefficient))
+    bits = p.view(np.int32) + (n.astype(np.int32) << 23)
+    return np.asarray(bits.view(np.float32))
+
+
+def silu(x: F32) -> F32:
+    """x * sigmoid(x)."""
+    return x / (np.float32(1) + exp_f32(-x))
+
+
+def softmax(x: F32) -> F32:
+    """Softmax of one vector; the sum in four lanes."""
+    p = exp_f32(x - x.max())
+    return p * (np.float32(1) / _sum_lanes_of_4(p))
+
+
+def _sum_lanes_of_4(p: F32) -> np.float32:
+    lanes = np.zeros(4, np.float32)
+    for i in range(0, len(p), 4):
+        part = p[i : i + 4]
+        lanes[: len(part)] += part
+    return np.float32((lanes[0] + lanes[1]) + (lanes[2] + lanes[3]))
+
+
+def rope_table(positions: Sequence[int], n_rot: int, base: float) -> tuple[F32, F32]:
+    """cos and sin of p * base^(-2i/n_rot), (positions, n_rot/2), computed in float64."""
+    inverse = [base ** (-2.0 * i / n_rot) for i in range(n_rot // 2)]
+    cos = [[math.cos(p * f) for f in inverse] for p in positions]
+    sin = [[math.sin(p * f) for f in inverse] for p in positions]
+    return np.array(cos, np.float64).astype(np.float32), np.array(sin, np.float64).astype(
+        np.float32
+    )
+
+
+def rope(x: F32, cos: F32, sin: F32) -> F32:
+    """Rotate pairs (2i, 2i+1) of each head; x: (tokens, heads, head_size); the rest passes."""
+    n_rot = 2 * cos.shape[-1]
+    a, b = x[..., 0:n_rot:2], x[..., 1:n_rot:2]
+    c, s = np.broadcast_to(cos[:, None], a.shape), np.broadcast_to(sin[:, None], a.shape)
+    out = x.copy()
+    out[..., 0:n_rot:2] = fma(a, c, -(b * s))
+    out[..., 1:n_rot:2] = fma(a, s, b * c)
+    return out
+
+
+def attention(q: F32, keys: F32, values: F32, pos: int) -> F32:
+    """Causal attention with an online softmax over chunks of absolute position.
+
+    q: (tokens, n_head, head_size) for positions pos.., already scaled; keys and values:
+    (n_head_kv, positions, head_size) as the cache holds them. Returns the shape of q.
+    """
+    blocks = [
+        _attend(q[i : i + _QUERY_BLOCK], keys, values, pos + i)
+        for i in range(0, len(q), _QUERY_BLOCK)
+    ]
+    return np.concatenate(blocks)
+
+
+def _attend(q: F32, keys: F32, values: F32, pos: int) -> F32:
+    n, n_head, head_size = q.shape
+    n_head_kv = len(keys)
+    q64 = widen(q).reshape(n, n_head_kv, n_head // n_head_kv, head_size)
+    m = np.full(q64.shape[:3], -np.inf, np.float32)
+    lanes = np.zeros((*m.shape, 4), np.float32)
+    o = np.zeros(q64.shape)
+    for start in range(0, pos + n, CHUNK):
+        stop = min(start + CHUNK, pos + n)
+        first = max(0, start - pos)  # earlier queries see no key of this chunk
+        k64, v64 = widen(keys[:, start:stop]), widen(values[:, start:stop])
+        scores = np.zeros((*m[first:].shape, stop - start))
+        for d in range(head_size):
+            fma_into(scores, q64[first:, :, :, d, None], k64[None, :, None, :, d])
+        s = scores.astype(np.float32)
+        future = np.arange(start, stop) > np.arange(pos + first, pos + n)[:, None]
+        hidden = np.broadcast_to(future[:, None, None], s.shape)
+        s[hidden] = -np.inf
+        new_m = np.maximum(m[first:], s.max(axis=-1))
+        # exp_f32(0) is exactly 1, so an unchanged maximum needs no case of its own; before the
+        # first chunk m is -inf, a is tiny but not 0, and lanes and o are 0.
+        a = exp_f32(m[first:] - new_m)
+        lanes[first:] *= a[..., None]
+        o[first:] = (o[first:].astype(np.float32) * a[..., None]).astype(np.float64)
+        p = exp_f32(s - new_m[..., None])
+        p[hidden] = 0  # adding +0 to a lane, which is never -0, changes nothing
+        m[first:] = new_m
+        for t in range(0, stop - start, 4):
+            lanes[first:, :, :, : min(4, stop - start - t)] += p[..., t : t + 4]
+        p64 = widen(p)
+        for t in range(stop - start):
+            seen = max(first, start + t - pos)  # queries from here on see position start + t
+            fma_into(o[seen:], p64[seen - first :, :, :, t, None], v64[None, :, None, t])
+    total = (lanes[..., 0] + lanes[..., 1]) + (lanes[..., 2] + lanes[..., 3])
+    out: F32 = o.astype(np.float32) * (np.float32(1) / total)[..., None]
+    return out.reshape(q.shape)
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """x = d * q in blocks along the row; q holds integers."""
+
+    d: F32  # (tokens, blocks)
+    q: F32  # (tokens, blocks, block size)
+
+
+def quantize(x: F32, block_size: int) -> Quantized:
+    """q = rint(x * (127 / amax)), d = amax / 127, both float32; a vanishing block becomes zero."""
+    block = x.reshape(len(x), -1, block_size)
+    amax = np.abs(block).max(axis=-1)
+    live = amax >= np.float32(2.0**-100)
+    safe = np.where(live, amax, np.float32(1))
+    q = np.rint(block * (np.float32(127) / safe)[..., None])
+    zero = np.float32(0)
+    return Quantized(
+        np.where(live, safe / np.float32(127), zero), np.where(live[..., None], q, zero)
+    )
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A matrix input; each quantised form is made once and shared by the matrices that want it."""
+
+    x: F32
+
+    @cached_property
+    def wide(self) -> F64:
+        """For F32, F16 and BF16 weights: the activation stays float32."""
+        return widen(self.x)
+
+    @cached_property
+    def q8_0(self) -> Quantized:
+        """Blocks of 32, for Q8_0 and Q4_0 weights."""
+        return quantize(self.x, 32)
+
+    @cached_property
+    def q8_k(self) -> Quantized:
+        """Blocks of 256, for the k-quants."""
+        return quantize(self.x, 256)
+
+
+def to_kv_type(x: F32, kv_type: str) -> F32:
+    """Round to the type of the KV cache, nearest even."""
+    with np.errstate(over="ignore"):
+        return x.astype(np.float16).astype(np.float32) if kv_type == "f16" else x
+
+
+def attention_scale(head_size: int) -> np.float32:
+    """float32(1 / sqrt(head_size))."""
+    return np.float32(1.0 / math.sqrt(head_size))

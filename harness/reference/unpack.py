@@ -1,0 +1,115 @@
+"""GGUF blocks to integers and scales, written from the format description.
+
+`gguf.quants.dequantize` serves the float reference; this third writing gives the contract
+reference the integers that a kernel multiplies. All functions take `rows`: uint8 (n, row_bytes).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.gguf.types import GGMLType
+from harness.reference.fma import F32
+
+U8 = npt.NDArray[np.uint8]
+I32 = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """weight = (d * scale) * q - (dmin * minimum), n rows of b blocks of s sub-blocks of q."""
+
+    d: F32  # (n, b)
+    q: I32  # (n, b, s, sub-block size), offsets of the format (8, 32) already subtracted
+    scale: I32 | None = None  # (n, b, s)
+    dmin: F32 | None = None  # (n, b)
+    minimum: I32 | None = None  # (n, b, s)
+
+
+def unpack_blocks(type_: GGMLType, rows: U8) -> Blocks:
+    """Split each row into its blocks."""
+    return _UNPACK[type_](rows)
+
+
+def dequantize_rows(type_: GGMLType, rows: U8) -> F32:
+    """float32 weights in ggml's order of operations, without fused multiply-add."""
+    if type_ in PLAIN:
+        return PLAIN[type_](rows)
+    blocks = unpack_blocks(type_, rows)
+    scale = blocks.d[..., None]
+    if blocks.scale is not None:
+        scale = scale * blocks.scale.astype(np.float32)
+    out = scale[..., None] * blocks.q.astype(np.float32)
+    if blocks.dmin is not None and blocks.minimum is not None:
+        out = out - (blocks.dmin[..., None] * blocks.minimum.astype(np.float32))[..., None]
+    return np.asarray(out.reshape(len(rows), -1), np.float32)
+
+
+def _split(rows: U8, block_bytes: int) -> U8:
+    return np.ascontiguousarray(rows).reshape(len(rows), -1, block_bytes)
+
+
+def _half(two_bytes: U8) -> F32:
+    return np.ascontiguousarray(two_bytes).view(np.float16)[..., 0].astype(np.float32)
+
+
+def _q8_0(rows: U8) -> Blocks:
+    block = _split(rows, 34)
+    q = np.ascontiguousarray(block[..., 2:]).view(np.int8)
+    return Blocks(_half(block[..., :2]), q.astype(np.int32)[:, :, None, :])
+
+
+def _q4_0(rows: U8) -> Blocks:
+    block = _split(rows, 18)
+    qs = block[..., 2:]
+    q = np.concatenate([qs & 15, qs >> 4], axis=-1).astype(np.int32) - 8
+    return Blocks(_half(block[..., :2]), q[:, :, None, :])
+
+
+def _q4_k(rows: U8) -> Blocks:
+    block = _split(rows, 144)
+    s = block[..., 4:16]
+    scale = np.concatenate([s[..., 0:4] & 63, (s[..., 8:12] & 15) | (s[..., 0:4] >> 6) << 4], -1)
+    minimum = np.concatenate([s[..., 4:8] & 63, (s[..., 8:12] >> 4) | (s[..., 4:8] >> 6) << 4], -1)
+    qs = block[..., 16:].reshape(*block.shape[:2], 4, 1, 32)
+    q = np.concatenate([qs & 15, qs >> 4], axis=-2).reshape(*block.shape[:2], 8, 32)
+    return Blocks(
+        _half(block[..., 0:2]),
+        q.astype(np.int32),
+        scale.astype(np.int32),
+        _half(block[..., 2:4]),
+        minimum.astype(np.int32),
+    )
+
+
+def _q6_k(rows: U8) -> Blocks:
+    block = _split(rows, 210)
+    n, b = block.shape[:2]
+    low = block[..., :128].reshape(n, b, 2, 2, 32)  # half of the super-block, byte run, lane
+    high = block[..., 128:192].reshape(n, b, 2, 1, 32)
+    nibbles = np.concatenate([low & 15, low >> 4], axis=3)  # runs of 32 in element order
+    shift = np.arange(0, 8, 2, dtype=np.uint8)[:, None]
+    q = (nibbles | (((high >> shift) & 3) << 4)).astype(np.int32) - 32
+    scale = np.ascontiguousarray(block[..., 192:208]).view(np.int8).astype(np.int32)
+    return Blocks(_half(block[..., 208:210]), q.reshape(n, b, 16, 16), scale)
+
+
+def _view(rows: U8, dtype: Any) -> npt.NDArray[Any]:
+    return np.ascontiguousarray(rows).view(dtype)
+
+
+_UNPACK = {
+    GGMLType.Q8_0: _q8_0,
+    GGMLType.Q4_0: _q4_0,
+    GGMLType.Q4_K: _q4_k,
+    GGMLType.Q6_K: _q6_k,
+}
+
+# Types without blocks; all of their values are float32 values.
+PLAIN = {
+    GGMLType.F32: lambda rows: np.asarray(_view(rows, "<f4"), np.float32),
+    GGMLType.F16: lambda rows: _view(rows, "<f2").astype(np.float32),
+    GGMLType.BF16: lambda rows: (_view(rows, "<u2").astype(np.uint32) << 16).view(np.float32),
+}

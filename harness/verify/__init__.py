@@ -1,0 +1,6 @@
+"""Tokens and logits of the kernel x reference -> Verdict."""
+
+from harness.verify.compare import compare, expected_ids
+from harness.verify.verdict import Check, Difference, Verdict
+
+__all__ = ["Check", "Difference", "Verdict", "compare", "expected_ids"]
