@@ -1,0 +1,163 @@
+"""An image in QEMU, started halted so that no byte of its console is lost."""
+
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from harness.board import Board
+from harness.boot.process import QUIT_S, Process
+from harness.boot.qmp import Qmp, QmpError
+from harness.boot.target import FdStream, Target
+from harness.errors import BootError
+from harness.link.stream import timeout_scale
+
+QEMU = "qemu-system-aarch64"
+OLDEST = (7, 2)
+START_S = 30.0  # until QEMU's control socket answers
+DIE_S = 1.0  # between the end of the control socket and QEMU's own
+INSTALL_HINT = "apt install qemu-system-arm (it holds qemu-system-aarch64)"
+
+
+class BootImage(Protocol):
+    """What harness/image makes."""
+
+    @property
+    def kernel8(self) -> Path:
+        """The flat kernel image."""
+        ...
+
+    @property
+    def blob(self) -> Path | None:
+        """The weights, when they travel as initrd; None when they are part of the image."""
+        ...
+
+
+def qemu_command(
+    qemu: str,
+    image: BootImage,
+    board: Board,
+    *,
+    cpu: str | None = None,
+    ram_bytes: int | None = None,
+    icount: bool = False,
+    extra: Sequence[str] = (),
+) -> tuple[str, ...]:
+    """The machine, without the channels to it.
+
+    icount: an instruction takes 1 ns of virtual time, so instructions = ticks * 1e9 / ticks_per_s.
+    """
+    size_bytes = board.ram_size_bytes if ram_bytes is None else ram_bytes
+    command = [qemu, "-M", board.machine, "-cpu", cpu or board.cpu_default]
+    command += ["-m", f"{size_bytes >> 10}K", "-kernel", str(image.kernel8)]
+    if image.blob is not None:
+        command += ["-initrd", str(image.blob)]
+    command += ["-display", "none", "-monitor", "none", "-nic", "none", "-no-reboot"]
+    if icount:
+        command += ["-icount", "shift=0,sleep=off"]
+    return (*command, *board.qemu, *extra)
+
+
+@contextmanager
+def boot(
+    image: BootImage,
+    board: Board,
+    *,
+    cpu: str | None = None,
+    ram_bytes: int | None = None,
+    icount: bool = False,
+    log: Path,
+    extra: Sequence[str] = (),
+) -> Iterator[Target]:
+    """A running machine; gone when the context is left, however that happens.
+
+    `log` receives the raw console. BootError when QEMU cannot be started. QEMU is tied to the
+    calling thread: it is killed when that ends.
+    """
+    qemu = find_qemu()
+    for path in (image.kernel8, image.blob):
+        if path is not None and not path.is_file():
+            raise BootError(f"{path} is not there", hint="build the image first")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    command = qemu_command(
+        qemu, image, board, cpu=cpu, ram_bytes=ram_bytes, icount=icount, extra=extra
+    )
+    with ExitStack() as stack:
+        process, control, console = _start(command, log, stack)
+        stream = FdStream(console, console, lambda: process.describe_end("QEMU"))
+        stack.callback(stream.close)
+        try:
+            qmp = Qmp(control, timeout_s=START_S * timeout_scale())
+            stack.callback(_quit, qmp, process)
+            qmp.execute("cont")
+        except QmpError as exc:
+            silent = process.wait(DIE_S) is None
+            raise BootError(
+                f"QEMU did not start: {exc if silent else process.describe_end('it')}",
+                hint="the command was: " + " ".join(command),
+            ) from exc
+        yield Target(stream, process.command, log)
+
+
+def find_qemu() -> str:
+    """Path of a QEMU that is new enough, or BootError."""
+    qemu = shutil.which(QEMU)
+    if qemu is None:
+        raise BootError(f"{QEMU} is not installed (looked in PATH)", hint=INSTALL_HINT)
+    try:
+        done = subprocess.run(
+            [qemu, "--version"], capture_output=True, timeout=START_S * timeout_scale(), check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        raise BootError(f"{qemu} --version does not run: {exc}", hint=INSTALL_HINT) from exc
+    text = (done.stdout + done.stderr).decode("utf-8", "replace").strip()
+    match = re.search(r"version (\d+)\.(\d+)", text)
+    if done.returncode != 0 or match is None:
+        raise BootError(
+            f"{qemu} --version ends with status {done.returncode}: {text}", hint=INSTALL_HINT
+        )
+    version = int(match[1]), int(match[2])
+    if version < OLDEST:
+        raise BootError(
+            f"{qemu} is version {version[0]}.{version[1]}, needed is {OLDEST[0]}.{OLDEST[1]}",
+            hint=INSTALL_HINT + ", from Debian 12 or Ubuntu 23.04 on",
+        )
+    return qemu
+
+
+def _start(
+    command: Sequence[str], log: Path, stack: ExitStack
+) -> tuple[Process, socket.socket, int]:
+    """QEMU, its control socket and its console's descriptor.
+
+    It inherits socket pairs: no path in a file system, nothing to wait for or to clean up.
+    """
+    control, qemu_control = socket.socketpair()
+    console, qemu_console = socket.socketpair()
+    stack.callback(control.close)
+    with qemu_control, qemu_console:
+        fds = (qemu_control.fileno(), qemu_console.fileno())
+        escaped_log = str(log).replace(",", ",,")  # QEMU's option syntax
+        channels = ["-S", "-chardev", f"socket,id=control,fd={fds[0]}"]
+        channels += ["-mon", "chardev=control,mode=control"]
+        channels += ["-chardev", f"socket,id=console,fd={fds[1]},logfile={escaped_log}"]
+        channels += ["-serial", "chardev:console"]
+        process = Process([*command, *channels], pass_fds=fds)
+    stack.callback(process.stop)
+    return process, control, console.detach()
+
+
+def _quit(qmp: Qmp, process: Process) -> None:
+    """Let QEMU end in order, so that its log is complete."""
+    try:
+        if process.wait(0) is None:
+            qmp.execute("quit")
+            process.wait(QUIT_S)
+    except QmpError:
+        pass  # it is going already; process.stop follows
+    finally:
+        qmp.close()

@@ -1,0 +1,85 @@
+"""The target's console: readable text, the last lines for error messages, panic reports."""
+
+import codecs
+from collections import deque
+from collections.abc import Callable
+
+from harness.errors import TargetError
+
+PANIC_START = "PANIC cpu="
+PANIC_END = "END PANIC"
+TAIL_LINES = 40
+TAIL_COLUMNS = 200
+MAX_LINE = 4096  # a line without end (noise) is cut, so that memory stays bounded
+
+
+class TargetPanic(TargetError):
+    """The kernel stopped itself; `report` is everything it printed about it."""
+
+    def __init__(self, report: str) -> None:
+        first = report.splitlines()[0].strip() if report.strip() else PANIC_START
+        super().__init__(f"the kernel panicked: {first}", hint="the whole report follows")
+        self.report = report
+
+
+class Console:
+    """Collects console bytes; knows when a panic report has begun and ended."""
+
+    def __init__(self, on_text: Callable[[str], None] | None = None) -> None:
+        self._on_text = on_text
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._lines: deque[str] = deque(maxlen=TAIL_LINES)
+        self._line = ""
+        self._report: list[str] | None = None
+        self._report_ended = False
+
+    @property
+    def panicking(self) -> bool:
+        """A report has begun; it ends with its last line or with silence."""
+        return self._report is not None
+
+    def feed(self, data: bytes) -> None:
+        """Take console bytes; TargetPanic when they complete a report."""
+        text = _printable(self._decoder.decode(data))
+        if not text:
+            return
+        if self._on_text is not None:
+            self._on_text(text)
+        self._line += text
+        *complete, self._line = self._line.split("\n")
+        for line in complete:
+            self._end_line(line)
+        if PANIC_START in self._line and self._report is None:
+            self._report = []  # its line is not complete yet
+        if len(self._line) > MAX_LINE:
+            self._end_line(self._line)
+            self._line = ""
+        if self._report_ended:
+            self.raise_panic()
+
+    def raise_panic(self) -> None:
+        """Raise what was collected of a report; nothing when there is none."""
+        if self._report is None:
+            return
+        line = self._line if self._report else self._line[self._line.find(PANIC_START) :]
+        raise TargetPanic("\n".join([*self._report, line] if line else self._report))
+
+    def tail(self) -> str:
+        """The last lines, the unfinished one included."""
+        lines = [*self._lines, self._line] if self._line else list(self._lines)
+        return "\n".join(line[:TAIL_COLUMNS] for line in lines[-TAIL_LINES:])
+
+    def _end_line(self, line: str) -> None:
+        line = line.rstrip("\r")
+        self._lines.append(line)
+        start = line.find(PANIC_START)
+        if start >= 0 and not self._report:
+            self._report = [line[start:]]
+        elif self._report is not None and not self._report_ended:
+            self._report.append(line)
+            self._report_ended = PANIC_END in line
+
+
+def _printable(text: str) -> str:
+    """Without the control characters that line noise would send to the user's terminal."""
+    return "".join(c for c in text if c >= " " or c in "\n\r\t\b\x1b")

@@ -1,0 +1,137 @@
+"""The line to a target: frames and console text from one byte stream, silence, panic and end."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from harness.errors import TargetError
+from harness.link import messages
+from harness.link.channel import Channel, Message
+from harness.link.console import Console
+from harness.link.frame import Frame, Splitter
+from harness.link.messages import Msg
+from harness.link.stream import ByteStream, StreamEnded, timeout_scale
+
+SILENCE_S = 60.0  # no byte for so long while an answer is due: the target is dead
+PING_EVERY_S = 5.0
+PANIC_SILENCE_S = 1.0  # a panic report without its last line ends so
+TURN_S = 0.1  # longest single read, so that Ctrl-C is noticed
+
+
+class Line:
+    """Moves messages both ways, one `turn` at a time; raises when the target is lost."""
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        *,
+        timeout_s: float = SILENCE_S,
+        on_console: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        resend_s: float = messages.RESEND_MS / 1000,
+    ) -> None:
+        scale = timeout_scale()
+        self.clock = clock
+        self.heard_at = clock()  # last byte, or last start of a wait
+        self.inbox: deque[Message] = deque()
+        self._stream = stream
+        self._silence_s = timeout_s * scale
+        self._panic_silence_s = PANIC_SILENCE_S * scale
+        self._console = Console(on_console)
+        self._splitter = Splitter()
+        self._channel = Channel(resend_s=resend_s * scale)
+        self._ping_at = 0.0
+        self._greeting: int | None = None  # nonce of the HELLO that is not answered yet
+
+    @property
+    def idle(self) -> bool:
+        """All that was sent has been acknowledged."""
+        return self._channel.idle
+
+    def greet(self, nonce: int) -> None:
+        """Both directions start again with the WELCOME that answers a HELLO with this nonce."""
+        self._channel.reset()
+        self.inbox.clear()
+        self._greeting = nonce
+        self.heard_at = self.clock()
+
+    def hello(self) -> None:
+        """Say HELLO (again)."""
+        if self._greeting is not None:
+            self._channel.send_unsequenced(Msg.HELLO, messages.pack_hello(self._greeting))
+
+    def send(self, kind: Msg, payload: bytes = b"") -> None:
+        """Queue a message; turns carry it over."""
+        self._channel.send(kind, payload, self.clock())
+
+    def drop_unsent(self) -> list[Message]:
+        """Take back what is still queued."""
+        return self._channel.drop_unsent()
+
+    def finish(self) -> None:
+        """Acknowledge now what has come in; there may be no turn for a while."""
+        self._channel.acknowledge()
+        self._flush_output()
+
+    def turn(self, until: float, expecting: str) -> None:
+        """Write what is due, then read once, at most until `until`; messages go to the inbox."""
+        now = self.clock()
+        self._channel.poll(now)
+        if now - self.heard_at > PING_EVERY_S and now >= self._ping_at:
+            self._channel.send_unsequenced(Msg.ACK)  # mends an acknowledgement that was lost
+            self._ping_at = now + PING_EVERY_S
+        self._flush_output()
+        deadline = self._channel.deadline
+        wake = min(until, now + TURN_S, until if deadline is None else deadline)
+        try:
+            data = self._stream.read(max(wake - now, 0.0))
+        except StreamEnded as exc:
+            self._console.feed(self._splitter.flush())
+            self._console.raise_panic()
+            raise StreamEnded(self._with_tail(str(exc)), hint=exc.hint) from exc
+        if not data:
+            self._check_silence(expecting)
+            return
+        self.heard_at = self.clock()
+        for item in self._splitter.feed(data):
+            if isinstance(item, Frame):
+                self._receive(item)
+            else:
+                self._console.feed(item)
+
+    def dead(self, what: str) -> TargetError:
+        """The error for a target that does not answer, with its last words."""
+        return TargetError(
+            self._with_tail(what),
+            hint="on a slow or busy host set HARNESS_TIMEOUT_SCALE=4; else see the console log",
+        )
+
+    def _receive(self, frame: Frame) -> None:
+        if self._greeting is not None:
+            # Frames of an earlier conversation must not move the new sequence numbers.
+            if frame.type != Msg.WELCOME or frame.seq != 0:
+                return
+            if messages.unpack_welcome(frame.payload).nonce != self._greeting:
+                return
+            self._greeting = None
+        message = self._channel.receive(frame, self.clock())
+        if message is not None:
+            self.inbox.append(message)
+
+    def _check_silence(self, expecting: str) -> None:
+        silent_s = self.clock() - self.heard_at
+        if silent_s >= self._panic_silence_s:
+            if self._splitter.pending:
+                self._console.feed(self._splitter.flush())
+            self._console.raise_panic()
+        if silent_s >= self._silence_s:
+            raise self.dead(f"no byte from the target for {silent_s:.0f} s, expected {expecting}")
+
+    def _flush_output(self) -> None:
+        data = self._channel.take_output()
+        if data:
+            self._stream.write(data)
+
+    def _with_tail(self, what: str) -> str:
+        tail = self._console.tail()
+        return f"{what}\nlast console lines:\n{tail}" if tail else f"{what} (no console output)"

@@ -1,0 +1,330 @@
+"""A conversation with a kernel: connect, tokenize, generate, read memory, power off."""
+
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+from harness.errors import LinkError, TargetError
+from harness.link import messages
+from harness.link.channel import Message
+from harness.link.generation import Collector, Generation, Stats, Token
+from harness.link.line import SILENCE_S, TURN_S, Line
+from harness.link.messages import (
+    ErrorCode,
+    GenerateFlag,
+    Msg,
+    Prefill,
+    SamplingParams,
+    Stop,
+    Welcome,
+)
+from harness.link.prompt import EchoedPrompt, Prompt
+from harness.link.stream import ByteStream, StreamEnded, timeout_scale
+
+HELLO_EVERY_S = 0.3
+FRESH_S = 5.0  # idle for longer: the kernel may have given us up (GIVE_UP_MS), so greet it again
+BOOT_LIMIT_S = 600.0  # a target that talks, but never answers HELLO
+
+AnyPrompt = Prompt | str | Sequence[int]
+
+_HINTS = {
+    ErrorCode.BAD_MESSAGE: "kernel and harness come from different versions: rebuild the image",
+    ErrorCode.PROMPT_TOO_LONG: "build with a larger --ctx, or shorten the prompt",
+    ErrorCode.TOKEN_RANGE: "token ids must be below the model's vocabulary size",
+    ErrorCode.TEXT_FULL: "shorten the prompt, or send it as token ids",
+    ErrorCode.EMPTY_PROMPT: "give a prompt of at least one token",
+    ErrorCode.ADDRESS: "the memory plan lists the addresses that exist",
+}
+
+
+class Session:
+    """The host's end of the link; one request at a time.
+
+    Raises LinkError when the kernel refuses a request, TargetError (with the last console lines)
+    when the target dies or falls silent, TargetPanic (with the report) when it panics.
+    """
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        *,
+        timeout_s: float = SILENCE_S,
+        on_console: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        resend_s: float = messages.RESEND_MS / 1000,
+    ) -> None:
+        self._line = Line(
+            stream, timeout_s=timeout_s, on_console=on_console, clock=clock, resend_s=resend_s
+        )
+        self._welcome: Welcome | None = None
+        self._ended_at = clock()
+        self._in_doubt = False  # answers to an earlier request may still come: HELLO clears them
+        self._generating = False
+        self._interrupted = False
+
+    @property
+    def welcome(self) -> Welcome:
+        """What the kernel said of itself; LinkError before connect()."""
+        if self._welcome is None:
+            raise LinkError("the session is not connected", hint="call connect() first")
+        return self._welcome
+
+    def connect(self, *, expected_build_id: int | None = None) -> Welcome:
+        """Say HELLO until the kernel answers; boot text and old frames may come before."""
+        line = self._line
+        line.greet(secrets.randbits(32))
+        started = hello_at = line.clock()
+        while not line.inbox:
+            now = line.clock()
+            if now - started > BOOT_LIMIT_S * timeout_scale():
+                raise line.dead(f"no answer to HELLO within {now - started:.0f} s")
+            if now >= hello_at:
+                line.hello()
+                hello_at = now + HELLO_EVERY_S
+            line.turn(hello_at, "an answer to HELLO")
+        welcome = messages.unpack_welcome(line.inbox.popleft().payload)
+        self._end()
+        _check_welcome(welcome, expected_build_id)
+        self._welcome = welcome
+        self._in_doubt = False
+        return welcome
+
+    def tokenize(self, prompt: AnyPrompt) -> list[int]:
+        """Token ids of a prompt, as the kernel's tokenizer sees it."""
+        echo = EchoedPrompt()
+        self._begin()
+        self._send_prompt(as_prompt(prompt))
+        self._line.send(Msg.TOKENIZE)
+        for message in self._replies("the prompt's tokens"):
+            if message.type == Msg.PROMPT_TOKENS:
+                echo.add(messages.unpack_prompt_tokens(message.payload))
+            elif message.type == Msg.DONE:
+                break
+        self._end()
+        return list(echo.ids())
+
+    def generate(
+        self,
+        prompt: AnyPrompt,
+        params: SamplingParams | None = None,
+        *,
+        want_logits: bool = False,
+        append: bool = False,
+        on_token: Callable[[Token], None] | None = None,
+        on_prefill: Callable[[Prefill], None] | None = None,
+    ) -> Generation:
+        """Tokens that follow the prompt (append: the prompt follows what is in the context).
+
+        Ctrl-C ends it early and cleanly: stop is "abort". A second Ctrl-C raises.
+        """
+        prompt = as_prompt(prompt)
+        flags = GenerateFlag.LOGITS if want_logits else GenerateFlag(0)
+        if append:
+            flags |= GenerateFlag.APPEND
+        request = messages.pack_generate(params or SamplingParams(), flags)
+        with self._catch_interrupt():
+            self._begin()
+            collector = Collector(
+                self.welcome.n_vocab_rows,
+                want_logits=want_logits,
+                on_token=on_token,
+                on_prefill=on_prefill,
+            )
+            self._send_prompt(prompt)
+            self._line.send(Msg.GENERATE, request)
+            done = self._collect(collector)
+            self._end()
+        if done is None:
+            return collector.result(prompt.ids or (), Stop.ABORT, None)
+        ids = collector.prompt.ids() if prompt.ids is None else prompt.ids
+        return collector.result(ids, done.stop, self._stats(done))
+
+    def abort(self) -> None:
+        """End the running generate() with stop "abort"; for callbacks and other threads."""
+        self._interrupted = True
+
+    def read_memory(self, address: int, size_bytes: int) -> bytes:
+        """Memory of the target."""
+        self._begin()
+        data = bytearray()
+        while len(data) < size_bytes:
+            part = min(size_bytes - len(data), messages.MEM_DATA_BYTES)
+            self._line.send(Msg.MEM_READ, messages.pack_mem_read(address + len(data), part))
+            for message in self._replies("memory"):
+                if message.type == Msg.MEM_DATA:
+                    data += _checked_memory(message, address + len(data), part)
+                    break
+        self._end()
+        return bytes(data)
+
+    def poweroff(self, *, wait_s: float = 5.0) -> None:
+        """Switch the target off; returns when the line has ended, or was quiet for wait_s."""
+        self._farewell(Msg.POWEROFF, wait_s)
+
+    def reboot(self, *, wait_s: float = 5.0) -> None:
+        """Restart the target; connect() again afterwards."""
+        self._farewell(Msg.REBOOT, wait_s)
+
+    def _farewell(self, kind: Msg, wait_s: float) -> None:
+        line = self._line
+        line.drop_unsent()
+        line.send(kind)
+        line.heard_at = line.clock()
+        quiet_s = wait_s * timeout_scale()
+        with suppress(StreamEnded):
+            while line.clock() - line.heard_at < quiet_s:
+                line.turn(line.heard_at + quiet_s, "the target to end")
+                if kind is Msg.REBOOT and line.idle:
+                    break
+        self._welcome = None
+
+    def _begin(self) -> None:
+        """A new request, on a connection that is alive and holds no leftovers of the last one."""
+        known = self.welcome
+        if self._in_doubt or self._line.clock() - self._ended_at > FRESH_S:
+            self.connect(expected_build_id=known.build_id)
+        self._line.inbox.clear()
+
+    def _end(self) -> None:
+        """The request is complete: the kernel must not wait for its last acknowledgement."""
+        self._line.finish()
+        self._ended_at = self._line.clock()
+
+    def _collect(self, collector: Collector) -> messages.Done | None:
+        """Messages until DONE; None when aborted before the kernel was asked."""
+        aborting = False
+        for message in self._replies("the next token"):
+            if self._interrupted and not aborting:
+                aborting = True
+                if any(m.type == Msg.GENERATE for m in self._line.drop_unsent()):
+                    return None
+                self._line.send(Msg.ABORT)
+            if message.type == Msg.DONE:
+                done = messages.unpack_done(message.payload)
+                self._in_doubt = aborting and done.stop is not Stop.ABORT  # the two crossed
+                return done
+            with self._interruptible():
+                _collect_message(collector, message)
+        return None
+
+    def _replies(self, expecting: str) -> Iterator[Message]:
+        """Messages in order, and an empty one after each turn so that the caller can react."""
+        line = self._line
+        line.heard_at = line.clock()
+        self._in_doubt = True
+        while True:
+            while line.inbox:
+                message = line.inbox.popleft()
+                if message.type == Msg.ERROR:
+                    line.drop_unsent()
+                    line.finish()
+                    raise _refused(messages.unpack_error(message.payload))
+                if message.type in (Msg.DONE, Msg.MEM_DATA):
+                    self._in_doubt = False
+                yield message
+            with self._interruptible():
+                line.turn(line.clock() + TURN_S, expecting)
+            yield Message(Msg.ACK, b"")
+
+    def _send_prompt(self, prompt: Prompt) -> None:
+        for kind, payload in prompt.messages():
+            self._line.send(kind, payload)
+
+    def _stats(self, done: messages.Done) -> Stats:
+        return Stats(
+            n_prompt=done.n_prompt,
+            n_reused=done.n_reused,
+            n_generated=done.n_generated,
+            n_past=done.n_past,
+            ticks_per_s=self.welcome.ticks_per_s,
+            ticks_receive=done.ticks_receive,
+            ticks_prefill=done.ticks_prefill,
+            ticks_decode=done.ticks_decode,
+        )
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """The first KeyboardInterrupt out of a callback or a read becomes an abort."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            if self._interrupted or not self._generating:
+                raise
+            self._interrupted = True
+
+    @contextmanager
+    def _catch_interrupt(self) -> Iterator[None]:
+        """Ctrl-C asks for an abort at a clean point; the second one raises KeyboardInterrupt."""
+
+        def handler(number: int, frame: FrameType | None) -> None:
+            if self._interrupted:
+                signal.default_int_handler(number, frame)
+            self._interrupted = True
+
+        self._interrupted = False
+        self._generating = True
+        mine = threading.current_thread() is threading.main_thread()
+        mine = mine and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if mine:
+            signal.signal(signal.SIGINT, handler)
+        try:
+            yield
+        finally:
+            self._generating = False
+            if mine:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def as_prompt(prompt: AnyPrompt) -> Prompt:
+    """A str is plain text with llama.cpp's defaults, a sequence of numbers is ids."""
+    if isinstance(prompt, Prompt):
+        return prompt
+    return Prompt.of_text(prompt) if isinstance(prompt, str) else Prompt.of_ids(prompt)
+
+
+def _collect_message(collector: Collector, message: Message) -> None:
+    match message.type:
+        case Msg.PROMPT_TOKENS:
+            collector.prompt.add(messages.unpack_prompt_tokens(message.payload))
+        case Msg.PREFILL:
+            collector.prefill(messages.unpack_prefill(message.payload))
+        case Msg.LOGITS:
+            collector.logits(messages.unpack_logits(message.payload))
+        case Msg.TOKEN:
+            collector.token(messages.unpack_token(message.payload))
+
+
+def _checked_memory(message: Message, address: int, size_bytes: int) -> bytes:
+    answer = messages.unpack_mem_data(message.payload)
+    if answer.address != address or len(answer.data) != size_bytes:
+        raise TargetError(
+            f"the kernel sent {len(answer.data)} bytes of memory at {answer.address:#x}, "
+            f"expected {size_bytes} at {address:#x}"
+        )
+    return answer.data
+
+
+def _check_welcome(welcome: Welcome, expected_build_id: int | None) -> None:
+    if welcome.protocol != messages.PROTOCOL:
+        raise TargetError(
+            f"the kernel speaks protocol {welcome.protocol}, the harness {messages.PROTOCOL}",
+            hint="rebuild the image with this harness",
+        )
+    if expected_build_id is not None and welcome.build_id != expected_build_id:
+        raise TargetError(
+            f"the target runs build {welcome.build_id:016x}, expected {expected_build_id:016x}",
+            hint="another image is running: flash or boot the one that was just built",
+        )
+
+
+def _refused(reply: messages.ErrorReply) -> LinkError:
+    known = reply.code in tuple(ErrorCode)
+    name = ErrorCode(reply.code).name.lower().replace("_", " ") if known else "unknown reason"
+    return LinkError(
+        f"the kernel refused: {reply.text or name} (error {reply.code})",
+        hint=_HINTS[ErrorCode(reply.code)] if known else "",
+    )

@@ -1,0 +1,38 @@
+"""A byte stream to a target, and how long to be patient with it."""
+
+import os
+from typing import Protocol
+
+from harness.errors import LinkError, TargetError
+
+
+class ByteStream(Protocol):
+    """A serial line, a socket to QEMU or pipes to the host program."""
+
+    def read(self, timeout_s: float) -> bytes:
+        """Whatever arrived, b"" after timeout_s without a byte; StreamEnded at the end."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Send all of data; a peer that is gone shows at the next read, after its last words."""
+        ...
+
+    def close(self) -> None:
+        """Release the line; harmless when repeated."""
+        ...
+
+
+class StreamEnded(TargetError):
+    """The other end is gone; the message says how."""
+
+
+def timeout_scale() -> float:
+    """HARNESS_TIMEOUT_SCALE: a factor on all timeouts for slow or busy hosts."""
+    text = os.environ.get("HARNESS_TIMEOUT_SCALE", "1")
+    try:
+        scale = float(text)
+    except ValueError:
+        scale = 0.0
+    if not 0.0 < scale < float("inf"):
+        raise LinkError(f"HARNESS_TIMEOUT_SCALE is {text!r}, expected a number above 0")
+    return scale
