@@ -158,17 +158,18 @@ _KV_BYTES: dict[KvType, int] = {"f16": 2, "f32": 4}
 
 
 def _loader_layout(image_bytes: int, initrd_bytes: int, ram_size_bytes: int) -> tuple[int, int]:
-    """(initrd, end of the FDT) as QEMU's hw/arm/boot.c places them; all from the start of RAM.
+    """(initrd, end of the FDT at the latest) as QEMU's hw/arm/boot.c places them.
 
-    The initrd starts at half of RAM or 128 MiB, whichever is less, but above the image (whose
-    header says how much memory it needs); the FDT follows on the next 2 MiB boundary.
+    Both from the start of RAM. The initrd starts at half of RAM or 128 MiB, whichever is less, but
+    above the image (whose header says how much memory it needs); the FDT follows on the next 2 MiB
+    boundary. Room for that whole rounding is kept, so that more RAM never fits less.
     """
     initrd = align_up(max(min(ram_size_bytes // 2, 128 * MIB), image_bytes), PAGE)
-    return initrd, align_up(initrd + initrd_bytes, 2 * MIB) + FDT_ROOM
+    return initrd, initrd + initrd_bytes + 2 * MIB + FDT_ROOM
 
 
 def _least_ram(image_bytes: int, initrd_bytes: int) -> int:
-    """The least RAM, in whole MiB, that holds image, initrd and FDT."""
+    """The least RAM, in whole MiB, that holds image, initrd and FDT; so does any larger one."""
     low, high = 0, 2 * (image_bytes + initrd_bytes) // MIB + 256
     while high - low > 1:
         middle = (low + high) // 2

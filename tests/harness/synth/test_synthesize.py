@@ -63,6 +63,7 @@ def test_tiny_decodes_without_collapse(quant: str, seed: int, tmp_path: Path) ->
     assert len(set(ids)) >= 32  # 43 to 47 measured
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("like", "quant", "n_vocab"), [("micro", "F16", 512), ("smollm-135m", "Q8_0", 2000)]
 )

@@ -163,6 +163,7 @@ def test_a_host_that_comes_back_in_the_middle_is_welcomed(twin: Twin) -> None:
         assert len(second.generate("x", WHOLE).ids) == 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_bad_line_changes_no_token(twin: Twin, seed: int) -> None:
     prompt = "words " * 50

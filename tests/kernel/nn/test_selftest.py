@@ -29,6 +29,7 @@ def test_portable_operations_are_clean_under_sanitizers(tmp_path: Path) -> None:
     assert b"SELFTEST all ok" in run_program(program)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cc", ["aarch64-linux-gnu-gcc"])
 def test_neon_twins_give_the_same_bits(tmp_path: Path, cc: str) -> None:
     if not shutil.which(cc) or not shutil.which("qemu-aarch64"):

@@ -1,0 +1,141 @@
+"""`chat`: a conversation; earlier turns stay in the KV cache and only new tokens are computed."""
+
+import argparse
+import dataclasses
+import io
+import os
+import sys
+from collections.abc import Iterator
+
+from harness.cli.answer import Live, stats_lines
+from harness.cli.options import (
+    add_build,
+    add_model,
+    add_prompt,
+    add_sampling,
+    add_target,
+    build_options,
+    finite,
+    sampling,
+    target_options,
+)
+from harness.cli.pipeline import built_from
+from harness.cli.progress import note
+from harness.cli.smp import check_smp
+from harness.cli.target import running
+from harness.errors import LinkError
+from harness.link.generation import Stats
+from harness.link.messages import SamplingParams
+from harness.link.prompt import Prompt
+from harness.link.session import Session
+
+HELP = """\
+/reset      forget the conversation
+/temp T     temperature (0 = greedy)
+/seed N     seed of the next answers
+/stats      timings of the last answer
+/quit       leave (also Ctrl-D); Ctrl-C stops an answer"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Model, first words, sampling."""
+    add_model(parser, image_dir=True)
+    add_prompt(parser)
+    add_sampling(parser)
+    add_build(parser)
+    add_target(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Boot and talk until the user leaves."""
+    check_smp(args.smp)
+    params = sampling(args)
+    built = built_from(build_options(args))
+    with running(built, target_options(args)) as session:
+        note(f"{session.welcome.description}; context {session.welcome.n_ctx} tokens; /help")
+        note(f"[seed: {params.seed}; text goes to the model as it is: no chat template]")
+        conversation = Conversation(session, params)
+        for line in _lines():
+            if not conversation.take(line):
+                break
+    return 0
+
+
+class Conversation:
+    """Turns and slash commands."""
+
+    def __init__(self, session: Session, params: SamplingParams) -> None:
+        self._session = session
+        self._params = params
+        self._started = False
+        self._stats: Stats | None = None
+
+    def take(self, line: str) -> bool:
+        """One line of the user; False: the user leaves."""
+        word, _, rest = line.strip().partition(" ")
+        if word == "/quit":
+            return False
+        if word.startswith("/"):
+            self._command(word, rest.strip())
+        elif line.strip():
+            self._turn(line)
+        return True
+
+    def _command(self, word: str, value: str) -> None:
+        try:
+            if word == "/reset":
+                self._started = False
+                note("[forgotten]")
+            elif word == "/temp":
+                self._params = dataclasses.replace(self._params, temp=finite(value))
+            elif word == "/seed":
+                seed = int(value)
+                self._params = dataclasses.replace(self._params, seed=seed % (1 << 64))
+            elif word == "/stats":
+                note(stats_lines(self._stats) if self._stats else "[nothing generated yet]")
+            else:
+                note(HELP)
+        except (ValueError, argparse.ArgumentTypeError):
+            note(f"{word} {value!r}: not a number")
+
+    def _turn(self, text: str) -> None:
+        live = Live(text=True)
+        data = os.fsencode(text)
+        prompt = Prompt.of_text(data, add_special=not self._started)
+        try:
+            answer = self._session.generate(
+                prompt,
+                self._params,
+                append=self._started,
+                on_token=live.on_token,
+                on_prefill=live.on_prefill,
+            )
+        except LinkError as error:  # a refused turn (too long) leaves the conversation as it was
+            note(f"error: {error}\n  hint: {error.hint or '/reset'}")
+            return
+        print(flush=True)
+        self._started = True
+        self._stats = answer.stats or self._stats
+        if answer.stop in ("abort", "context"):
+            full = "the context is full: /reset starts afresh"
+            note(f"[{full if answer.stop == 'context' else 'stopped'}]")
+
+
+def _lines() -> Iterator[str]:
+    """Lines of stdin; with a prompt mark and line editing when it is a terminal."""
+    if not sys.stdin.isatty():
+        if isinstance(sys.stdin, io.TextIOWrapper):  # bytes that are no text reach the kernel as is
+            sys.stdin.reconfigure(errors="surrogateescape")
+        for line in sys.stdin:
+            yield line.rstrip("\n")
+        return
+    import readline  # noqa: F401 (importing it gives input() history and editing)
+
+    while True:
+        try:
+            yield input("> ")
+        except EOFError:
+            print()
+            return
+        except KeyboardInterrupt:  # Ctrl-C at the prompt clears the line; Ctrl-D or /quit leaves
+            print()

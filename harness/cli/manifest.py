@@ -1,0 +1,74 @@
+"""manifest.json: what an image was made from, so that only what changed is made again."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness.errors import ImageError
+
+CHUNK = 4 << 20
+
+Manifest = dict[str, Any]
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """The manifest of an image directory; empty when there is none that a build completed."""
+    try:
+        manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return manifest if isinstance(manifest, dict) and "inputs" in manifest else {}
+
+
+def write_json(path: Path, content: object) -> None:
+    """Pretty and deterministic; written beside and renamed, so that a reader never sees half."""
+    beside = path.with_name(path.name + ".new")
+    beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    beside.replace(path)
+
+
+def file_sha256(
+    path: Path, manifest: Manifest, advance: Callable[[int], None] = lambda _: None
+) -> Manifest:
+    """Path, size, time and hash of a file; the known hash while size and time are the same."""
+    stat = path.stat()
+    known = manifest.get("inputs", {}).get("gguf", {})
+    facts = {
+        "path": str(path.resolve()),
+        "size_bytes": stat.st_size,
+        "mtime_ns": stat.st_mtime_ns,
+    }
+    if all(known.get(key) == value for key, value in facts.items()) and known.get("sha256"):
+        return {**facts, "sha256": known["sha256"]}
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            advance(len(chunk))
+    return {**facts, "sha256": digest.hexdigest()}
+
+
+def sources_sha256(*folders: Path) -> str:
+    """One hash over the Python sources of the stages that write a file."""
+    digest = hashlib.sha256()
+    for file in sorted(file for folder in folders for file in folder.glob("*.py")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+def key_of(*parts: object) -> str:
+    """One hash for several inputs."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def require_manifest(directory: Path) -> Manifest:
+    """The manifest of a directory that the user says is an image."""
+    manifest = read_manifest(directory)
+    if not manifest:
+        raise ImageError(
+            f"{directory} is not an image directory: it has no manifest.json of a complete build",
+            hint=f"python -m harness build -m MODEL.gguf makes one, in {Path('build')}/BOARD/MODEL",
+        )
+    return manifest

@@ -1,0 +1,53 @@
+"""model.json and the first half of `inspect`: what the GGUF says, without its weights."""
+
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+from harness.gguf import Model
+
+
+def model_facts(model: Model) -> dict[str, Any]:
+    """JSON types only; deterministic."""
+    vocabulary = model.vocabulary
+    return {
+        "name": model.name,
+        "architecture": model.architecture,
+        "size_bytes": model.size_bytes,
+        "weights_bytes": model.weights_bytes,
+        "parameters": sum(t.n_rows * t.n_cols for t in model.tensors.values()),
+        "types": dict(sorted(Counter(t.type.name for t in model.tensors.values()).items())),
+        "tied": model.tied,
+        **asdict(model.hyper),
+        "n_vocab": len(vocabulary.tokens),
+        "bos_id": vocabulary.bos_id,
+        "eos_id": vocabulary.eos_id,
+        "unk_id": vocabulary.unk_id,
+        "eog_ids": list(vocabulary.eog_ids),
+        "add_bos": vocabulary.add_bos,
+        "add_eos": vocabulary.add_eos,
+        "chat_template": model.chat_template is not None,
+        "tensors": [
+            {"name": t.name, "type": t.type.name, "shape": list(t.shape), "bytes": t.size_bytes}
+            for t in model.tensors.values()
+        ],
+    }
+
+
+def facts_table(facts: dict[str, Any]) -> str:
+    """The facts for a person."""
+    types = ", ".join(f"{count} {name}" for name, count in facts["types"].items())
+    rope = f"base {facts['rope_freq_base']:g}, {facts['n_rot']} of {facts['head_size']}"
+    rows = (
+        ("model", f"{facts['name']} ({facts['architecture']})"),
+        ("parameters", f"{facts['parameters']:,}"),
+        ("file", f"{facts['size_bytes']:,} bytes"),
+        ("tensors", types),
+        ("layers", f"{facts['n_layer']}"),
+        ("embedding", f"{facts['n_embd']}, feed-forward {facts['n_ff']}"),
+        ("heads", f"{facts['n_head']}, {facts['n_head_kv']} for keys and values"),
+        ("rope", rope),
+        ("context", f"trained for {facts['n_ctx_train']}"),
+        ("vocabulary", f"{facts['n_vocab']} tokens, ends at {facts['eog_ids']}"),
+    )
+    return "\n".join(f"{name:<12}{value}" for name, value in rows)

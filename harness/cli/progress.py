@@ -1,0 +1,83 @@
+"""What a person sees on stderr while something takes long; nothing when nobody is watching."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+WIDTH = 24
+REDRAW_S = 0.1
+
+
+class Bar:
+    """`packing weights [########        ]  33%  410 MB/s`, redrawn in place on a terminal."""
+
+    def __init__(self, label: str, total: int, unit: str = "") -> None:
+        self.label = label
+        self.total = max(total, 1)
+        self.unit = unit
+        self.done = 0
+        self._start = self._drawn = time.monotonic()
+        self._tty = sys.stderr.isatty()
+
+    def advance(self, amount: int) -> None:
+        """`amount` more is done."""
+        self.set(self.done + amount)
+
+    def of(self, done: int, total: int) -> None:
+        """`done` of `total` is done."""
+        self.total = max(total, 1)
+        self.set(done)
+
+    def set(self, done: int) -> None:
+        """`done` of the total is done."""
+        self.done = done
+        now = time.monotonic()
+        if self._tty and now - self._drawn >= REDRAW_S:
+            self._drawn = now
+            share = min(self.done / self.total, 1.0)
+            filled = "#" * round(share * WIDTH)
+            print(
+                f"\r{self.label} [{filled:<{WIDTH}}] {share:4.0%}  {self._rate(now)}\x1b[K",
+                end="", file=sys.stderr, flush=True,
+            )  # fmt: skip
+
+    def clear(self) -> None:
+        """Take the bar off the screen."""
+        if self._tty:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def _rate(self, now: float) -> str:
+        rate = self.done / max(now - self._start, 1e-9)
+        return f"{rate / 1e6:.0f} MB/s" if self.unit == "B" else f"{rate:.1f} {self.unit}/s"
+
+
+@contextmanager
+def bar(label: str, total: int = 1, unit: str = "") -> Iterator[Bar]:
+    """A bar that is gone afterwards, whatever happens."""
+    shown = Bar(label, total, unit)
+    try:
+        yield shown
+    finally:
+        shown.clear()
+
+
+@contextmanager
+def stage() -> Iterator[Callable[[str], None]]:
+    """A function that names what is being computed, on a line that is gone afterwards."""
+    shown = Bar("", 1)
+
+    def name(what: str) -> None:
+        if sys.stderr.isatty():
+            shown.clear()
+            print(f"{what} ...", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield name
+    finally:
+        shown.clear()
+
+
+def note(text: str) -> None:
+    """One line on stderr: a fact the user may want to know, not part of the answer."""
+    print(text, file=sys.stderr, flush=True)

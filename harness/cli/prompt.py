@@ -1,0 +1,33 @@
+"""-p, -f, --prompt-ids -> Prompt."""
+
+import argparse
+import os
+import sys
+
+from harness.errors import HarnessError
+from harness.link.prompt import Prompt
+
+
+def read_prompt(args: argparse.Namespace, default: str | None = None) -> Prompt:
+    """The prompt the user gave. Bytes go through as they are; the last newline of a file does not.
+
+    HarnessError when there is none and `default` is None.
+    """
+    if args.prompt_ids is not None:
+        return Prompt.of_ids(args.prompt_ids)
+    if args.file is not None:
+        try:
+            return Prompt.of_text(_without_newline(args.file.read_bytes()))
+        except OSError as exc:
+            raise HarnessError(f"cannot read the prompt: {exc}") from exc
+    if args.prompt == "-":
+        return Prompt.of_text(_without_newline(sys.stdin.buffer.read()))
+    if args.prompt is not None:
+        return Prompt.of_text(os.fsencode(args.prompt))
+    if default is not None:
+        return Prompt.of_text(default)
+    raise HarnessError("no prompt", hint='-p "Once upon a time", -p - for stdin, or -f FILE')
+
+
+def _without_newline(data: bytes) -> bytes:
+    return data[:-1] if data.endswith(b"\n") else data

@@ -1,0 +1,22 @@
+"""Generated headers + kernel/ -> kernel.elf, checked; and the host twin from the same sources."""
+
+from harness.compile.elf import Elf, check_elf, flat_bytes
+from harness.compile.kernel import Kernel, compile_kernel
+from harness.compile.operations import PROMISED, Operation, check_operations, operations
+from harness.compile.symbolise import symbolise, symbolise_report
+from harness.compile.twin import compile_twin
+
+__all__ = [
+    "PROMISED",
+    "Elf",
+    "Kernel",
+    "Operation",
+    "check_elf",
+    "check_operations",
+    "compile_kernel",
+    "compile_twin",
+    "flat_bytes",
+    "operations",
+    "symbolise",
+    "symbolise_report",
+]

@@ -1,0 +1,210 @@
+"""The operations in an image: symbol, size, NEON instructions, and whether the kernel calls them.
+
+An instruction counts as NEON when one of its operands is a V register with an arrangement
+(`v0.4s`, `v1.b[3]`) or when it loads or stores whole Q registers. Scalar floating point (`s0`,
+`d0`) does not count. An operation is *scalar* when none of its NEON instructions computes on
+vectors: loads, stores and moves between registers are not enough.
+
+Reachable means: there is a path from kernel_main over direct calls and branches, and over addresses
+of functions that the code takes (adr, or adrp + add).
+"""
+
+import bisect
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import capstone
+from capstone import arm64
+
+from harness.compile.elf import SHF_EXECINSTR, Elf, Symbol
+from harness.errors import CompileError
+
+ENTRY = "kernel_main"
+
+# What a bare-metal inference engine owes its user, and the symbol that keeps the promise.
+PROMISED = {
+    "matvec_q4_k_neon": "Q4_K mat-vec",
+    "vec_dot_f32_neon": "vector dot",
+    "rmsnorm_neon": "RMS norm",
+    "softmax_neon": "softmax",
+    "matvec_f32_neon": "mat-vec",
+    "vec_mul_neon": "element multiply",
+    "vec_add_neon": "element add",
+}
+OURS = {
+    "matvec_q6_k_neon": "Q6_K mat-vec",
+    "matvec_q8_0_neon": "Q8_0 mat-vec",
+    "matvec_q4_0_neon": "Q4_0 mat-vec",
+    "matvec_f16_neon": "F16 mat-vec",
+    "matvec_bf16_neon": "BF16 mat-vec",
+    "quantize_q8_k_neon": "activations to Q8_K",
+    "quantize_q8_0_neon": "activations to Q8_0",
+    "rope_neon": "RoPE",
+    "attention_neon": "attention",
+    "vec_silu_neon": "SiLU",
+    "f32_to_f16_row_neon": "float to half",
+}
+# Vector instructions that move data and compute nothing.
+MOVES = ("ld", "st", "mov", "dup", "ins", "umov", "smov", "movi", "mvni", "fmov", "prfm")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the kernel as the image has it; size 0 means that the symbol is missing."""
+
+    name: str
+    symbol: str
+    promised: bool
+    size_bytes: int
+    neon_instructions: int
+    neon_arithmetic: int
+    reachable: bool
+
+    @property
+    def fault(self) -> str:
+        """Why this operation does not count as delivered; empty when it does."""
+        if self.size_bytes == 0:
+            return "missing"
+        if self.neon_arithmetic == 0:
+            return "scalar"
+        return "" if self.reachable else f"not reachable from {ENTRY}"
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return {**asdict(self), "fault": self.fault}
+
+
+@dataclass(frozen=True)
+class _Function:
+    """What one function does: vector instructions, and the addresses it calls or takes."""
+
+    name: str
+    start: int
+    size_bytes: int
+    neon: int
+    arithmetic: int
+    targets: frozenset[int]
+
+
+def operations(elf: Elf | Path) -> tuple[Operation, ...]:
+    """Promised operations first, then every other `*_neon` function of the image."""
+    elf = Elf.read(elf) if isinstance(elf, Path) else elf
+    functions = _functions(elf)
+    reached = _reached(functions)
+    by_name = {function.name: function for function in functions}
+    others = sorted(n for n in by_name if n.endswith("_neon") and n not in PROMISED)
+    order = [n for n in OURS if n in others] + [n for n in others if n not in OURS]
+    return tuple(_operation(name, by_name.get(name), reached) for name in (*PROMISED, *order))
+
+
+def check_operations(found: tuple[Operation, ...]) -> None:
+    """CompileError if a promised operation is missing, scalar or never called."""
+    broken = [operation for operation in found if operation.promised and operation.fault]
+    if broken:
+        listed = "\n".join(f"  {o.name} ({o.symbol}): {o.fault}" for o in broken)
+        raise CompileError(f"the image does not hold what it promises\n{listed}")
+
+
+def _operation(symbol: str, function: _Function | None, reached: set[str]) -> Operation:
+    return Operation(
+        name=PROMISED.get(symbol) or OURS.get(symbol) or symbol.removesuffix("_neon"),
+        symbol=symbol,
+        promised=symbol in PROMISED,
+        size_bytes=function.size_bytes if function else 0,
+        neon_instructions=function.neon if function else 0,
+        neon_arithmetic=function.arithmetic if function else 0,
+        reachable=symbol in reached,
+    )
+
+
+def _reached(functions: list[_Function]) -> set[str]:
+    """Names of the functions that a walk from kernel_main comes to."""
+    starts = [function.start for function in functions]
+    by_name = {function.name: function for function in functions}
+    reached: set[str] = set()
+    waiting = [by_name[ENTRY]] if ENTRY in by_name else []
+    while waiting:
+        function = waiting.pop()
+        if function.name in reached:
+            continue
+        reached.add(function.name)
+        for target in function.targets:
+            index = bisect.bisect_right(starts, target) - 1
+            if index >= 0 and target < functions[index].start + functions[index].size_bytes:
+                waiting.append(functions[index])
+    return reached
+
+
+def _functions(elf: Elf) -> list[_Function]:
+    """All code of the image, cut at function symbols, in order of address."""
+    decoder = capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM)
+    decoder.detail = True
+    decoder.skipdata = True
+    return [_analyse(decoder, name, elf, a, b) for name, a, b in _extents(elf)]
+
+
+def _extents(elf: Elf) -> Iterator[tuple[str, int, int]]:
+    """(name, start, end) of each function; one without a size ends where the next begins."""
+    for section in elf.sections:
+        if not section.flags & SHF_EXECINSTR:
+            continue
+        end = section.address + section.size_bytes
+        inside = [s for s in elf.symbols if section.address <= s.address < end and _is_code(s)]
+        first_names: dict[int, Symbol] = {}
+        for symbol in sorted(inside, key=lambda s: (s.address, -s.size_bytes, s.name)):
+            first_names.setdefault(symbol.address, symbol)
+        borders = [*first_names, end]
+        for symbol, (start, following) in zip(first_names.values(), pairwise(borders), strict=True):
+            size = symbol.size_bytes or following - start
+            yield symbol.name, start, min(start + size, end)
+
+
+def _is_code(symbol: Symbol) -> bool:
+    mapping = symbol.name.startswith(("$x", "$d", ".L"))
+    return symbol.kind in ("STT_FUNC", "STT_NOTYPE") and not mapping
+
+
+def _analyse(decoder: capstone.Cs, name: str, elf: Elf, start: int, end: int) -> _Function:
+    neon = arithmetic = 0
+    targets: set[int] = set()
+    pages: dict[int, int] = {}  # register -> page that adrp put there
+    for instruction in decoder.disasm(elf.bytes_at(start, end - start), start):
+        if instruction.id == 0:  # data between functions
+            continue
+        if _is_neon(instruction):
+            neon += 1
+            arithmetic += _computes(instruction)
+        targets.update(_targets(instruction, pages))
+    return _Function(name, start, end - start, neon, arithmetic, frozenset(targets))
+
+
+def _is_neon(instruction: capstone.CsInsn) -> bool:
+    for operand in instruction.operands:
+        if operand.type != arm64.ARM64_OP_REG:
+            continue
+        whole = arm64.ARM64_REG_Q0 <= operand.reg <= arm64.ARM64_REG_Q31
+        if operand.vas != arm64.ARM64_VAS_INVALID or operand.vector_index >= 0 or whole:
+            return True
+    return False
+
+
+def _computes(instruction: capstone.CsInsn) -> bool:
+    return not instruction.mnemonic.startswith(MOVES)
+
+
+def _targets(instruction: capstone.CsInsn, pages: dict[int, int]) -> Iterator[int]:
+    """Addresses of code this instruction goes to or takes; `pages` is kept up to date."""
+    operands = instruction.operands
+    if instruction.group(capstone.CS_GRP_JUMP) or instruction.group(capstone.CS_GRP_CALL):
+        if operands and operands[-1].type == arm64.ARM64_OP_IMM:
+            yield operands[-1].imm
+    elif instruction.id == arm64.ARM64_INS_ADR:
+        yield operands[1].imm
+    elif instruction.id == arm64.ARM64_INS_ADRP:
+        pages[operands[0].reg] = operands[1].imm
+    elif instruction.id == arm64.ARM64_INS_ADD and len(operands) == 3:
+        page = pages.get(operands[1].reg) if operands[1].type == arm64.ARM64_OP_REG else None
+        if page is not None and operands[2].type == arm64.ARM64_OP_IMM:
+            yield page + operands[2].imm

@@ -1,0 +1,51 @@
+"""The kernel's portable sources as a program of this machine."""
+
+import platform
+import shutil
+from pathlib import Path
+
+from harness.compile.objects import compile_objects, run_tool
+from harness.compile.sources import KERNEL_DIR, twin_sources
+from harness.errors import ToolchainError
+from toolchain.flags import twin_flags
+
+NATIVE_COMPILERS = ("gcc", "cc", "clang", *(f"clang-{n}" for n in range(25, 15, -1)))
+
+
+def compile_twin(headers_dir: Path, out_dir: Path, *, sanitize: bool = False) -> Path:
+    """Build `twin` (or `twin-sanitize`, with ASan and UBSan) for the headers in headers_dir/gen."""
+    cc = native_compiler()
+    headers_dir, out_dir = headers_dir.resolve(), out_dir.resolve()
+    name = "twin-sanitize" if sanitize else "twin"
+    flags = twin_flags(x86_fma=has_x86_fma(), sanitize=sanitize)
+    command = [cc, *flags, f"-I{KERNEL_DIR}", f"-I{headers_dir}"]
+    objects = compile_objects(
+        twin_sources(),
+        lambda _: command,
+        identity=f"{cc} {Path(cc).resolve().stat().st_mtime_ns}",  # another compiler, other objects
+        include_dirs=(headers_dir,),
+        out_dir=out_dir / f"obj-{name}",
+    )
+    program = out_dir / name
+    if objects.compiled or not program.is_file():
+        link = [cc, *flags, "-o", str(program), *map(str, objects.files), "-lm"]
+        run_tool(link, "the twin does not link")
+    return program
+
+
+def native_compiler() -> str:
+    """A C compiler for this machine, gcc first."""
+    for name in NATIVE_COMPILERS:
+        path = shutil.which(name)
+        if path is not None:
+            return path
+    raise ToolchainError("no C compiler for this machine found", hint="apt install gcc libc6-dev")
+
+
+def has_x86_fma() -> bool:
+    """Whether this is an x86-64 CPU with FMA3."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if platform.machine() != "x86_64" or not cpuinfo.is_file():
+        return False
+    flags = next((x for x in cpuinfo.read_text().splitlines() if x.startswith("flags")), "")
+    return "fma" in flags.split()

@@ -1,0 +1,86 @@
+"""What counts as a delivered operation, on kernels of a few lines."""
+
+import pytest
+
+from harness.compile.operations import PROMISED, Operation, check_operations, operations
+from harness.errors import CompileError
+from tests.harness.compile.tiny_elf import Workbench
+
+VECTOR = (
+    "typedef float f4 __attribute__((vector_size(16)));\n#define OUT __attribute__((noinline))\n"
+)
+ADD = "OUT void {0}(f4 *o, const f4 *x) {{ *o += *x; }}\n"
+SCALAR = "OUT float {0}(float a, float b) {{ return a * b; }}\n"
+COPY = "OUT void {0}(f4 *o, const f4 *x) {{ *o = *x; }}\n"
+DATA = "f4 a, b;\nfloat c, d;\nvoid (*volatile taken)(f4 *, const f4 *);\n"
+
+
+def found(bench: Workbench, functions: str, body: str) -> dict[str, Operation]:
+    source = VECTOR + functions + DATA + f"void kernel_main(void) {{ {body} for (;;) {{ }} }}"
+    elf = bench.elf(source, flags=("--no-gc-sections",))
+    return {operation.symbol: operation for operation in operations(elf)}
+
+
+def test_a_called_vector_function_is_delivered(bench: Workbench) -> None:
+    add = found(bench, ADD.format("vec_add_neon"), "vec_add_neon(&a, &b);")["vec_add_neon"]
+    assert add.fault == ""
+    assert (add.name, add.promised, add.reachable) == ("element add", True, True)
+    assert add.neon_instructions == 4  # two loads, an addition, a store
+    assert add.neon_arithmetic == 1
+    assert add.size_bytes == 20  # and a return
+
+
+def test_scalar_arithmetic_is_not_neon(bench: Workbench) -> None:
+    mul = found(bench, SCALAR.format("vec_mul_neon"), "c = vec_mul_neon(c, d);")["vec_mul_neon"]
+    assert (mul.neon_instructions, mul.fault) == (0, "scalar")
+
+
+def test_moving_vectors_is_not_computing(bench: Workbench) -> None:
+    copy = found(bench, COPY.format("vec_mul_neon"), "vec_mul_neon(&a, &b);")["vec_mul_neon"]
+    assert (copy.neon_instructions, copy.fault) == (2, "scalar")
+
+
+def test_what_nobody_calls_is_unreachable(bench: Workbench) -> None:
+    add = found(bench, ADD.format("vec_add_neon"), "")["vec_add_neon"]
+    assert add.fault == "not reachable from kernel_main"
+
+
+def test_calls_of_unreachable_code_do_not_count(bench: Workbench) -> None:
+    caller = "OUT void dead(f4 *o, const f4 *x) { vec_add_neon(o, x); vec_add_neon(x, o); }\n"
+    caller = caller.replace("const f4 *x", "f4 *x")
+    add = found(bench, ADD.format("vec_add_neon") + caller, "")["vec_add_neon"]
+    assert not add.reachable
+
+
+def test_reached_over_another_function_and_a_tail_call(bench: Workbench) -> None:
+    middle = "OUT void middle(f4 *o, const f4 *x) { vec_add_neon(o, x); }\n"
+    add = found(bench, ADD.format("vec_add_neon") + middle, "middle(&a, &b);")["vec_add_neon"]
+    assert add.reachable
+
+
+def test_reached_over_its_address(bench: Workbench) -> None:
+    add = found(bench, ADD.format("vec_add_neon"), "taken = vec_add_neon;")["vec_add_neon"]
+    assert add.reachable
+
+
+def test_other_neon_functions_follow_the_promised(bench: Workbench) -> None:
+    table = found(bench, ADD.format("rope_neon") + ADD.format("novel_neon"), "rope_neon(&a, &b);")
+    assert list(table) == [*PROMISED, "rope_neon", "novel_neon"]
+    assert table["novel_neon"].name == "novel"
+    assert not table["rope_neon"].promised
+
+
+def test_broken_promises_fail_the_build(bench: Workbench) -> None:
+    functions = ADD.format("vec_add_neon") + SCALAR.format("vec_mul_neon")
+    table = found(bench, functions, "c = vec_mul_neon(c, d);")
+    with pytest.raises(CompileError) as error:
+        check_operations(tuple(table.values()))
+    text = str(error.value)
+    assert "Q4_K mat-vec (matvec_q4_k_neon): missing" in text
+    assert "element multiply (vec_mul_neon): scalar" in text
+    assert "element add (vec_add_neon): not reachable from kernel_main" in text
+
+
+def test_faults_of_others_do_not_fail_the_build(bench: Workbench) -> None:
+    table = found(bench, ADD.format("rope_neon"), "")
+    check_operations((table["rope_neon"],))

@@ -1,0 +1,116 @@
+"""Build a model's image once per session and ask it things, in QEMU or on the host twin."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from harness.boot import boot, boot_twin
+from harness.cli.options import BuildOptions
+from harness.cli.pipeline import Built, build
+from harness.compile import compile_twin
+from harness.link.generation import Generation
+from harness.link.messages import SamplingParams
+from harness.link.prompt import Prompt
+from harness.link.session import Session
+
+CPUS = ("cortex-a53", "cortex-a72", "cortex-a76", "max")
+GREEDY = SamplingParams(temp=0.0)
+
+
+def greedy(n_predict: int, *, ignore_eog: bool = False) -> SamplingParams:
+    """The most likely token each time, n_predict times."""
+    return SamplingParams(n_predict=n_predict, temp=0.0, ignore_eog=ignore_eog)
+
+
+@dataclass
+class Workshop:
+    """Images of a test session, by what they were made from."""
+
+    out: Path
+    _built: dict[object, Built] = field(default_factory=dict)
+    _twins: dict[Path, Path] = field(default_factory=dict)
+
+    def image(
+        self,
+        model: Path,
+        *,
+        board: str = "virt",
+        n_ctx: int | None = 512,
+        kv_type: str = "f16",
+        ram_bytes: int | None = None,
+        cc: str | None = None,
+    ) -> Built:
+        """The image of a model; made the first time it is asked for."""
+        key = (model, board, n_ctx, kv_type, ram_bytes, cc)
+        if key not in self._built:
+            out = self.out / f"image{len(self._built)}"
+            options = BuildOptions(
+                model=model,
+                board=board,
+                n_ctx=n_ctx,
+                kv_type=kv_type,
+                ram_bytes=ram_bytes,
+                cc=cc,
+                out=out,
+            )
+            self._built[key] = build(options)
+        return self._built[key]
+
+    def twin(self, built: Built) -> Path:
+        """The host program of an image, with sanitizers."""
+        directory = built.directory
+        if directory not in self._twins:
+            self._twins[directory] = compile_twin(directory, directory / "twin", sanitize=True)
+        return self._twins[directory]
+
+    @contextmanager
+    def session(
+        self,
+        built: Built,
+        *,
+        cpu: str | None = None,
+        ram_bytes: int | None = None,
+        icount: bool = False,
+        log: str = "console.log",
+    ) -> Iterator[Session]:
+        """A booted image with a connected session; cpu "twin" is the host program."""
+        if cpu == "twin":
+            context = boot_twin(self.twin(built), built.directory / "model.blob")
+        else:
+            context = boot(
+                built.image,
+                built.board,
+                cpu=cpu,
+                ram_bytes=ram_bytes or built.ram_bytes,
+                icount=icount,
+                log=built.directory / log,
+            )
+        with context as target:
+            session = Session(target.stream)
+            session.connect(expected_build_id=built.image.build_id)
+            yield session
+            session.poweroff()
+
+    def answer(
+        self,
+        built: Built,
+        prompt: Prompt | str | list[int],
+        params: SamplingParams,
+        *,
+        cpu: str | None = None,
+        want_logits: bool = True,
+        icount: bool = False,
+    ) -> Generation:
+        """Boot, generate, power off."""
+        with self.session(built, cpu=cpu, icount=icount) as session:
+            return session.generate(prompt, params, want_logits=want_logits)
+
+
+def needs_qemu() -> None:
+    """Skip where no machine can be emulated."""
+    if shutil.which("qemu-system-aarch64") is None:
+        pytest.skip("qemu-system-aarch64 is not installed")

@@ -1,0 +1,95 @@
+"""The same logits bits on every CPU, at every entry level, and on the host."""
+
+from pathlib import Path
+from shutil import which
+
+import numpy as np
+import pytest
+
+from harness.link.generation import Generation
+from harness.link.prompt import Prompt
+from tests.target.machine import CPUS, Workshop, greedy
+
+pytestmark = pytest.mark.target
+
+N_TOKENS = 64
+MODELS = ("stories260k", "stories260k_q8_0", "stories260k_q4_0", "tiny_q4_k_m")
+
+
+def bits(answer: Generation) -> np.ndarray[tuple[int, int], np.dtype[np.uint32]]:
+    assert answer.logits is not None
+    assert answer.logits.shape[0] == N_TOKENS
+    return answer.logits.view(np.uint32)
+
+
+@pytest.fixture(scope="module")
+def on_the_host(workshop: Workshop, request: pytest.FixtureRequest) -> dict[str, Generation]:
+    """Each model's answer from portable C under AddressSanitizer and UBSan."""
+    answers = {}
+    for name in MODELS:
+        built = workshop.image(request.getfixturevalue(name))
+        answers[name] = workshop.answer(
+            built, "Once upon a time", greedy(N_TOKENS, ignore_eog=True), cpu="twin"
+        )
+    return answers
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("cpu", CPUS)
+def test_every_cpu_gives_the_host_s_bits(
+    workshop: Workshop,
+    on_the_host: dict[str, Generation],
+    model: str,
+    cpu: str,
+    request: pytest.FixtureRequest,
+) -> None:
+    built = workshop.image(request.getfixturevalue(model))
+    answer = workshop.answer(built, "Once upon a time", greedy(N_TOKENS, ignore_eog=True), cpu=cpu)
+    assert answer.ids == on_the_host[model].ids
+    np.testing.assert_array_equal(bits(answer), bits(on_the_host[model]))
+
+
+def test_an_image_entered_at_el2_gives_the_same_bits(
+    workshop: Workshop, on_the_host: dict[str, Generation], stories260k: Path
+) -> None:
+    built = workshop.image(stories260k, board="virt-el2")
+    with workshop.session(built) as session:
+        assert "EL2" in session.welcome.description
+        answer = session.generate(
+            "Once upon a time", greedy(N_TOKENS, ignore_eog=True), want_logits=True
+        )
+    np.testing.assert_array_equal(bits(answer), bits(on_the_host["stories260k"]))
+
+
+def test_a_gcc_kernel_gives_the_same_bits(
+    workshop: Workshop, on_the_host: dict[str, Generation], tiny_q4_k_m: Path
+) -> None:
+    if which("aarch64-linux-gnu-gcc") is None:
+        pytest.skip("aarch64-linux-gnu-gcc is not installed")
+    built = workshop.image(tiny_q4_k_m, cc="aarch64-linux-gnu-gcc")
+    answer = workshop.answer(
+        built, "Once upon a time", greedy(N_TOKENS, ignore_eog=True), cpu="cortex-a53"
+    )
+    np.testing.assert_array_equal(bits(answer), bits(on_the_host["tiny_q4_k_m"]))
+
+
+def test_a_prompt_gives_the_same_bits_however_it_is_cut(
+    workshop: Workshop, tiny_q4_k_m: Path
+) -> None:
+    built = workshop.image(tiny_q4_k_m)
+    ids = [1, *range(300, 340)]
+    rows = []
+    with workshop.session(built) as session:
+        for cuts in ([41], [1, 41], [7, 8, 23, 41]):
+            session.generate(Prompt.of_ids([2]), greedy(1))  # nothing of the prompt stays cached
+            for start, end in zip([0, *cuts], cuts, strict=False):
+                last = session.generate(
+                    Prompt.of_ids(ids[start:end]),
+                    greedy(1 if end == 41 else 0, ignore_eog=True),
+                    append=start > 0,
+                    want_logits=True,
+                )
+            assert last.logits is not None
+            rows.append(last.logits[0].view(np.uint32))
+    np.testing.assert_array_equal(rows[0], rows[1])
+    np.testing.assert_array_equal(rows[0], rows[2])

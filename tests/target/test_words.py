@@ -1,0 +1,136 @@
+"""The kernel says what the references say: tokens, logits, sampling, turns."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.gguf import read_gguf
+from harness.link.generation import Generation
+from harness.link.messages import SamplingParams
+from harness.link.prompt import Prompt
+from harness.reference import ContractReference, FloatReference, encode
+from harness.reference.generate import generate
+from harness.verify import compare
+from harness.verify.agreement import agreement
+from harness.verify.limits import FLOAT32_ABS
+from tests.target.machine import CPUS, Workshop, greedy
+
+pytestmark = pytest.mark.target
+
+PROMPT = "Once upon a time"
+N_STORY = 200
+
+
+def with_end(answer: Generation) -> tuple[int, ...]:
+    """The tokens chosen, the one that ended the text included."""
+    return answer.ids if answer.eog_id is None else (*answer.ids, answer.eog_id)
+
+
+def test_a_trained_model_tells_the_story_of_the_float64_reference(
+    workshop: Workshop, stories260k: Path
+) -> None:
+    built = workshop.image(stories260k)
+    answer = workshop.answer(built, PROMPT, greedy(N_STORY))
+
+    model = read_gguf(stories260k)
+    prompt_ids = encode(model.vocabulary, PROMPT, add_special=True, parse_special=True)
+    reference = generate(
+        FloatReference(model), prompt_ids, greedy(N_STORY), N_STORY, model.vocabulary.eog_ids
+    )
+    assert answer.ids == reference.ids
+    assert answer.text.startswith(", there was a little girl named Lily. She loved to play")
+    assert answer.logits is not None
+    assert agreement(answer.logits, reference.logits).cosine > 0.999999
+
+
+@pytest.mark.parametrize("quant", ["q8_0", "q4_0"])
+def test_requantised_stories_equal_the_contract_reference(
+    workshop: Workshop, quant: str, request: pytest.FixtureRequest
+) -> None:
+    path: Path = request.getfixturevalue(f"stories260k_{quant}")
+    built = workshop.image(path)
+    answer = workshop.answer(built, PROMPT, greedy(N_STORY))
+    model = read_gguf(path)
+    reference = generate(
+        ContractReference(model, "f16"),
+        answer.prompt_ids,
+        greedy(N_STORY),
+        N_STORY,
+        model.vocabulary.eog_ids,
+    )
+    assert with_end(answer) == reference.ids
+    assert answer.logits is not None
+    np.testing.assert_array_equal(
+        answer.logits.view(np.uint32), reference.logits[: len(answer.ids)].view(np.uint32)
+    )
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_k_quants_equal_the_contract_reference(
+    workshop: Workshop, tiny_q4_k_m: Path, cpu: str
+) -> None:
+    built = workshop.image(tiny_q4_k_m)
+    prompt = Prompt.of_text("Hello there, how are you?")
+    params = greedy(24, ignore_eog=True)
+    answer = workshop.answer(built, prompt, params, cpu=cpu)
+    verdict = compare(
+        answer, read_gguf(tiny_q4_k_m), prompt=prompt, params=params, kv_type="f16", n_ctx=512
+    )
+    assert verdict.ok, verdict.report()
+    assert len(set(answer.ids)) > 8, "a model that repeats one token would hide errors"
+
+
+def test_the_same_seed_draws_the_same_tokens_as_the_reference(
+    workshop: Workshop, stories260k: Path
+) -> None:
+    built = workshop.image(stories260k)
+    model = read_gguf(stories260k)
+    params = SamplingParams(
+        n_predict=48, temp=0.9, top_k=50, top_p=0.9, min_p=0.02, repeat_penalty=1.2, seed=7
+    )
+    answer = workshop.answer(built, PROMPT, params)
+    reference = generate(
+        ContractReference(model, "f16"),
+        answer.prompt_ids,
+        params,
+        params.n_predict,
+        model.vocabulary.eog_ids,
+    )
+    assert with_end(answer) == reference.ids
+    other = workshop.answer(built, PROMPT, SamplingParams(n_predict=48, temp=0.9, seed=8))
+    assert other.ids != answer.ids
+
+
+def test_a_second_turn_computes_only_its_own_tokens_and_the_same_bits(
+    workshop: Workshop, stories260k: Path
+) -> None:
+    built = workshop.image(stories260k)
+    with workshop.session(built) as session:
+        first = session.generate(PROMPT, greedy(40), want_logits=True)
+        turn = Prompt.of_text(" The end. Then", add_special=False)
+        second = session.generate(turn, greedy(20), append=True, want_logits=True)
+        assert second.stats is not None
+        assert second.stats.n_reused >= len(first.prompt_ids) + len(first.ids) - 1
+        whole = [*first.prompt_ids, *first.ids, *second.prompt_ids]
+    with workshop.session(built) as session:
+        fresh = session.generate(Prompt.of_ids(whole), greedy(20), want_logits=True)
+    assert fresh.ids == second.ids
+    assert fresh.logits is not None
+    assert second.logits is not None
+    np.testing.assert_array_equal(fresh.logits.view(np.uint32), second.logits.view(np.uint32))
+
+
+def test_a_float32_cache_is_nearer_to_float64(workshop: Workshop, stories260k: Path) -> None:
+    model = read_gguf(stories260k)
+    errors = []
+    for kv_type in ("f16", "f32"):
+        built = workshop.image(stories260k, kv_type=kv_type)
+        answer = workshop.answer(built, PROMPT, greedy(16))
+        assert answer.logits is not None
+        exact = generate(FloatReference(model), answer.prompt_ids, greedy(16), 16).logits
+        errors.append(agreement(answer.logits, exact))
+        assert errors[-1].cosine > 0.999999
+    f16, f32 = errors
+    assert f32.max_abs < f16.max_abs / 10
+    assert f32.max_abs < FLOAT32_ABS
