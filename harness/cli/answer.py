@@ -3,6 +3,7 @@
 import sys
 from typing import Any
 
+from harness.cli.options import TargetOptions
 from harness.cli.progress import Bar
 from harness.link.generation import Generation, Stats, Token
 from harness.link.messages import Prefill, Welcome
@@ -31,8 +32,8 @@ class Live:
             sys.stdout.flush()
 
 
-def stats_lines(stats: Stats) -> str:
-    """llama.cpp's timings, on the target's clock."""
+def stats_lines(stats: Stats, clock: str) -> str:
+    """llama.cpp's timings, and whose clock they are."""
     n_new = stats.n_prompt - stats.n_reused
     reused = f", {stats.n_reused} reused" if stats.n_reused else ""
     return "\n".join(
@@ -40,6 +41,7 @@ def stats_lines(stats: Stats) -> str:
             _stats_line("prompt eval time", stats.prefill_s, n_new, "tokens") + reused,
             _stats_line("eval time", stats.decode_s, max(stats.n_generated - 1, 0), "runs"),
             f"{'context':>16} = {stats.n_past} tokens",
+            f"{'clock':>16} = {clock}",
         )
     )
 
@@ -50,10 +52,10 @@ def _stats_line(label: str, seconds: float, count: int, unit: str) -> str:
     return f"{label:>16} = {seconds * 1e3:10.2f} ms / {count:5} {unit:6} ({each}, {rate})"
 
 
-def timing(stats: Stats | None, welcome: Welcome, *, icount: bool) -> dict[str, Any]:
+def timing(stats: Stats | None, welcome: Welcome, options: TargetOptions) -> dict[str, Any]:
     """Seconds and counts for JSON; instructions when the target's clock counts them."""
     per_s = welcome.ticks_per_s or 1
-    facts: dict[str, Any] = {"boot_s": welcome.boot_ticks / per_s}
+    facts: dict[str, Any] = {"clock": options.clock, "boot_s": welcome.boot_ticks / per_s}
     if stats is not None:
         runs = max(stats.n_generated - 1, 0)
         facts |= {
@@ -67,7 +69,7 @@ def timing(stats: Stats | None, welcome: Welcome, *, icount: bool) -> dict[str, 
             "prompt_tokens_per_s": _rate(stats.n_prompt - stats.n_reused, stats.prefill_s),
             "decode_tokens_per_s": _rate(runs, stats.decode_s),
         }
-    if icount:
+    if options.icount:
         facts["instructions"] = instructions(stats, welcome)
     return facts
 
@@ -90,7 +92,9 @@ def _rate(count: int, seconds: float) -> float | None:
     return count / seconds if seconds else None
 
 
-def as_json(answer: Generation, welcome: Welcome, seed: int, *, icount: bool) -> dict[str, Any]:
+def as_json(
+    answer: Generation, welcome: Welcome, seed: int, options: TargetOptions
+) -> dict[str, Any]:
     """The object of `run --json`."""
     return {
         "prompt_ids": list(answer.prompt_ids),
@@ -98,5 +102,5 @@ def as_json(answer: Generation, welcome: Welcome, seed: int, *, icount: bool) ->
         "text": answer.text,
         "stop": answer.stop,
         "seed": seed,
-        "timing": timing(answer.stats, welcome, icount=icount),
+        "timing": timing(answer.stats, welcome, options),
     }

@@ -51,10 +51,11 @@ def run(args: argparse.Namespace) -> int:
     check_smp(args.smp)
     params = sampling(args)
     built = built_from(build_options(args))
-    with running(built, target_options(args)) as session:
+    options = target_options(args)
+    with running(built, options) as session:
         note(f"{session.welcome.description}; context {session.welcome.n_ctx} tokens; /help")
         note(f"[seed: {params.seed}; text goes to the model as it is: no chat template]")
-        conversation = Conversation(session, params)
+        conversation = Conversation(session, params, options.clock)
         for line in _lines():
             if not conversation.take(line):
                 break
@@ -64,8 +65,9 @@ def run(args: argparse.Namespace) -> int:
 class Conversation:
     """Turns and slash commands."""
 
-    def __init__(self, session: Session, params: SamplingParams) -> None:
+    def __init__(self, session: Session, params: SamplingParams, clock: str) -> None:
         self._session = session
+        self._clock = clock
         self._params = params
         self._started = False
         self._stats: Stats | None = None
@@ -92,7 +94,8 @@ class Conversation:
                 seed = int(value)
                 self._params = dataclasses.replace(self._params, seed=seed % (1 << 64))
             elif word == "/stats":
-                note(stats_lines(self._stats) if self._stats else "[nothing generated yet]")
+                stats = self._stats
+                note(stats_lines(stats, self._clock) if stats else "[nothing generated yet]")
             else:
                 note(HELP)
         except (ValueError, argparse.ArgumentTypeError):

@@ -36,6 +36,15 @@ class TargetOptions:
     icount: bool
     twin: bool
 
+    @property
+    def clock(self) -> str:
+        """What the times of an answer are times of."""
+        if self.twin:
+            return "this host's"
+        if self.icount:
+            return "one nanosecond per guest instruction"
+        return "an emulated CPU's on this host, not a board's"
+
 
 def add_model(parser: argparse.ArgumentParser, *, image_dir: bool = False) -> None:
     """-m: a model, and where it makes sense a directory that `build` made."""

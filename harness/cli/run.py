@@ -50,7 +50,8 @@ def run(args: argparse.Namespace) -> int:
     params = sampling(args)
     built = built_from(build_options(args))
     live = Live(text=not args.json)
-    with running(built, target_options(args)) as session:
+    options = target_options(args)
+    with running(built, options) as session:
         answer = session.generate(
             prompt,
             params,
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
             on_prefill=live.on_prefill,
         )
         welcome = session.welcome
-    result = as_json(answer, welcome, params.seed, icount=args.icount)
+    result = as_json(answer, welcome, params.seed, options)
     write_json(built.directory / "tokens.json", result)
     if args.logits is not None and answer.logits is not None:
         _save_logits(args.logits, answer.logits)
@@ -70,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     print()
     note(f"[stop: {answer.stop}, seed: {params.seed}]")
     if answer.stats is not None:
-        note(stats_lines(answer.stats))
+        note(stats_lines(answer.stats, options.clock))
     if args.icount:
         counts = result["timing"]["instructions"]
         note("instructions: " + ", ".join(f"{name} {n:,}" for name, n in counts.items()))
