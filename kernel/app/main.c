@@ -116,6 +116,7 @@ noreturn void kernel_main(void)
     io.ticks = timer_ticks;
     io.ticks_per_s = timer_ticks_per_s();
     io.idle = platform_idle;
+    io.pause = platform_pause;
     struct serve_info info;
     info.description = description;
     info.boot_ticks = timer_ticks();

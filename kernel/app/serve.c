@@ -120,6 +120,8 @@ enum serve_end serve(const struct link_io *io, const struct serve_info *info)
             return SERVE_CLOSED;
         } else if (channel_is_quiet(channel)) {
             io->idle();
+        } else {
+            io->pause();
         }
         if (was_open && !channel->open && !channel->has_message) {
             console_print(&server.console, "\n");

@@ -119,6 +119,11 @@ static void line_idle(void)
     }
 }
 
+static void line_pause(void)
+{
+    // line_getc() waits when there is nothing to take.
+}
+
 static uint64_t ticks_ns(void)
 {
     struct timespec now;
@@ -225,7 +230,7 @@ int main(int argc, char **argv)
     panic_hooks.finish = after_panic;
     model_init(map_blob(blob));
 
-    struct link_io io = {line_getc, line_putc, ticks_ns, NS_PER_S, line_idle};
+    struct link_io io = {line_getc, line_putc, ticks_ns, NS_PER_S, line_idle, line_pause};
     struct serve_info info = {.description = "twin " BOARD_NAME " " MODEL_NAME,
                               .boot_ticks = ticks_ns()};
     const enum serve_end end = serve(&io, &info);

@@ -180,6 +180,7 @@ bool channel_send(struct channel *channel, uint8_t type, const uint8_t *payload,
         if (channel_poll(channel) == CTRL_C) {
             channel->interrupted = true;
         }
+        channel->io->pause();
     }
     if (!channel->open || n > LINK_MAX_PAYLOAD) {
         return false;

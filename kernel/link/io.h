@@ -12,5 +12,6 @@ struct link_io {
     void (*putc)(uint8_t c); // may wait for the transmitter
     uint64_t (*ticks)(void); // monotonic
     uint64_t ticks_per_s;
-    void (*idle)(void); // sleeps until a byte may have arrived; may return early
+    void (*idle)(void);  // sleeps until a byte may have arrived; may return early
+    void (*pause)(void); // rests for well under a millisecond: a byte or a timeout is due
 };

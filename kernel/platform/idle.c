@@ -32,6 +32,11 @@ void platform_idle(void)
     wfi();
 }
 
+void platform_pause(void)
+{
+    wfe(); // the event stream (start.S) ends it
+}
+
 void platform_poweroff(const struct platform *platform)
 {
     psci_call(platform->psci, PSCI_SYSTEM_OFF, 0, 0, 0);

@@ -36,5 +36,8 @@ void platform_idle_init(const struct platform *platform);
 // Sleeps until a byte has arrived, or for 100 ms.
 void platform_idle(void);
 
+// Rests until the event stream's next event: about 100 us at most.
+void platform_pause(void);
+
 noreturn void platform_poweroff(const struct platform *platform);
 noreturn void platform_reboot(const struct platform *platform);

@@ -174,8 +174,8 @@ int main(int argc, char **argv)
     faults = (unsigned)atoi(argv[2]);
     n_messages = (uint32_t)atoi(argv[4]);
     const bool dies = argc > 5;
-    struct link_io kernel_io = {kernel_getc, kernel_putc, ticks, 1000000, idle};
-    struct link_io host_io = {host_getc, host_putc, ticks, 1000000, idle};
+    struct link_io kernel_io = {kernel_getc, kernel_putc, ticks, 1000000, idle, idle};
+    struct link_io host_io = {host_getc, host_putc, ticks, 1000000, idle, idle};
     init_side(KERNEL, &kernel_io, CHANNEL_MAX_WINDOW);
     init_side(HOST, &host_io, (unsigned)atoi(argv[3]));
 
