@@ -11,6 +11,8 @@ from typing import Any
 
 from harness.errors import BoardError
 
+QEMU = "qemu-system-aarch64"
+QEMU_OLDEST = (7, 2)  # Debian 12
 BOARDS_DIR = Path(__file__).resolve().parent.parent / "images" / "boards"
 
 
@@ -48,11 +50,6 @@ class Board:
     load_address: int
     uart: Uart
     gic: Gic
-
-    @property
-    def ram_end(self) -> int:
-        """The first address after the RAM."""
-        return self.ram_base + self.ram_size_bytes
 
 
 def board_names(directory: Path = BOARDS_DIR) -> list[str]:
@@ -124,7 +121,11 @@ def _check(board: Board, path: Path) -> None:
             f"{path}: ram_base is {board.ram_base:#x}, wanted a multiple of 2 MiB",
             hint="give the base of the RAM bank that the kernel is loaded to",
         )
-    if board.entry_el not in (1, 2):
-        raise BoardError(
-            f"{path}: entry_el is {board.entry_el}, wanted 1 or 2", hint="see virt.toml"
-        )
+    for key, value, known in (
+        ("entry_el", board.entry_el, (1, 2)),
+        ("uart.kind", board.uart.kind, ("pl011",)),
+        ("gic.version", board.gic.version, (2,)),
+    ):
+        if value not in known:
+            wanted = " or ".join(map(str, known))
+            raise BoardError(f"{path}: {key} is {value!r}, wanted {wanted}", hint="see virt.toml")

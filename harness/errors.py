@@ -1,5 +1,8 @@
 """Errors a person can act on; only harness/cli turns them into text and an exit code."""
 
+EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h: neither the user nor the target did anything wrong
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell says it
+
 
 class HarnessError(Exception):
     """What happened (observed and wanted value), then what to do about it."""

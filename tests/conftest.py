@@ -1,25 +1,24 @@
-"""Fixtures for every ring of tests."""
+"""Fixtures for every ring of tests.
+
+Real models, vocabularies and device trees are no part of the project. They are looked for in the
+folder that the environment variable BAREWORD_SHARED names, by default `shared` beside the checkout.
+A test that needs one skips where it is missing; what generated models can show is shown on those.
+"""
 
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.models import shared_folder, trained_model
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Real models, vocabularies and device trees that live beside the checkout, never in it."""
-    path = ROOT.parent / "shared"
-    if not path.is_dir():
-        pytest.skip("../shared is not there: real models and vectors are not part of the project")
-    return path
+    return shared_folder()
 
 
 @pytest.fixture(scope="session")
-def stories260k(shared: Path) -> Path:
+def stories260k() -> Path:
     """A real trained model of 260 thousand parameters, F32."""
-    path = shared / "models" / "stories260K.gguf"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there")
-    return path
+    return trained_model()

@@ -1,13 +1,55 @@
-"""Models made from other models: the same weights in another tensor type."""
+"""Models for tests: generated ones, a real one where it is there, and the same weights requantised.
 
+Where real models are looked for: tests/conftest.py.
+"""
+
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import gguf
 import numpy as np
+import pytest
 
 from harness.gguf import Model, read_gguf
+from harness.synth import synthesize
 
+ROOT = Path(__file__).parent.parent
+SHARED = Path(os.environ.get("BAREWORD_SHARED") or ROOT.parent / "shared").resolve()
 BLOCK = 32  # weights per block of Q8_0 and Q4_0
+TRAINED = "stories260K"  # F32; of synth's presets, micro has its shape
+
+
+@dataclass(frozen=True)
+class Models:
+    """Models by name, `tiny-Q4_0` or `stories260K-F32`; each is made when it is first asked for."""
+
+    folder: Path
+
+    def __call__(self, name: str) -> Path:
+        like, quant = name.split("-", 1)
+        path = self.folder / f"{name}.gguf"
+        if path.is_file():
+            return path
+        if like != TRAINED:
+            return synthesize(like, quant=quant, path=path, seed=1)
+        source = trained_model()
+        return source if quant == "F32" else requantise(source, quant, path)
+
+
+def shared_folder() -> Path:
+    """The folder of real data; skips the test without it."""
+    if not SHARED.is_dir():
+        pytest.skip(f"no folder {SHARED}: real data is not part of the project (BAREWORD_SHARED)")
+    return SHARED
+
+
+def trained_model() -> Path:
+    """The real model; skips the test without it."""
+    path = shared_folder() / "models" / f"{TRAINED}.gguf"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    return path
 
 
 def requantise(source: Path, quant: str, path: Path) -> Path:

@@ -117,10 +117,10 @@ def _lld_for(cc: Path, major: str) -> Path:
     names = (f"ld.lld-{major}", "ld.lld") if cc.name != "clang" else ("ld.lld", f"ld.lld-{major}")
     for name in names:
         for folder in folders:
-            if os.access(folder / name, os.X_OK):
+            if os.access(folder / name, os.X_OK) and _is_of(major, folder / name):
                 return folder / name
         path = shutil.which(name)
-        if path is not None and (name != "ld.lld" or _lld_major(Path(path)) == major):
+        if path is not None and _is_of(major, Path(path)):
             return Path(path)
     raise ToolchainError(
         f"{cc} has no matching linker (looked for {' and '.join(names)})",
@@ -128,9 +128,9 @@ def _lld_for(cc: Path, major: str) -> Path:
     )
 
 
-def _lld_major(ld: Path) -> str:
+def _is_of(major: str, ld: Path) -> bool:
     match = re.search(r"LLD (\d+)", _ask(ld, "--version"))
-    return match[1] if match else ""
+    return match is not None and match[1] == major
 
 
 def _ld_for(cc: Path) -> Path:

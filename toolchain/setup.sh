@@ -17,13 +17,19 @@ esac
 stamp=.venv/ready-$goal
 inputs=$(cat pyproject.toml "$0" | cksum)
 
-# A clang from 16 on that has its lld beside it, or a cross gcc.
+# "clang version 19.1.7" and "LLD 19.1.7": 19.
+major() {
+    "$1" --version | sed -nE 's/.*(clang version|LLD) ([0-9]+).*/\2/p' | head -n 1
+}
+
+# A clang from 16 on with an lld of its own version, or a cross gcc: what find.py looks for.
 have_compiler() {
     for n in 30 29 28 27 26 25 24 23 22 21 20 19 18 17 16; do
         if command -v "clang-$n" && command -v "ld.lld-$n"; then return 0; fi
     done >/dev/null
     if command -v clang && command -v ld.lld; then
-        case $(clang --version) in *"version 1"[0-5].*) ;; *) return 0 ;; esac
+        n=$(major clang)
+        if [ "${n:-0}" -ge 16 ] && [ "$n" = "$(major ld.lld)" ]; then return 0; fi
     fi >/dev/null
     command -v aarch64-linux-gnu-gcc >/dev/null || command -v aarch64-none-elf-gcc >/dev/null
 }

@@ -9,15 +9,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from harness.board import Board
+from harness.board import QEMU, QEMU_OLDEST, Board
 from harness.boot.process import QUIT_S, Process
 from harness.boot.qmp import Qmp, QmpError
 from harness.boot.target import FdStream, Target
 from harness.errors import BootError
 from harness.link.stream import timeout_scale
 
-QEMU = "qemu-system-aarch64"
-OLDEST = (7, 2)
 START_S = 30.0  # until QEMU's control socket answers
 DIE_S = 1.0  # between the end of the control socket and QEMU's own
 INSTALL_HINT = "apt install qemu-system-arm (it holds qemu-system-aarch64)"
@@ -37,6 +35,10 @@ class BootImage(Protocol):
         ...
 
 
+# Models of Armv7 and older that QEMU knows too: the kernel would hang on them without a word.
+ARM_32_BIT = re.compile(r"(cortex-(a[789]|a15|[mr]\d+f?)|arm\d.*|sa1\d+|pxa\d.*|ti925t)$")
+
+
 def qemu_command(
     qemu: str,
     image: BootImage,
@@ -51,8 +53,14 @@ def qemu_command(
 
     icount: an instruction takes 1 ns of virtual time, so instructions = ticks * 1e9 / ticks_per_s.
     """
+    cpu = cpu or board.cpu_default
+    if ARM_32_BIT.match(cpu):
+        raise BootError(
+            f"{cpu} is a 32-bit CPU, the kernel needs AArch64",
+            hint="--cpu cortex-a53, cortex-a72, cortex-a76 or max",
+        )
     size_bytes = board.ram_size_bytes if ram_bytes is None else ram_bytes
-    command = [qemu, "-M", board.machine, "-cpu", cpu or board.cpu_default]
+    command = [qemu, "-M", board.machine, "-cpu", cpu]
     command += ["-m", f"{size_bytes >> 10}K", "-kernel", str(image.kernel8)]
     if image.blob is not None:
         command += ["-initrd", str(image.blob)]
@@ -100,7 +108,7 @@ def boot(
                 f"QEMU did not start: {exc if silent else process.describe_end('it')}",
                 hint="the command was: " + " ".join(command),
             ) from exc
-        yield Target(stream, process.command, log)
+        yield Target(stream, process.command)
 
 
 def find_qemu() -> str:
@@ -121,9 +129,10 @@ def find_qemu() -> str:
             f"{qemu} --version ends with status {done.returncode}: {text}", hint=INSTALL_HINT
         )
     version = int(match[1]), int(match[2])
-    if version < OLDEST:
+    if version < QEMU_OLDEST:
         raise BootError(
-            f"{qemu} is version {version[0]}.{version[1]}, needed is {OLDEST[0]}.{OLDEST[1]}",
+            f"{qemu} is version {version[0]}.{version[1]}, "
+            f"needed is {QEMU_OLDEST[0]}.{QEMU_OLDEST[1]}",
             hint=INSTALL_HINT + ", from Debian 12 or Ubuntu 23.04 on",
         )
     return qemu
@@ -139,6 +148,7 @@ def _start(
     control, qemu_control = socket.socketpair()
     console, qemu_console = socket.socketpair()
     stack.callback(control.close)
+    stack.callback(console.close)  # nothing is left to close once it is detached
     with qemu_control, qemu_console:
         fds = (qemu_control.fileno(), qemu_console.fileno())
         escaped_log = str(log).replace(",", ",,")  # QEMU's option syntax

@@ -33,11 +33,6 @@ class Qmp:
             control.close()
             raise
 
-    def version(self) -> tuple[int, int, int]:
-        """Major, minor, micro."""
-        qemu = self.execute("query-version")["qemu"]
-        return int(qemu["major"]), int(qemu["minor"]), int(qemu["micro"])
-
     def execute(self, command: str) -> Any:
         """Result of a command without arguments."""
         return self._run(self._client.execute(command))

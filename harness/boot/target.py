@@ -18,11 +18,10 @@ READ_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class Target:
-    """Something that talks: its line, how it was started, and where its words are kept."""
+    """Something that talks: its line, and how it was started."""
 
     stream: ByteStream
     command: tuple[str, ...]  # empty for a board
-    console_log: Path | None  # raw bytes of the line, frames included
 
 
 class FdStream:
@@ -67,9 +66,7 @@ class FdStream:
         deadline = time.monotonic() + WRITE_S * timeout_scale()
         left = memoryview(data)
         while left:
-            wait_s = deadline - time.monotonic()
-            _, ready, _ = select.select([], [self._write_fd], [], max(wait_s, 0.0))
-            if not ready:
+            if not _ready({self._write_fd: select.POLLOUT}, deadline - time.monotonic()):
                 raise TargetError(f"the target took no byte for {WRITE_S * timeout_scale():.0f} s")
             try:
                 left = left[os.write(self._write_fd, left) :]
@@ -91,8 +88,8 @@ class FdStream:
     def _read_on(self) -> None:
         data = b"more"
         while data:
-            ready, _, _ = select.select([self._read_fd, self._wake_fd], [], [])
-            if self._wake_fd in ready:
+            wanted = {self._read_fd: select.POLLIN, self._wake_fd: select.POLLIN}
+            if self._wake_fd in _ready(wanted):
                 return
             try:
                 data = os.read(self._read_fd, READ_BYTES)
@@ -104,6 +101,15 @@ class FdStream:
                 self._arrived += data
                 self._ended = not data
                 self._changed.notify()
+
+
+def _ready(wanted: dict[int, int], timeout_s: float | None = None) -> set[int]:
+    """Descriptors that became ready or were hung up; poll, because select ends at number 1023."""
+    poll = select.poll()
+    for fd, events in wanted.items():
+        poll.register(fd, events)
+    events_of = poll.poll(None if timeout_s is None else max(timeout_s, 0.0) * 1e3)
+    return {fd for fd, _ in events_of}
 
 
 class LoggedStream:

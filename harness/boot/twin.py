@@ -35,7 +35,7 @@ def boot_twin(twin: Path, blob: Path, *, log: Path | None = None) -> Iterator[Ta
         if log is not None:
             log.parent.mkdir(parents=True, exist_ok=True)
             stream = LoggedStream(stream, log)
-        yield Target(stream, command, log)
+        yield Target(stream, command)
         stream.close()
         status = process.wait(QUIT_S * timeout_scale())
     finally:

@@ -8,9 +8,15 @@ from harness.cli.progress import Bar
 from harness.link.generation import Generation, Stats, Token
 from harness.link.messages import Prefill, Welcome
 
+# What a terminal may obey, were the model to say it: C0, DEL and C1, but for tab and newline.
+CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+
 
 class Live:
-    """Prints tokens as they come; a bar while the prompt is read."""
+    """Prints tokens as they come; a bar while the prompt is read.
+
+    A terminal gets no control characters; a file or a pipe gets the text as it is.
+    """
 
     def __init__(self, *, text: bool) -> None:
         self._text = text
@@ -28,7 +34,8 @@ class Live:
             self._bar.clear()
             self._bar = None
         if self._text:
-            sys.stdout.write(token.text)
+            text = token.text.translate(CONTROLS) if sys.stdout.isatty() else token.text
+            sys.stdout.write(text)
             sys.stdout.flush()
 
 

@@ -1,9 +1,12 @@
 """`build`: GGUF in, bootable image out."""
 
 import argparse
+import resource
+import time
 
-from harness.cli.options import add_build, add_model, add_target, build_options
+from harness.cli.options import add_build, add_machine, add_model, build_options
 from harness.cli.pipeline import build
+from harness.cli.progress import note
 from harness.cli.smp import check_smp
 
 
@@ -11,13 +14,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The model, and what to build for."""
     add_model(parser)
     add_build(parser)
-    add_target(parser)
+    add_machine(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Build and name the result."""
     check_smp(args.smp)
+    started = time.monotonic()
     built = build(build_options(args))
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KiB
+    note(f"built in {time.monotonic() - started:.1f} s, peak memory {peak_mib:.0f} MiB")
     made = ", ".join(built.changed) or "nothing changed"
     print(f"{built.image.kernel8} ({built.image.kernel8.stat().st_size:,} bytes; {made})")
     if built.image.blob is not None:

@@ -21,12 +21,13 @@ from harness.cli.options import (
 )
 from harness.cli.pipeline import built_from
 from harness.cli.progress import note
+from harness.cli.prompt import read_prompt
 from harness.cli.smp import check_smp
 from harness.cli.target import running
 from harness.errors import LinkError
 from harness.link.generation import Stats
 from harness.link.messages import SamplingParams
-from harness.link.prompt import Prompt
+from harness.link.prompt import Prompt, Segment
 from harness.link.session import Session
 
 HELP = """\
@@ -47,8 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Boot and talk until the user leaves."""
+    """Boot and talk until the user leaves; a prompt of the command line is the first turn."""
     check_smp(args.smp)
+    given = (args.prompt, args.file, args.prompt_ids) != (None, None, None)
+    first = read_prompt(args) if given else None
     params = sampling(args)
     built = built_from(build_options(args))
     options = target_options(args)
@@ -56,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
         note(f"{session.welcome.description}; context {session.welcome.n_ctx} tokens; /help")
         note(f"[seed: {params.seed}; text goes to the model as it is: no chat template]")
         conversation = Conversation(session, params, options.clock)
+        if first is not None:
+            conversation.say(first)
         for line in _lines():
             if not conversation.take(line):
                 break
@@ -80,7 +85,7 @@ class Conversation:
         if word.startswith("/"):
             self._command(word, rest.strip())
         elif line.strip():
-            self._turn(line)
+            self.say(Prompt.of_text(os.fsencode(line)))
         return True
 
     def _command(self, word: str, value: str) -> None:
@@ -96,15 +101,21 @@ class Conversation:
             elif word == "/stats":
                 stats = self._stats
                 note(stats_lines(stats, self._clock) if stats else "[nothing generated yet]")
-            else:
+            elif word == "/help":
                 note(HELP)
+            else:
+                note(f"{word}: no such command\n{HELP}")
         except (ValueError, argparse.ArgumentTypeError):
             note(f"{word} {value!r}: not a number")
 
-    def _turn(self, text: str) -> None:
+    def say(self, prompt: Prompt) -> None:
+        """One turn. The user's words are words: `</s>` among them is four characters, no token."""
         live = Live(text=True)
-        data = os.fsencode(text)
-        prompt = Prompt.of_text(data, add_special=not self._started)
+        add_special = not self._started
+        prompt = dataclasses.replace(
+            prompt,
+            segments=tuple(Segment(s.text, add_special=add_special) for s in prompt.segments),
+        )
         try:
             answer = self._session.generate(
                 prompt,
@@ -117,8 +128,9 @@ class Conversation:
             note(f"error: {error}\n  hint: {error.hint or '/reset'}")
             return
         print(flush=True)
-        self._started = True
-        self._stats = answer.stats or self._stats
+        if answer.stats is not None:  # None: given up before the kernel had the turn
+            self._started = True
+            self._stats = answer.stats
         if answer.stop in ("abort", "context"):
             full = "the context is full: /reset starts afresh"
             note(f"[{full if answer.stop == 'context' else 'stopped'}]")

@@ -12,7 +12,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from harness.board import board_names, load_board
+from harness.board import QEMU, QEMU_OLDEST, board_names, load_board
 from harness.errors import HarnessError
 from toolchain import find_toolchain
 
@@ -25,8 +25,6 @@ PACKAGES = {
     "qemu.qmp": "qemu.qmp",
     "serial": "pyserial",
 }
-QEMU = "qemu-system-aarch64"
-QEMU_OLDEST = (7, 2)
 CPUS = ("cortex-a53", "cortex-a72", "cortex-a76", "max")  # what the tests run on
 SERIAL_GROUPS = ("dialout", "uucp")  # who may open a serial port: Debian, Arch
 
@@ -109,7 +107,7 @@ def _qemu() -> list[Finding]:
         machine = load_board(name).machine.split(",")[0]
         there = f"\n{machine} " in machines
         found = f"machine {machine}" + ("" if there else " is not in this QEMU")
-        findings.append(Finding(f"board {name}", there, found, "a newer QEMU has it"))
+        findings.append(Finding(f"board {name}", there, found, "apt install qemu-system-arm"))
     known = _output([path, "-M", "virt", "-cpu", "help"]).split()
     for cpu in CPUS:
         findings.append(

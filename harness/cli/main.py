@@ -6,9 +6,10 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
-from harness.errors import HarnessError
+from harness.errors import EXIT_BUG, EXIT_INTERRUPTED, HarnessError
 
 # In the order in which one meets them. Each is a module here with add_arguments() and run(); only
 # the chosen one is imported, so that `doctor` runs where the packages of others are missing.
@@ -21,9 +22,8 @@ VERBS = {
     "symbols": "the operations in the image: size, NEON instructions, reachability",
     "doctor": "what this machine has and what it lacks",
     "synth": "make a random-weight GGUF of a real model's shape",
+    "train": "train a language model of our own and write it as GGUF",
 }
-EXIT_BUG = 3
-EXIT_INTERRUPTED = 130
 
 
 class Parser(argparse.ArgumentParser):
@@ -36,9 +36,18 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; the exit code: 0 pass, 1 verdict FAIL, 2 the user can fix it, 3 the target."""
+    """Run one verb; the exit code: 0 pass, 1 verdict FAIL, 2 the user can fix it, 3 the target.
+
+    130: interrupted. 70: a fault of ours.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller (`>&-`)
+            nowhere = Path(os.devnull).open("w")  # noqa: SIM115 it lasts as long as the program
+            setattr(sys, name, nowhere)
     try:
-        return _dispatch(list(sys.argv[1:] if argv is None else argv))
+        code = _dispatch(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()  # here, where a reader that went away is understood
+        return code
     except SystemExit as exc:  # argparse: --help and wrong arguments
         return exc.code if isinstance(exc.code, int) else 2
     except HarnessError as error:

@@ -1,4 +1,8 @@
-"""manifest.json: what an image was made from, so that only what changed is made again."""
+"""manifest.json: what an image was made from, so that only what changed is made again.
+
+While a build replaces what the manifest describes, it says "complete": false and names only the
+inputs whose artefacts are still right. A build that does not come to its end leaves it so.
+"""
 
 import hashlib
 import json
@@ -7,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import ImageError
+from harness.image.files import atomic_file
 
 CHUNK = 4 << 20
 
@@ -14,7 +19,7 @@ Manifest = dict[str, Any]
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """The manifest of an image directory; empty when there is none that a build completed."""
+    """The manifest of an image directory, complete or not; empty when there is none."""
     try:
         manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -23,10 +28,9 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Pretty and deterministic; written beside and renamed, so that a reader never sees half."""
-    beside = path.with_name(path.name + ".new")
-    beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    beside.replace(path)
+    """Pretty and deterministic; a reader never sees half, also when two write at once."""
+    with atomic_file(path) as file:
+        file.write((json.dumps(content, indent=2) + "\n").encode())
 
 
 def file_sha256(
@@ -66,7 +70,7 @@ def key_of(*parts: object) -> str:
 def require_manifest(directory: Path) -> Manifest:
     """The manifest of a directory that the user says is an image."""
     manifest = read_manifest(directory)
-    if not manifest:
+    if not manifest.get("complete"):
         raise ImageError(
             f"{directory} is not an image directory: it has no manifest.json of a complete build",
             hint=f"python -m harness build -m MODEL.gguf makes one, in {Path('build')}/BOARD/MODEL",

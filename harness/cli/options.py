@@ -25,6 +25,7 @@ class BuildOptions:
     ram_bytes: int | None
     cc: str | None
     out: Path
+    cpu: str | None = None  # what `run` on the image directory emulates unless told otherwise
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,17 @@ def add_build(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def add_target(parser: argparse.ArgumentParser) -> None:
-    """How to start the image."""
+def add_machine(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
+    """What the image is started on."""
     group = parser.add_argument_group("target")
     group.add_argument("--cpu", help="QEMU's CPU model (default: the board's)")
     group.add_argument("--smp", type=int, default=1, metavar="N", help="cores (only 1 so far)")
+    return group
+
+
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """How to start the image."""
+    group = add_machine(parser)
     group.add_argument(
         "--icount", action="store_true", help="count guest instructions (QEMU -icount shift=0)"
     )
@@ -103,7 +110,7 @@ def add_sampling(
         help=f"tokens to generate, -1 = until the context is full (default: {n_predict})",
     )  # fmt: skip
     for flag, kind, value, summary in (
-        ("--temp", finite, temp, "temperature, 0 = greedy"),
+        ("--temp", finite, temp, "temperature, below 0.001 = greedy"),
         ("--top-k", int32, default.top_k, "keep the k most probable, 0 = all"),
         ("--top-p", finite, default.top_p, "keep the most probable up to this sum"),
         ("--min-p", finite, default.min_p, "drop those below this share of the best"),
@@ -120,7 +127,14 @@ def add_sampling(
 def build_options(args: argparse.Namespace) -> BuildOptions:
     """The image part of the arguments."""
     return BuildOptions(
-        args.model, args.board, args.ctx, args.kv, args.ram, args.cc, Path(args.out)
+        model=args.model,
+        board=args.board,
+        n_ctx=args.ctx,
+        kv_type=args.kv,
+        ram_bytes=args.ram,
+        cc=args.cc,
+        out=Path(args.out),
+        cpu=getattr(args, "cpu", None),  # `symbols` starts nothing
     )
 
 

@@ -1,15 +1,20 @@
 """GGUF -> image, one stage after the other, each only when its inputs changed."""
 
-import fcntl
 import hashlib
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
+import harness.compile
+import harness.gguf
 import harness.image
 from harness.board import Board, load_board
 from harness.cli.default_model import default_model
+from harness.cli.lock import locked, wait_for_writer
 from harness.cli.manifest import (
     Manifest,
     file_sha256,
@@ -27,7 +32,7 @@ from harness.compile import Kernel, compile_kernel
 from harness.errors import ImageError
 from harness.gguf import Model, read_gguf
 from harness.image import Blob, Image, make_image, pack_blob
-from harness.plan import MemoryPlan, plan_memory
+from harness.plan import MemoryPlan, over_budget, plan_memory
 from toolchain import find_toolchain
 
 
@@ -49,6 +54,7 @@ class Built:
     board: Board
     image: Image
     elf: Path
+    cpu: str | None
     ram_bytes: int | None
     kv_type: str
     changed: tuple[str, ...]  # artefacts made this time
@@ -73,30 +79,36 @@ def build(options: BuildOptions) -> Built:
     toolchain = find_toolchain(options.cc)
     planned = plan_model(options)
     model, plan = planned.model, planned.plan
-    directory = options.out / planned.board.name / model.path.stem
-    with _locked(directory):
+    if over_budget(plan):
+        note(over_budget(plan))
+    with _own_directory(options.out / planned.board.name, model.path) as directory:
         manifest = read_manifest(directory)
         with bar("hashing model", model.size_bytes, "B") as shown:
             gguf = file_sha256(model.path, manifest, shown.advance)
+        headers = render_headers(model, planned.board, plan, gguf_sha256=gguf["sha256"])
+        known = manifest.get("inputs", {})
+        blob_key = _blob_key(plan, headers, gguf["sha256"])
+        _set_aside(directory, model.path, gguf, known if known.get("blob") == blob_key else {})
         write_json(directory / "model.json", model_facts(model))
         write_json(directory / "plan.json", plan.as_dict())
-        headers = render_headers(model, planned.board, plan, gguf_sha256=gguf["sha256"])
         write_headers(headers, directory)
         kernel = compile_kernel(directory, toolchain, directory, plan)
         if kernel.warnings:
             note(kernel.warnings.rstrip())
-        known = manifest.get("inputs", {})
-        blob, blob_key, is_packed = _pack(planned, headers, gguf["sha256"], directory, known)
-        image_key = key_of(blob_key, hashlib.sha256(kernel.elf.read_bytes()).hexdigest())
+        blob, is_packed = _pack(planned, headers, directory, known, blob_key)
+        elf_sha256 = hashlib.sha256(kernel.elf.read_bytes()).hexdigest()
+        image_key = key_of(blob_key, elf_sha256, sources_sha256(_folder(harness.compile)))
         image = _image(plan, kernel, blob, directory, is_current=known.get("image") == image_key)
         record: Manifest = {
+            "complete": True,
             "board": planned.board.name,
             "build_id": f"{headers.build_id:016x}",
             "blob_appended": plan.blob_appended,
             "model": model.name,
-            "model_path": str(model.path.resolve()),
+            "model_path": gguf["path"],
             "n_ctx": plan.n_ctx,
             "kv_type": plan.kv_type,
+            "cpu": options.cpu,
             "ram_bytes": options.ram_bytes,
             "toolchain": str(toolchain),
             "inputs": {"gguf": gguf, "blob": blob_key, "image": image_key, "crc": blob.crc},
@@ -113,6 +125,7 @@ def build(options: BuildOptions) -> Built:
 
 def load_built(directory: Path) -> Built:
     """An image that `build` made earlier, as it is."""
+    wait_for_writer(directory)
     manifest = require_manifest(directory)
     kernel8 = directory / "kernel8.img"
     blob = None if manifest["blob_appended"] else directory / "model.blob"
@@ -130,6 +143,28 @@ def built_from(options: BuildOptions) -> Built:
     return build(options)
 
 
+def model_of(built: Built) -> Model:
+    """The model that an image was made from; ImageError when that file is not what it was."""
+    manifest = require_manifest(built.directory)
+    wanted = manifest["inputs"]["gguf"]
+    if not built.model_path.is_file():
+        raise ImageError(
+            f"{built.directory} was made from {built.model_path}, which is not there any more",
+            hint="put the file back, or name the model with -m MODEL.gguf",
+        )
+    size_bytes = built.model_path.stat().st_size
+    with bar("hashing model", size_bytes, "B") as shown:
+        found = file_sha256(built.model_path, manifest, shown.advance)
+    if found["sha256"] != wanted["sha256"]:
+        raise ImageError(
+            f"{built.model_path} has {size_bytes} bytes and SHA-256 {found['sha256'][:16]}..., "
+            f"{built.directory} was made from {wanted['size_bytes']} bytes with SHA-256 "
+            f"{wanted['sha256'][:16]}...",
+            hint=f"build again: python -m harness build -m {built.model_path}",
+        )
+    return read_gguf(built.model_path)
+
+
 def _built(
     directory: Path,
     manifest: Manifest,
@@ -143,26 +178,61 @@ def _built(
         board=board,
         image=image,
         elf=directory / "kernel.elf",
+        cpu=manifest["cpu"],
         ram_bytes=manifest["ram_bytes"],
         kv_type=manifest["kv_type"],
         changed=changed,
     )
 
 
+@contextmanager
+def _own_directory(board_dir: Path, model_path: Path) -> Iterator[Path]:
+    """<stem>, locked; <stem>-<hash of the path> when another folder's model has <stem> already.
+
+    Compilers and linkers give some characters of a path a meaning: they become `_`.
+    """
+    path = str(model_path.resolve())
+    stem = re.sub(r"[^A-Za-z0-9._-]", "_", model_path.stem).strip(".") or "model"
+    directory = board_dir / stem
+    with locked(directory):
+        if read_manifest(directory).get("model_path", path) == path:
+            yield directory
+            return
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()
+    directory = board_dir / f"{stem}-{digest[:8]}"
+    with locked(directory):
+        yield directory
+
+
+def _set_aside(directory: Path, model_path: Path, gguf: Manifest, known: Manifest) -> None:
+    """A manifest that is no longer believed, except for the hash of the model and a valid blob."""
+    inputs = {"gguf": gguf} | {name: known[name] for name in ("blob", "crc") if name in known}
+    record = {"complete": False, "model_path": str(model_path.resolve()), "inputs": inputs}
+    write_json(directory / "manifest.json", record)
+
+
+def _blob_key(plan: MemoryPlan, headers: Headers, gguf_sha256: str) -> str:
+    """Everything that shapes model.blob: model, plan, and the sources that read and pack."""
+    sources = sources_sha256(_folder(harness.gguf), _folder(harness.image))
+    return key_of(gguf_sha256, headers.build_id, plan.as_dict(), sources)
+
+
+def _folder(package: ModuleType) -> Path:
+    return Path(package.__path__[0])
+
+
 def _pack(
-    planned: Planned, headers: Headers, gguf_sha256: str, directory: Path, known: Manifest
-) -> tuple[Blob, str, bool]:
-    """model.blob, its key, and whether it was packed now: only when the key is not the known."""
+    planned: Planned, headers: Headers, directory: Path, known: Manifest, key: str
+) -> tuple[Blob, bool]:
+    """model.blob, and whether it was packed now: only when the key is not the known one."""
     plan = planned.plan
-    packer = Path(harness.image.__file__).parent
-    key = key_of(gguf_sha256, headers.build_id, plan.as_dict(), sources_sha256(packer))
     path = directory / "model.blob"
     is_there = path.is_file() and path.stat().st_size == plan.blob_size_bytes
     if is_there and known.get("blob") == key:
-        return Blob(path, plan.blob_size_bytes, known["crc"], headers.build_id), key, False
+        return Blob(path, plan.blob_size_bytes, known["crc"], headers.build_id), False
     with bar("packing weights", plan.blob_size_bytes, "B") as shown:
         blob = pack_blob(planned.model, plan, headers.build_id, path, progress=shown.advance)
-    return blob, key, True
+    return blob, True
 
 
 def _image(
@@ -172,12 +242,3 @@ def _image(
     if is_current and kernel8.is_file():
         return Image(kernel8, None if plan.blob_appended else blob.path, blob.build_id)
     return make_image(kernel.elf, blob, plan, directory)
-
-
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """One build at a time in a directory; a second one waits."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -24,9 +24,8 @@ from harness.cli.progress import note
 from harness.cli.prompt import read_prompt
 from harness.cli.smp import check_smp
 from harness.cli.target import running
-from harness.errors import HarnessError
+from harness.errors import EXIT_INTERRUPTED, HarnessError
 
-EXIT_INTERRUPTED = 130  # Ctrl-C stopped the answer
 DEFAULT_PROMPT = "Once upon a time"  # only when no model is named either
 
 
@@ -46,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Build what changed, boot, print the answer, switch off."""
     check_smp(args.smp)
+    _check_writable(args.logits)
     prompt = read_prompt(args, DEFAULT_PROMPT if args.model is None else None)
     params = sampling(args)
     built = built_from(build_options(args))
@@ -76,6 +76,14 @@ def run(args: argparse.Namespace) -> int:
         counts = result["timing"]["instructions"]
         note("instructions: " + ", ".join(f"{name} {n:,}" for name, n in counts.items()))
     return exit_code
+
+
+def _check_writable(path: Path | None) -> None:
+    """Before the work, not after it: the folder of --logits must be there."""
+    if path is not None and not path.parent.is_dir():
+        raise HarnessError(
+            f"{path.parent} is not a directory", hint="--logits FILE.npy in one that is"
+        )
 
 
 def _save_logits(path: Path, logits: np.ndarray[Any, np.dtype[np.float32]]) -> None:

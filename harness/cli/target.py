@@ -1,9 +1,11 @@
 """A built image, running, with a session to it; ended cleanly whatever happens."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
 
-from harness.boot import boot, boot_twin
+from harness.boot import Target, boot, boot_twin
+from harness.cli.lock import console_log, locked
 from harness.cli.options import TargetOptions
 from harness.cli.pipeline import Built
 from harness.cli.progress import stage
@@ -21,19 +23,7 @@ def running(
     on_console: Callable[[str], None] | None = None,
 ) -> Iterator[Session]:
     """Boot, connect, and power off at the end. A panic comes with function names."""
-    if options.twin:
-        twin = compile_twin(built.directory, built.directory)
-        context = boot_twin(twin, built.directory / "model.blob")
-    else:
-        context = boot(
-            built.image,
-            built.board,
-            cpu=options.cpu,
-            ram_bytes=options.ram_bytes or built.ram_bytes,
-            icount=options.icount,
-            log=built.directory / "console.log",
-        )
-    with context as target:
+    with console_log(built.directory) as log, _started(built, options, log) as target:
         session = Session(target.stream, on_console=on_console)
         try:
             with stage() as on_stage:
@@ -41,17 +31,30 @@ def running(
                 session.connect(expected_build_id=built.image.build_id)
             yield session
         except TargetPanic as panic:
-            raise named_panic(panic, built) from panic
+            raise named_panic(panic, built.elf, log) from panic
         with suppress(TargetError):  # it is going away in any case
             session.poweroff()
 
 
-def named_panic(panic: TargetPanic, built: Built) -> TargetError:
+def _started(built: Built, options: TargetOptions, log: Path) -> AbstractContextManager[Target]:
+    if options.twin:
+        with locked(built.directory):
+            twin = compile_twin(built.directory, built.directory)
+        return boot_twin(twin, built.directory / "model.blob", log=log)
+    return boot(
+        built.image,
+        built.board,
+        cpu=options.cpu or built.cpu,
+        ram_bytes=options.ram_bytes or built.ram_bytes,
+        icount=options.icount,
+        log=log,
+    )
+
+
+def named_panic(panic: TargetPanic, elf: Path, log: Path) -> TargetError:
     """The panic as an error whose text is the whole report with function names."""
     report = panic.report
     with suppress(HarnessError):  # an ELF that went away must not hide the report
-        report = symbolise_report(built.elf, report)
+        report = symbolise_report(elf, report)
     lines = "\n".join(f"  {line}" for line in report.splitlines())
-    return TargetError(
-        f"the kernel panicked\n{lines}", hint=f"console: {built.directory / 'console.log'}"
-    )
+    return TargetError(f"the kernel panicked\n{lines}", hint=f"console: {log}")

@@ -14,12 +14,12 @@ from harness.cli.options import (
     sampling,
     target_options,
 )
-from harness.cli.pipeline import built_from
-from harness.cli.progress import bar, stage
+from harness.cli.pipeline import built_from, model_of
+from harness.cli.progress import bar, note, stage
 from harness.cli.prompt import read_prompt
 from harness.cli.smp import check_smp
 from harness.cli.target import running
-from harness.gguf import read_gguf
+from harness.errors import EXIT_INTERRUPTED
 from harness.verify import compare
 
 PROMPT = "Once upon a time"
@@ -37,12 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit 0 when every check passes, 1 when one does not."""
+    """Exit 0 when every check passes, 1 when one does not, 130 when there is nothing to judge."""
     check_smp(args.smp)
     prompt = read_prompt(args, PROMPT)
     params = sampling(args)
     built = built_from(build_options(args))
-    model = read_gguf(built.model_path)
+    model = model_of(built)
     with (
         running(built, target_options(args)) as session,
         bar("kernel", params.n_predict, "tokens") as shown,
@@ -51,6 +51,9 @@ def run(args: argparse.Namespace) -> int:
             prompt, params, want_logits=True, on_token=lambda token: shown.set(token.index + 1)
         )
         n_ctx = session.welcome.n_ctx
+    if generation.stop == "abort":
+        note("interrupted: no verdict")
+        return EXIT_INTERRUPTED
     with stage() as on_stage:
         verdict = compare(
             generation,

@@ -12,6 +12,9 @@ from harness.errors import CompileError
 from harness.plan import MemoryPlan
 from toolchain import Toolchain, compile_flags, link_flags
 
+# What decides whether an ELF passes: another check is asked of an ELF that passed the old one.
+CHECKS = tuple(Path(__file__).with_name(name) for name in ("elf.py", "operations.py"))
+
 
 @dataclass(frozen=True)
 class Kernel:
@@ -71,7 +74,8 @@ def compile_kernel(
 def _link_key(inputs: list[object], script: Path, objects: tuple[str, ...]) -> str:
     """What the ELF is made from and checked against, in one hash."""
     digest = hashlib.sha256(repr(inputs).encode())
-    digest.update(script.read_bytes())
+    for file in (script, *CHECKS):
+        digest.update(file.read_bytes())
     for obj in objects:
         digest.update(obj.encode() + b"\0")
     return digest.hexdigest()

@@ -3,7 +3,7 @@
 An instruction counts as NEON when one of its operands is a V register with an arrangement
 (`v0.4s`, `v1.b[3]`) or when it loads or stores whole Q registers. Scalar floating point (`s0`,
 `d0`) does not count. An operation is *scalar* when none of its NEON instructions computes on
-vectors: loads, stores and moves between registers are not enough.
+vectors: loads, stores, moves between registers and shuffles of lanes are not enough.
 
 Reachable means: there is a path from kernel_main over direct calls and branches, and over addresses
 of functions that the code takes (adr, or adrp + add).
@@ -46,8 +46,9 @@ OURS = {
     "vec_silu_neon": "SiLU",
     "f32_to_f16_row_neon": "float to half",
 }
-# Vector instructions that move data and compute nothing.
+# Vector instructions that move data, also from lane to lane, and compute nothing.
 MOVES = ("ld", "st", "mov", "dup", "ins", "umov", "smov", "movi", "mvni", "fmov", "prfm")
+SHUFFLES = ("ext", "rev", "tbl", "tbx", "trn", "uzp", "zip")
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def _is_neon(instruction: capstone.CsInsn) -> bool:
 
 
 def _computes(instruction: capstone.CsInsn) -> bool:
-    return not instruction.mnemonic.startswith(MOVES)
+    return not instruction.mnemonic.startswith(MOVES + SHUFFLES)
 
 
 def _targets(instruction: capstone.CsInsn, pages: dict[int, int]) -> Iterator[int]:

@@ -3,7 +3,6 @@
 from harness.gguf.model import HyperParameters, Model, Tensor, Vocabulary
 from harness.gguf.read import read_gguf, read_vocabulary
 from harness.gguf.types import GGMLType
-from harness.gguf.weights import check_weights
 
 __all__ = [
     "GGMLType",
@@ -11,7 +10,6 @@ __all__ = [
     "Model",
     "Tensor",
     "Vocabulary",
-    "check_weights",
     "read_gguf",
     "read_vocabulary",
 ]

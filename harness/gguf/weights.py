@@ -1,6 +1,6 @@
 """Are all weights finite? Asked once per build, because one NaN silences every logit."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -9,8 +9,6 @@ import numpy.typing as npt
 from harness.errors import GgufError
 from harness.gguf.model import Model, Tensor
 from harness.gguf.types import GGMLType
-
-CHUNK_BYTES: Final = 4 << 20
 
 # Where a block keeps its half-precision scales, as (first byte, last byte + 1).
 _SCALES: Final = {
@@ -27,29 +25,23 @@ _EXPONENTS: Final = {
 }
 
 
-def check_weights(model: Model, progress: Callable[[int], None] | None = None) -> None:
-    """Read every tensor once, a few MiB at a time, and refuse the first that is not finite.
-
-    `progress` is told the number of bytes read since the last call.
-    """
-    for tensor in model.tensors.values():
-        rows_at_once = max(1, CHUNK_BYTES // tensor.row_bytes)
-        for first in range(0, tensor.n_rows, rows_at_once):
-            rows = model.read_rows(tensor.name, first, min(rows_at_once, tensor.n_rows - first))
-            bad = first_non_finite(tensor, rows)
-            if bad is not None:
-                at = tensor.offset + first * tensor.row_bytes + bad
-                raise GgufError(
-                    f"{model.path.name}: {tensor.name} ({tensor.type.name}) holds an infinity or "
-                    f"a NaN in row {(at - tensor.offset) // tensor.row_bytes} (at byte {at}), "
-                    "wanted finite weights",
-                    hint="the file is damaged or was badly converted: download it again",
-                )
-            if progress:
-                progress(rows.nbytes)
+def finite_rows(model: Model, tensor: Tensor, rows_at_once: int) -> Iterator[npt.NDArray[np.uint8]]:
+    """All rows of a tensor, some at a time, as the file has them; refuses the first not finite."""
+    for first in range(0, tensor.n_rows, rows_at_once):
+        rows = model.read_rows(tensor.name, first, min(rows_at_once, tensor.n_rows - first))
+        bad = _first_non_finite(tensor, rows)
+        if bad is not None:
+            at = first * tensor.row_bytes + bad
+            raise GgufError(
+                f"{model.path.name}: {tensor.name} ({tensor.type.name}) holds an infinity or "
+                f"a NaN in row {at // tensor.row_bytes} (at byte {tensor.offset + at}), "
+                "wanted finite weights",
+                hint="the file is damaged or was badly converted: download it again",
+            )
+        yield rows
 
 
-def first_non_finite(tensor: Tensor, rows: npt.NDArray[np.uint8]) -> int | None:
+def _first_non_finite(tensor: Tensor, rows: npt.NDArray[np.uint8]) -> int | None:
     """Byte offset within `rows` of the first weight or block scale that is not finite."""
     if tensor.type in _SCALES:
         start, end = _SCALES[tensor.type]

@@ -10,14 +10,14 @@ from typing import IO, Any
 import numpy.typing as npt
 
 from harness.codegen.headers import FORMAT_VERSION
-from harness.errors import GgufError, ImageError
+from harness.errors import ImageError
 from harness.gguf import Model
-from harness.gguf.weights import first_non_finite
+from harness.gguf.weights import finite_rows
 from harness.image.files import atomic_file
 from harness.image.tables import rope_rows, vocabulary_tables
-from harness.image.tiles import TILE_ROWS, tile_rows
+from harness.image.tiles import tile_rows
 from harness.plan import BlobEntry, MemoryPlan
-from harness.plan.memory import BLOB_HEADER_BYTES
+from harness.plan.memory import BLOB_HEADER_BYTES, TILE_ROWS
 
 MAGIC = b"BAREWORD"
 HEADER = struct.Struct("<8sIIQQI")  # magic, version, header bytes, build id, size, payload CRC
@@ -102,13 +102,5 @@ class _Payload:
 def _tensor_chunks(model: Model, entry: BlobEntry) -> Iterator[Buffer]:
     tensor = model.tensor(entry.name)
     step = max(CHUNK_BYTES // tensor.row_bytes // TILE_ROWS, 1) * TILE_ROWS
-    for first in range(0, tensor.n_rows, step):
-        rows = model.read_rows(entry.name, first, min(step, tensor.n_rows - first))
-        bad = first_non_finite(tensor, rows)
-        if bad is not None:
-            raise GgufError(
-                f"{model.path.name}: {entry.name} ({tensor.type.name}) holds an infinity or a NaN "
-                f"in row {first + bad // tensor.row_bytes}, wanted finite weights",
-                hint="the file is damaged or was badly converted: download it again",
-            )
+    for rows in finite_rows(model, tensor, step):
         yield tile_rows(tensor.type, rows) if entry.layout.endswith("_r4") else rows

@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.gguf import GGMLType
-
-TILE_ROWS = 4
+from harness.plan.memory import TILE_ROWS
 
 Bytes = npt.NDArray[np.uint8]
 

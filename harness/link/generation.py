@@ -29,7 +29,7 @@ class Token:
 class Stats:
     """Counts and durations of a generation, as the kernel measured them."""
 
-    n_prompt: int
+    n_prompt: int  # tokens in the context before the first generated one
     n_reused: int  # prompt tokens whose keys and values were still in the cache
     n_generated: int
     n_past: int  # tokens in the context afterwards

@@ -111,7 +111,7 @@ def c_constants() -> Mapping[str, int]:
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How tokens are chosen; names and defaults are llama.cpp's. temp <= 0 is greedy."""
+    """How tokens are chosen; names and defaults are llama.cpp's. temp < 0.001 is greedy."""
 
     n_predict: int = 128
     temp: float = 0.8

@@ -2,5 +2,6 @@
 
 from harness.plan.memory import BlobEntry, Buffer, MemoryPlan, Region
 from harness.plan.planner import plan_memory
+from harness.plan.table import over_budget
 
-__all__ = ["BlobEntry", "Buffer", "MemoryPlan", "Region", "plan_memory"]
+__all__ = ["BlobEntry", "Buffer", "MemoryPlan", "Region", "over_budget", "plan_memory"]

@@ -82,7 +82,7 @@ class QuantRow:
 
 
 def quant_row(hyper: HyperParameters) -> QuantRow:
-    """Sized for the widest input of any matrix; struct sizes as in kernel/nn/quant.h."""
+    """Sized for the widest input of any matrix; struct sizes as in kernel/nn/activation.h."""
     widest = max(hyper.n_embd, hyper.n_head * hyper.head_size, hyper.n_ff)
     q8_0 = align_up(-(-widest // 32) * 40, ALIGN)  # float d, int8[32], int32 sum
     q8_k = align_up(-(-widest // 256) * 304, ALIGN)  # float d, int8[256], int16 sums[16], padding

@@ -204,17 +204,17 @@ def _hint(planner: _Planner, n_ctx: int) -> str:
 
 
 def _largest_ctx(planner: _Planner, n_ctx: int) -> int | None:
-    """A multiple of 64 that fits while 64 more would not; None when not even 64 fits."""
-    low, high = 1, -(-n_ctx // CTX_ALIGN)
-    if high <= low or not planner.fits(low * CTX_ALIGN):
+    """The largest context below n_ctx that fits; None when not even one token does."""
+    low, high = 1, n_ctx
+    if high <= low or not planner.fits(low):
         return None
     while high - low > 1:
         middle = (low + high) // 2
-        if planner.fits(middle * CTX_ALIGN):
+        if planner.fits(middle):
             low = middle
         else:
             high = middle
-    return low * CTX_ALIGN
+    return low
 
 
 def _mib(size_bytes: int) -> str:

@@ -30,12 +30,11 @@ def render_table(plan: MemoryPlan) -> str:
     place = "appended" if plan.blob_appended else "initrd"
     batch = f"{plan.n_batch} token{'s' if plan.n_batch > 1 else ''}"
     tensors = sum(entry.type is not None for entry in plan.blob)
-    verdict = "of" if plan.state_bytes <= STATE_BUDGET else "MORE THAN"
     totals = [
         ("weights", _size(plan.weights_bytes), f"{tensors} tensors, blob {place}"),
         ("vocabulary", _size(plan.vocabulary_bytes), "in the blob"),
         ("KV cache", _size(plan.kv_bytes), f"{plan.n_ctx} tokens, {plan.kv_type.upper()}"),
-        ("state", _size(plan.state_bytes), f"{verdict} {_size(STATE_BUDGET)}: all else, namely"),
+        ("state", _size(plan.state_bytes), f"{_of_budget(plan)}: all else, namely"),
         ("  tables", _size(plan.tables_bytes), "rope, in the blob"),
         ("  regions", _size(plan.state_bytes - plan.tables_bytes), f"batch of {batch}"),
         ("alignment", _size(plan.gap_bytes), "unused, between regions"),
@@ -52,6 +51,18 @@ def render_table(plan: MemoryPlan) -> str:
             *_columns(("total", "size", ""), totals, right={1}),
         ]
     )
+
+
+def over_budget(plan: MemoryPlan) -> str:
+    """The table's line on the state as a sentence, when it exceeds its budget; else empty."""
+    if plan.state_bytes <= STATE_BUDGET:
+        return ""
+    return f"state: {_size(plan.state_bytes)}, {_of_budget(plan)}, though the batch is one token"
+
+
+def _of_budget(plan: MemoryPlan) -> str:
+    verdict = "of" if plan.state_bytes <= STATE_BUDGET else "MORE THAN"
+    return f"{verdict} {_size(STATE_BUDGET)}"
 
 
 def _size(size_bytes: int) -> str:

@@ -3,7 +3,7 @@
 from harness.reference.contract_model import ContractReference
 from harness.reference.float_model import FloatReference
 from harness.reference.generate import Reference, ReferenceRun, generate, teacher_forced
-from harness.reference.sampler import GREEDY, Sampler, Sampling, SamplingParams
+from harness.reference.sampler import GREEDY, Sampler, Sampling, SamplingParams, is_greedy
 from harness.reference.tokenizer import decode, encode
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "decode",
     "encode",
     "generate",
+    "is_greedy",
     "teacher_forced",
 ]

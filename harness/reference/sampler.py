@@ -36,7 +36,7 @@ class Sampling(Protocol):
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """llama.cpp's defaults. temp <= 0 is greedy; top_k <= 0, top_p >= 1, min_p <= 0 are off."""
+    """llama.cpp's defaults. temp < 0.001 is greedy; top_k <= 0, top_p >= 1, min_p <= 0 are off."""
 
     temp: float = 0.8
     top_k: int = 40
@@ -48,6 +48,12 @@ class SamplingParams:
 
 
 GREEDY = SamplingParams(temp=0.0)
+GREEDY_BELOW = np.float32(1e-3)  # a gap of 0.1 is e^-100 there; logits over much less overflow
+
+
+def is_greedy(temp: float) -> bool:
+    """Whether the best token is taken without drawing; temp as the float32 that the kernel gets."""
+    return bool(np.float32(temp) < GREEDY_BELOW)
 
 
 class Pcg32:
@@ -72,6 +78,7 @@ class Sampler:
     """One generation request: its parameters and random numbers, one drawn per sampled token."""
 
     def __init__(self, params: Sampling, n_vocab: int) -> None:
+        self._greedy = is_greedy(params.temp)
         self._temp = np.float32(params.temp)
         self._top_k = params.top_k
         self._top_p = np.float32(params.top_p)
@@ -84,7 +91,7 @@ class Sampler:
     def choose(self, logits: npt.NDArray[Any], history: Sequence[int]) -> int:
         """The next token after `history` (prompt and generated tokens)."""
         values = self.penalized(logits, history)
-        if self._temp <= 0:
+        if self._greedy:
             return int(np.argmax(values))  # the lowest id on a tie
         ids = self._candidates(values)
         scaled = values[ids] / self._temp

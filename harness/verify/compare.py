@@ -21,6 +21,7 @@ from harness.reference import (
     Sampler,
     decode,
     encode,
+    is_greedy,
     teacher_forced,
 )
 from harness.verify.agreement import Agreement, Logits, agreement, bit_equality
@@ -123,7 +124,7 @@ class _Judge:
 
         Without `drawn`, sampled runs are judged by the largest logit, which needs the kernel's.
         """
-        by_choice = drawn or self._params.temp <= 0
+        by_choice = drawn or is_greedy(self._params.temp)
         if not by_choice and self._run.logits is None:
             return None
         sampler = Sampler(self._params, len(self._vocabulary.tokens))

@@ -66,12 +66,24 @@ static void print_stats(void)
                   last->stop == STOPPED_CONTEXT ? "; context full" : "");
 }
 
-static void reply(const char *line, size_t n)
+// What a person types is never a control token.
+static bool line_to_prompt(const char *line, size_t n)
 {
     prompt_clear();
     prompt_add_text((const uint8_t *)line, n);
-    prompt_end_text(TOK_ADD_SPECIAL); // what a person types is never a control token
-    if (prompt_check() != PROMPT_OK) {
+    prompt_end_text(session_size() == 0 ? TOK_ADD_SPECIAL : 0);
+    return prompt_check() == PROMPT_OK && session_size() + prompt_size() <= N_CTX;
+}
+
+static void reply(const char *line, size_t n)
+{
+    bool fits = line_to_prompt(line, n);
+    if (!fits && session_size() > 0) {
+        session_reset();
+        console_print(&server.console, "[context full: a new conversation]\n");
+        fits = line_to_prompt(line, n);
+    }
+    if (!fits) {
         console_print(&server.console, "The line is %u tokens, the context holds %u.\n",
                       prompt_size(), N_CTX);
         return;
@@ -79,7 +91,8 @@ static void reply(const char *line, size_t n)
     if (!chat.seed_fixed) {
         chat.sampling.seed = server.io->ticks();
     }
-    struct generate_params params = {.n_predict = chat.n_predict, .sampling = chat.sampling};
+    struct generate_params params = {
+        .n_predict = chat.n_predict, .append = session_size() > 0, .sampling = chat.sampling};
     struct generate_events events = {0};
     events.ticks = server.io->ticks;
     events.prefill = on_prefill;
@@ -141,8 +154,11 @@ static bool set_temp(const char *text)
             unit *= 10.0f;
         }
     }
+    if (*text != '\0') {
+        return false;
+    }
     chat.sampling.temp = (float)whole + (float)fraction / unit;
-    return *text == '\0';
+    return true;
 }
 
 static bool command(const char *line)
@@ -153,8 +169,12 @@ static bool command(const char *line)
         return set_temp(text);
     }
     if ((text = argument(line, "/seed"))) {
-        chat.seed_fixed = parse_u64(&text, &chat.sampling.seed);
-        return chat.seed_fixed && *text == '\0';
+        if (!parse_u64(&text, &n) || *text != '\0') {
+            return false;
+        }
+        chat.sampling.seed = n;
+        chat.seed_fixed = true;
+        return true;
     }
     if ((text = argument(line, "/n"))) {
         if (!parse_u64(&text, &n) || n > UINT32_MAX || *text != '\0') {
@@ -172,9 +192,9 @@ static bool command(const char *line)
         return true;
     }
     if (argument(line, "/help")) {
-        console_print(&server.console,
-                      "A line is a prompt; Ctrl-C stops the answer.\n"
-                      "/temp T  /seed N  /n N (tokens at most)  /reset  /stats  /poweroff\n");
+        console_print(&server.console, "A line is a prompt; Ctrl-C stops the answer.\n"
+                                       "/temp T  /seed N  /n N (tokens at most)  /reset (a new "
+                                       "conversation)  /stats  /poweroff\n");
         return true;
     }
     return false;

@@ -4,7 +4,6 @@
 #include "lib/format.h"
 #include "lib/string.h"
 
-#define CTRL_C 0x03
 #define CTRL_U 0x15
 #define BEL    0x07
 #define BS     0x08
@@ -123,13 +122,21 @@ enum console_event console_type(struct console *console, uint8_t byte)
     return CONSOLE_NOTHING;
 }
 
+// U+0000..001F without tab and line feed, U+007F..009F. text is valid UTF-8.
+static bool is_control(const uint8_t *text)
+{
+    return (text[0] < ' ' && text[0] != '\t' && text[0] != '\n') || text[0] == DEL ||
+           (text[0] == 0xc2 && text[1] < 0xa0);
+}
+
 static void show(struct console *console, const uint8_t *text, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (text[i] == '\n') {
             put(console, "\n");
-        } else if ((text[i] < ' ' && text[i] != '\t') || text[i] == DEL) {
+        } else if (is_control(text + i)) {
             put(console, "\xef\xbf\xbd"); // a model must not steer the terminal, nor the link
+            i += text[i] == 0xc2 ? 1 : 0;
         } else {
             console->io->putc(text[i]);
         }

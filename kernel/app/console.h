@@ -5,6 +5,7 @@
 #include "llm/utf8.h"
 
 #define CONSOLE_LINE_MAX 2048
+#define CTRL_C           0x03
 
 struct console {
     const struct link_io *io;

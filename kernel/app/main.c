@@ -56,6 +56,13 @@ static void print_region(const char *name, const uint8_t *start, uint64_t size_b
     print("  0x%09lx %8lu KiB  %s", (paddr_t)start, size_bytes / 1024, name);
 }
 
+static void check_timer(void)
+{
+    if (timer_ticks_per_s() == 0) { // every timeout counts in its ticks
+        panic("timer: CNTFRQ_EL0 is 0: the firmware has not set the counter's frequency");
+    }
+}
+
 static void describe(void)
 {
     const char *cpu = cpu_name();
@@ -68,7 +75,7 @@ static void describe(void)
            cpu, entry_el, MODEL_NAME);
 }
 
-static void banner(const uint8_t *blob)
+static void banner(void)
 {
     print("\r\nBareword: %s", description);
     for (int i = 0; i < platform.n_ram; i++) {
@@ -76,7 +83,7 @@ static void banner(const uint8_t *blob)
               (platform.ram[i].end - platform.ram[i].start) >> 20);
     }
     print_region("kernel", _start, (uint64_t)(__kernel_end - _start));
-    print_region("model.blob", blob, BLOB_SIZE);
+    print_region("model.blob", (const uint8_t *)blob_address(&platform), BLOB_SIZE);
     print_region("page_tables", __page_tables_start, REGION_PAGE_TABLES_SIZE);
     print_region("stack", __stack_start, REGION_STACK_SIZE);
     print_region("link", __link_start, REGION_LINK_SIZE);
@@ -104,9 +111,10 @@ void kernel_boot(paddr_t fdt, unsigned el)
 // Called by start.S after kernel_boot(), on the planned stack above its guard page.
 noreturn void kernel_main(void)
 {
-    const uint8_t *blob = blob_check(&platform, BUILD_ID, BLOB_SIZE); // ours, and whole?
     describe();
-    banner(blob);
+    banner(); // before what may take a while or be refused
+    check_timer();
+    const uint8_t *blob = blob_check(&platform, BUILD_ID, BLOB_SIZE); // ours, and whole?
     model_init(blob); // tensor views into the weights; nothing is copied
     platform_idle_init(&platform);
 

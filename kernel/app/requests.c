@@ -202,7 +202,6 @@ static void answer_generate(struct reader *in)
     const uint32_t flags = get_u32(in);
     params.append = flags & GENERATE_APPEND;
     params.ignore_eog = flags & GENERATE_IGNORE_EOG;
-    channel_release(&server.channel); // an ABORT must be able to come in
     if (!in->ok || in->n != 0) {
         send_error(ERROR_BAD_MESSAGE, "GENERATE of another size");
         return;
@@ -255,6 +254,9 @@ bool request_handle(enum serve_end *end)
     const uint8_t type = server.channel.type;
     const uint64_t start = server.io->ticks();
     out.n = 0;
+    // Before the answer, so that an ABORT or a HELLO can come in meanwhile. The payload stays until
+    // the line is polled again, in the first send(): by then it has been read.
+    channel_release(&server.channel);
     switch (type) {
     case MSG_HELLO:
         send_welcome(&in);
@@ -269,7 +271,7 @@ bool request_handle(enum serve_end *end)
         break;
     case MSG_GENERATE:
         answer_generate(&in);
-        return true; // released already
+        break;
     case MSG_TOKENIZE:
         answer_tokenize();
         break;
@@ -288,6 +290,5 @@ bool request_handle(enum serve_end *end)
         send_error(ERROR_BAD_MESSAGE, "message type 0x%02x is unknown", type);
         break;
     }
-    channel_release(&server.channel);
     return true;
 }

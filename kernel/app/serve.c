@@ -8,7 +8,6 @@
 
 // While a host talks to us, a byte outside its frames is damage; after this silence, a person.
 #define HOST_SILENCE_S 10
-#define CTRL_C         0x03
 
 static_assert(SESSION_TEXT_SIZE >= CONSOLE_LINE_MAX, "any typed line can be tokenised");
 static_assert(LINK_RX_SIZE >= FRAME_MAX_SEGMENT, "any frame can be received");
@@ -24,13 +23,13 @@ static bool person_may_type(void)
            server.io->ticks() - server.answered_at >= HOST_SILENCE_S * server.io->ticks_per_s;
 }
 
-static void keep_typed(uint8_t byte, bool person)
+static void keep_typed(uint8_t byte)
 {
     if (byte == CTRL_C) {
-        server.channel.interrupted = true;
+        server.interrupted = true;
         server.n_ahead = 0;
         server.n_ahead_read = 0;
-    } else if (person && server.n_ahead < sizeof server.ahead) {
+    } else if (server.n_ahead < sizeof server.ahead) {
         server.ahead[server.n_ahead++] = byte;
     }
 }
@@ -50,14 +49,16 @@ bool serve_interrupted(bool person)
     struct channel *channel = &server.channel;
     int byte;
     while ((byte = channel_poll(channel)) != CHANNEL_NO_BYTE) {
-        keep_typed((uint8_t)byte, person);
+        if (person) { // else damage: what is left of an ACK without its first zero may hold a 0x03
+            keep_typed((uint8_t)byte);
+        }
     }
     if (channel->has_message && channel->type == MSG_ABORT) {
         channel_release(channel);
-        channel->interrupted = true;
+        server.interrupted = true;
     }
     const bool hello = channel->has_message && channel->type == MSG_HELLO;
-    return channel->interrupted || hello || (person && channel->has_message);
+    return server.interrupted || hello || (person && channel->has_message);
 }
 
 // False: the machine goes off.
@@ -100,7 +101,7 @@ enum serve_end serve(const struct link_io *io, const struct serve_info *info)
     bool was_open = false;
     for (;;) {
         struct channel *channel = &server.channel;
-        channel->interrupted = false;
+        server.interrupted = false;
         int byte = CHANNEL_NO_BYTE;
         if (!channel->has_message) {
             byte = typed_ahead();

@@ -11,6 +11,7 @@ struct server {
     const struct serve_info *info;
     struct channel channel;
     struct console console;
+    bool interrupted; // the answer is to stop: a person's Ctrl-C, or a host's ABORT
     // Typed while the machine was answering; read afterwards.
     uint8_t ahead[1024];
     size_t n_ahead, n_ahead_read;

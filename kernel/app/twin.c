@@ -23,6 +23,7 @@
 #include "gen/board.h"
 #include "gen/layout.h"
 #include "gen/model.h"
+#include "lib/blob_header.h"
 #include "lib/crc32.h"
 #include "lib/panic.h"
 
@@ -137,41 +138,31 @@ noreturn static void after_panic(void)
     _exit(3);
 }
 
-static uint32_t read_u32(const uint8_t *p)
+static void check_blob(const char *path, const struct blob_header *h, uint64_t file_bytes)
 {
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static uint64_t read_u64(const uint8_t *p)
-{
-    return read_u32(p) | (uint64_t)read_u32(p + 4) << 32;
-}
-
-// Header: magic, version, header bytes, build id, size, payload CRC, header CRC.
-static void check_blob(const char *path, const uint8_t *blob, uint64_t file_bytes)
-{
-    if (memcmp(blob, "BAREWORD", 8) != 0) {
-        fail("%s is not a model blob (no BAREWORD at its start)", path);
+    if (memcmp(h->magic, BLOB_MAGIC, sizeof h->magic) != 0) {
+        fail("%s is not a model blob (no " BLOB_MAGIC " at its start)", path);
     }
-    if (read_u32(blob + 36) != crc32(0, blob, 36)) {
-        fail("%s: the header is damaged (CRC 0x%08x, computed 0x%08x)", path, read_u32(blob + 36),
-             crc32(0, blob, 36));
+    const uint32_t header_crc = crc32(0, h, offsetof(struct blob_header, header_crc));
+    if (h->header_crc != header_crc) {
+        fail("%s: the header is damaged (CRC 0x%08x, computed 0x%08x)", path, h->header_crc,
+             header_crc);
     }
-    if (read_u32(blob + 8) != 1 || read_u32(blob + 12) != 64) {
-        fail("%s has format version %u, expected 1", path, read_u32(blob + 8));
+    if (h->version != BLOB_VERSION || h->header_bytes != sizeof *h) {
+        fail("%s has format version %u, expected %d", path, h->version, BLOB_VERSION);
     }
-    if (read_u64(blob + 16) != BUILD_ID) {
+    if (h->build_id != BUILD_ID) {
         fail("%s belongs to build %016llx, this program to %016llx", path,
-             (unsigned long long)read_u64(blob + 16), (unsigned long long)BUILD_ID);
+             (unsigned long long)h->build_id, (unsigned long long)BUILD_ID);
     }
-    if (read_u64(blob + 24) != BLOB_SIZE || file_bytes < BLOB_SIZE) {
+    if (h->size_bytes != BLOB_SIZE || file_bytes < BLOB_SIZE) {
         fail("%s has %llu bytes and its header says %llu, expected %llu", path,
-             (unsigned long long)file_bytes, (unsigned long long)read_u64(blob + 24),
+             (unsigned long long)file_bytes, (unsigned long long)h->size_bytes,
              (unsigned long long)BLOB_SIZE);
     }
-    const uint32_t crc = crc32(0, blob + 64, BLOB_SIZE - 64);
-    if (read_u32(blob + 32) != crc) {
-        fail("%s is damaged (CRC 0x%08x, computed 0x%08x)", path, read_u32(blob + 32), crc);
+    const uint32_t crc = crc32(0, h + 1, BLOB_SIZE - sizeof *h);
+    if (h->payload_crc != crc) {
+        fail("%s is damaged (CRC 0x%08x, computed 0x%08x)", path, h->payload_crc, crc);
     }
 }
 
@@ -182,10 +173,11 @@ static const uint8_t *map_blob(const char *path)
     if (fd < 0 || fstat(fd, &status) < 0) {
         fail("%s: %s", path, strerror(errno));
     }
-    if (status.st_size < 64) {
-        fail("%s has %lld bytes, a model blob has at least 64", path, (long long)status.st_size);
+    if ((size_t)status.st_size < sizeof(struct blob_header)) {
+        fail("%s has %lld bytes, a model blob has at least %zu", path, (long long)status.st_size,
+             sizeof(struct blob_header));
     }
-    const uint8_t *blob = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    const void *blob = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (blob == MAP_FAILED) {
         fail("%s: %s", path, strerror(errno));
     }

@@ -11,9 +11,14 @@ static const struct {
     {0xd0c, "Neoverse-N1"}, {0xd40, "Neoverse-V1"}, {0xd41, "Cortex-A78"}, {0xd49, "Neoverse-N2"},
 };
 
+void (*cpu_halt_hook)(void);
+
 void cpu_halt(void)
 {
     WRITE_SYSREG(cntv_ctl_el0, 0); // a pending interrupt would turn the WFI into a busy loop
+    if (cpu_halt_hook != NULL) {
+        cpu_halt_hook();
+    }
     isb();
     for (;;) {
         wfi();

@@ -39,8 +39,9 @@ static inline void serror_unmask(void)
     __asm__ volatile("msr daifclr, #4" ::: "memory");
 }
 
-// For good. No alarm is left that would end the sleep.
+// For good: what would end the sleep is silenced first, the timer here, the rest by cpu_halt_hook.
 noreturn void cpu_halt(void);
+extern void (*cpu_halt_hook)(void); // NULL until somebody lets interrupts through
 
 // Number of this CPU in its cluster: Aff1 where Aff0 counts threads (MPIDR_EL1.MT), else Aff0.
 unsigned cpu_number(void);

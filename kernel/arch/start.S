@@ -97,6 +97,9 @@ el1:
     msr     vbar_el1, x9
     msr     spsel, #1
     isb                             // FP registers and vectors are usable from here on
+    // Unknown out of reset, and the firmware's otherwise. The contract of numbers (nn/README.md):
+    // nearest even, subnormals kept, IEEE halves; no traps.
+    msr     fpcr, xzr
 
     // .bss is written with the caches off. A line that the loader left there could be evicted over
     // our zeros, or be hit once the caches are on: drop them first.
@@ -130,6 +133,8 @@ park:
     wfe
     b       park
 
+// No guard page below either: what runs on them has a depth known here, no recursion, no arrays of a
+// model's size. kernel_boot() formats a line at most; the report walks at most 32 frame records.
     .section .bss.stacks, "aw", %nobits
     .balign 16
     .global early_stack, exception_stack

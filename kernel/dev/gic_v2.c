@@ -33,3 +33,8 @@ void gic_enable(unsigned irq)
     }
     mmio_write32(gicd + GICD_ISENABLER + irq / 32 * 4, 1u << irq % 32);
 }
+
+void gic_stop(void)
+{
+    mmio_write32(gicd + GICD_CTLR, 0);
+}

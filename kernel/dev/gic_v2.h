@@ -8,3 +8,6 @@
 void gic_init(paddr_t distributor, paddr_t cpu_interface);
 
 void gic_enable(unsigned irq);
+
+// Lets nothing through any more: no interrupt ends a WFI.
+void gic_stop(void);

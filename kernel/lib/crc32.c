@@ -1,6 +1,8 @@
 // CRC-32, eight bytes a step (slicing by eight).
 #include "lib/crc32.h"
 
+#include "lib/le.h"
+
 // A CRC is linear: the entry of a byte is the XOR of the entries of its set bits, so eight numbers
 // make a row of 256. Row k holds the CRC of a byte that k zero bytes follow.
 #define BIT(n, b, p) ((n) >> (b) & 1 ? (p) : 0u)
@@ -36,11 +38,6 @@ static const uint32_t table[8][256] = {
     ROW(0xccaa009e, 0x4225077d, 0x844a0efa, 0xd3e51bb5, 0x7cbb312b, 0xf9766256, 0x299dc2ed,
         0x533b85da),
 };
-
-static uint32_t load_le32(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
 
 uint32_t crc32(uint32_t crc, const void *data, size_t n)
 {

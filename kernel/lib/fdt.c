@@ -126,6 +126,20 @@ bool fdt_next(const struct fdt *fdt, struct fdt_node *node)
     }
 }
 
+bool fdt_reservation(const struct fdt *fdt, uint32_t index, uint64_t *address, uint64_t *size)
+{
+    const uint32_t map = load_be32(fdt->blob + 16);
+    const uint32_t entry_size = 16;
+    if (!IS_ALIGNED(map, 8u) || !fits(map, 0, fdt->size) ||
+        index >= (fdt->size - map) / entry_size) {
+        return false;
+    }
+    const struct fdt_property entry = {fdt->blob + map + index * entry_size, entry_size};
+    uint32_t cursor = 0;
+    return fdt_cells(entry, &cursor, 2, address) && fdt_cells(entry, &cursor, 2, size) &&
+           (*address != 0 || *size != 0);
+}
+
 struct fdt_property fdt_get(const struct fdt *fdt, int node_offset, const char *name)
 {
     const struct fdt_property none = {NULL, 0};

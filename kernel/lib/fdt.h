@@ -36,6 +36,9 @@ bool fdt_open(struct fdt *fdt, const void *blob, uint32_t size_limit);
 
 bool fdt_next(const struct fdt *fdt, struct fdt_node *node);
 
+// The `index`th entry of the memory reservation block. False: the block ends before.
+bool fdt_reservation(const struct fdt *fdt, uint32_t index, uint64_t *address, uint64_t *size);
+
 // The property of the node at this offset (FDT_NONE: no property).
 struct fdt_property fdt_get(const struct fdt *fdt, int offset, const char *name);
 

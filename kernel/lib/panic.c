@@ -5,7 +5,7 @@
 
 struct panic_hooks panic_hooks;
 
-static bool reporting;
+static int n_reports; // the first is a report, the second says that it failed, others are silent
 
 static void put_text(const char *s)
 {
@@ -36,14 +36,16 @@ static noreturn void finish(void)
 
 void panic_begin(void)
 {
-    if (reporting) {
+    n_reports++;
+    if (n_reports == 2) {
         panic_print("\nPANIC cpu=%u during the panic report\nEND PANIC\n",
                     panic_hooks.cpu != NULL ? panic_hooks.cpu() : 0);
         put_frame_delimiter();
+    }
+    if (n_reports >= 2) {
         for (;;) {
         }
     }
-    reporting = true;
     put_frame_delimiter();
     panic_print("\nPANIC cpu=%u ", panic_hooks.cpu != NULL ? panic_hooks.cpu() : 0);
 }

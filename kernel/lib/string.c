@@ -12,10 +12,9 @@ static bool both_aligned(const void *a, const void *b)
     return IS_ALIGNED((uintptr_t)a | (uintptr_t)b, WORD);
 }
 
-void *memcpy(void *restrict dst, const void *restrict src, size_t n)
+// Ascending: the areas may overlap when d is below s. Each round loads before it stores.
+static void copy_up(uint8_t *d, const uint8_t *s, size_t n)
 {
-    uint8_t *d = dst;
-    const uint8_t *s = src;
     if (both_aligned(d, s)) {
         for (; n >= 4 * WORD; n -= 4 * WORD, d += 4 * WORD, s += 4 * WORD) {
             const word_t a = ((const word_t *)s)[0], b = ((const word_t *)s)[1];
@@ -32,6 +31,11 @@ void *memcpy(void *restrict dst, const void *restrict src, size_t n)
     while (n-- > 0) {
         *d++ = *s++;
     }
+}
+
+void *memcpy(void *restrict dst, const void *restrict src, size_t n)
+{
+    copy_up(dst, src, n);
     return dst;
 }
 
@@ -40,7 +44,8 @@ void *memmove(void *dst, const void *src, size_t n)
     uint8_t *d = dst;
     const uint8_t *s = src;
     if ((uintptr_t)d - (uintptr_t)s >= n) {
-        return memcpy(dst, src, n); // ascending order never overwrites what is still to be read
+        copy_up(d, s, n); // never overwrites what is still to be read
+        return dst;
     }
     if (both_aligned(d, s)) {
         for (; !IS_ALIGNED(n, WORD); n--) {

@@ -3,7 +3,6 @@
 
 #include "lib/string.h"
 
-#define CTRL_C             0x03
 #define POLL_MAX_MS        50   // counts as listening, however long ago the last poll was
 #define BYTES_PER_POLL_MAX 4096 // a babbling line must not stop the machine
 
@@ -177,9 +176,7 @@ int channel_poll(struct channel *channel)
 bool channel_send(struct channel *channel, uint8_t type, const uint8_t *payload, size_t n)
 {
     while (channel->open && under_way(channel) >= channel->buffers.window) {
-        if (channel_poll(channel) == CTRL_C) {
-            channel->interrupted = true;
-        }
+        channel_poll(channel); // a byte outside frames is damage: a host is there
         channel->io->pause();
     }
     if (!channel->open || n > LINK_MAX_PAYLOAD) {

@@ -23,7 +23,6 @@ struct channel {
 
     bool open;   // a host said HELLO and has been answered; it is still there as far as we know
     bool closed; // the line has ended
-    bool interrupted; // a Ctrl-C arrived while a message waited for its turn
 
     // The message received last; the next is taken in after channel_release().
     bool has_message;

@@ -3,6 +3,7 @@
 #include "link/frame.h"
 
 #include "lib/crc32.h"
+#include "lib/le.h"
 
 #define COBS_FULL_RUN 254 // a run of this many bytes is not followed by an implied zero
 
@@ -34,10 +35,7 @@ bool frame_decode(struct frame *frame, uint8_t *segment, size_t n)
         return false;
     }
     const size_t n_body = size - FRAME_CRC_BYTES;
-    const uint8_t *p = segment + n_body;
-    const uint32_t crc =
-        (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-    if (crc != crc32(0, segment, n_body) || segment[3] != 0) {
+    if (load_le32(segment + n_body) != crc32(0, segment, n_body) || segment[3] != 0) {
         return false;
     }
     *frame = (struct frame){

@@ -83,10 +83,11 @@ bool generate(const struct generate_params *params, const struct generate_events
 {
     const uint64_t start = events->ticks();
     float *logits = (float *)(void *)(__activations_start + ACT_LOGITS);
-    *result = (struct generate_result){.stop = STOPPED_ABORT, .n_prompt = prompt_size()};
+    *result = (struct generate_result){.stop = STOPPED_ABORT};
     if (!session_begin(params->append, &result->n_reused)) {
         return false;
     }
+    result->n_prompt = session_size();
     if (prefill(events, params->n_predict > 0 ? logits : NULL)) {
         result->stop = token_loop(params, events, logits, start, result);
     }

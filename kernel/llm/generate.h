@@ -22,7 +22,7 @@ struct generate_events {
 
 struct generate_result {
     enum stop_reason stop;
-    uint32_t n_prompt;
+    uint32_t n_prompt; // tokens in the context before the first generated one
     uint32_t n_reused;
     uint32_t n_generated;
     uint64_t ticks_prefill; // from the call to the choice of the first token

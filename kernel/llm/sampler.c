@@ -7,6 +7,8 @@
 #include "lib/math.h"
 #include "lib/string.h"
 
+#define GREEDY_BELOW_TEMP 1e-3f
+
 #define PCG32_MULTIPLIER 6364136223846793005ull
 #define PCG32_INCREMENT  (54ull << 1 | 1) // stream 54, as in the reference demo
 
@@ -167,7 +169,7 @@ static uint32_t keep_min_p(const float *logits, const uint32_t *ids, uint32_t n,
 
 uint32_t sampler_choose(const struct sampler_params *params, struct pcg32 *rng, const float *logits)
 {
-    if (params->temp <= 0.0f) {
+    if (params->temp < GREEDY_BELOW_TEMP) {
         return most_likely(logits);
     }
     uint32_t *ids = candidates();

@@ -4,7 +4,7 @@
 #include "lib/types.h"
 
 struct sampler_params {
-    float temp; // <= 0: the most likely token
+    float temp; // < 1e-3: the most likely token (logits / temp must stay finite)
     int32_t top_k;
     float top_p;
     float min_p;

@@ -8,7 +8,6 @@
 #define TOKEN_TYPE_UNKNOWN      2
 #define TOKEN_TYPE_CONTROL      3
 #define TOKEN_TYPE_USER_DEFINED 4
-#define TOKEN_TYPE_UNUSED       5
 #define TOKEN_TYPE_BYTE         6
 
 const uint8_t *token_text(uint32_t id, uint32_t *n);

@@ -3,6 +3,9 @@
 
 #include "lib/types.h"
 
+// Below this 127 / amax could overflow; such a block counts as zero.
+#define SMALLEST_AMAX 0x1p-100f
+
 // 32 values, for Q8_0 and Q4_0 weights: x[i] ~ d * q[i].
 struct act_q8_0 {
     float d;

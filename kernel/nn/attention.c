@@ -38,7 +38,7 @@ static void attend(float *o, const float *q, const void *k, const void *v, int n
         }
         float new_max = first == 0 ? p[0] : max;
         for (int i = 0; i < n; i++) {
-            new_max = p[i] > new_max ? p[i] : new_max;
+            new_max = max_f32(new_max, p[i]);
         }
         if (first != 0 && new_max != max) {
             const float scale = exp_f32(max - new_max);

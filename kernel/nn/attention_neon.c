@@ -130,10 +130,10 @@ ALWAYS_INLINE float exp_scores(struct softmax_state *state, float *p, int n, boo
     }
     float32x4_t m = vld1q_f32(p);
     for (int i = 4; i < n; i += 4) {
-        m = vmaxq_f32(m, vld1q_f32(p + i));
+        m = vmaxnmq_f32(m, vld1q_f32(p + i));
     }
-    const float chunk_max = vmaxvq_f32(m);
-    const float max = first || chunk_max > state->max ? chunk_max : state->max;
+    const float chunk_max = vmaxnmvq_f32(m);
+    const float max = first ? chunk_max : max_f32(state->max, chunk_max);
     float scale = 1.0f;
     if (!first && max != state->max) {
         scale = exp_f32(state->max - max);

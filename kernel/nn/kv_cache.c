@@ -30,30 +30,25 @@ const void *kv_cache_v(int layer, int kv_head)
     return head_start(KV_V_OFFSET, layer, kv_head);
 }
 
-static void round_row(kv_element *out, const float *x)
+static void round_head(kv_element *out, const float *x)
 {
 #if KV_F16
-    f32_to_f16_row(out, x, N_HEAD_KV * HEAD_SIZE);
+    f32_to_f16_row(out, x, HEAD_SIZE);
 #else
-    memcpy(out, x, N_HEAD_KV * HEAD_SIZE * sizeof(float));
+    memcpy(out, x, HEAD_SIZE * sizeof(float));
 #endif
 }
 
 void kv_cache_append(int layer, int pos, const float *k, const float *v)
 {
-    kv_element row[N_HEAD_KV * HEAD_SIZE];
     const size_t tile = (size_t)pos / KV_TILE * HEAD_SIZE * KV_TILE + (size_t)pos % KV_TILE;
-
-    round_row(row, k);
     for (int h = 0; h < N_HEAD_KV; h++) {
+        kv_element rounded[HEAD_SIZE]; // not all heads at once: the stack's guard is one page
+        round_head(rounded, k + h * HEAD_SIZE);
         kv_element *key = head_start(KV_K_OFFSET, layer, h) + tile;
         for (int d = 0; d < HEAD_SIZE; d++) {
-            key[d * KV_TILE] = row[h * HEAD_SIZE + d];
+            key[d * KV_TILE] = rounded[d];
         }
-    }
-    round_row(row, v);
-    for (int h = 0; h < N_HEAD_KV; h++) {
-        memcpy(head_start(KV_V_OFFSET, layer, h) + (size_t)pos * HEAD_SIZE, row + h * HEAD_SIZE,
-               HEAD_SIZE * sizeof(kv_element));
+        round_head(head_start(KV_V_OFFSET, layer, h) + (size_t)pos * HEAD_SIZE, v + h * HEAD_SIZE);
     }
 }

@@ -4,9 +4,6 @@
 #include "nn/kernels.h"
 #include "nn/tiles.h"
 
-// Below this 127 / amax could overflow; such a block counts as zero.
-#define SMALLEST_AMAX 0x1p-100f
-
 // q[i] = rint(x[i] * 127 / amax), ties to even; returns d = amax / 127. A NaN becomes 0.
 static float quantize_block(int8_t *q, const float *x, int n)
 {

@@ -4,8 +4,6 @@
 #include "nn/simd_neon.h"
 #include "nn/tiles.h"
 
-#define SMALLEST_AMAX 0x1p-100f // as in quantize.c
-
 // The largest magnitude; a NaN counts as nothing.
 ALWAYS_INLINE float amax_of(const float *x, int n)
 {

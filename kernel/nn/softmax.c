@@ -7,7 +7,7 @@ void softmax(float *x, int n)
 {
     float max = x[0];
     for (int i = 1; i < n; i++) {
-        max = x[i] > max ? x[i] : max;
+        max = max_f32(max, x[i]);
     }
     float sum[4] = {0};
     for (int i = 0; i < n; i++) {

@@ -10,12 +10,12 @@ static float largest(const float *x, int n)
     if (n >= 4) {
         float32x4_t m = vld1q_f32(x);
         for (i = 4; i + 4 <= n; i += 4) {
-            m = vmaxq_f32(m, vld1q_f32(x + i));
+            m = vmaxnmq_f32(m, vld1q_f32(x + i));
         }
-        max = vmaxvq_f32(m);
+        max = vmaxnmvq_f32(m);
     }
     for (; i < n; i++) {
-        max = x[i] > max ? x[i] : max;
+        max = max_f32(max, x[i]);
     }
     return max;
 }

@@ -5,31 +5,28 @@
 #include "arch/crc32_arm.h"
 #include "arch/image.h"
 #include "gen/layout.h"
+#include "lib/blob_header.h"
 #include "lib/crc32.h"
 #include "lib/panic.h"
 #include "lib/string.h"
 
-#define BLOB_VERSION   1
 #define BLOB_ALIGNMENT 64
 
-struct blob_header {
-    char magic[8]; // BAREWORD
-    uint32_t version;
-    uint32_t header_bytes;
-    uint64_t build_id;
-    uint64_t size_bytes;  // header included
-    uint32_t payload_crc; // CRC-32 of everything behind the header
-    uint32_t header_crc;  // CRC-32 of the fields above
-    uint8_t zeros[24];
-};
-static_assert(sizeof(struct blob_header) == 64, "the host writes a header of 64 bytes");
-static_assert(offsetof(struct blob_header, header_crc) == 36, "header_crc covers bytes 0..35");
+paddr_t blob_address(const struct platform *p)
+{
+#if BLOB_APPENDED
+    (void)p;
+    return image_address(__blob_start);
+#else
+    return p->initrd.start;
+#endif
+}
 
 static struct range find_blob(const struct platform *p, uint64_t size_bytes)
 {
 #if BLOB_APPENDED
-    (void)p, (void)size_bytes;
-    const paddr_t start = image_address(__blob_start);
+    (void)size_bytes;
+    const paddr_t start = blob_address(p);
     return (struct range){start, start + REGION_BLOB_SIZE};
 #else
     if (p->initrd.end == 0) {
@@ -56,7 +53,7 @@ const uint8_t *blob_check(const struct platform *p, uint64_t build_id, uint64_t 
     if (available < sizeof(*h)) {
         panic("model: truncated: %lu bytes arrived, %lu expected", available, size_bytes);
     }
-    if (memcmp(h->magic, "BAREWORD", sizeof(h->magic)) != 0) {
+    if (memcmp(h->magic, BLOB_MAGIC, sizeof(h->magic)) != 0) {
         panic("model: what was loaded at 0x%lx is no model.blob", blob.start);
     }
     if (h->version != BLOB_VERSION || h->header_bytes != sizeof(*h)) {

@@ -49,19 +49,15 @@ void layout_check(const struct platform *p)
     for (int i = 0; i < p->n_no_map; i++) {
         check_disjoint(plan, "memory that the firmware keeps", p->no_map[i]);
     }
+    // Loaders reserve the tree and the initrd too: neither lies in the plan, so nor does their
+    // range.
+    for (int i = 0; i < p->n_reserved; i++) {
+        check_disjoint(plan, "memory that the device tree reserves", p->reserved[i]);
+    }
     if (p->initrd.end != 0) {
         check_in_ram(p, "the initrd", p->initrd);
         check_disjoint(plan, "the initrd", p->initrd);
     }
-}
-
-uint64_t layout_ram_size(const struct platform *p)
-{
-    uint64_t size = 0;
-    for (int i = 0; i < p->n_ram; i++) {
-        size += p->ram[i].end - p->ram[i].start;
-    }
-    return size;
 }
 
 // The pages that [start, end) touches.

@@ -10,6 +10,3 @@ void layout_check(const struct platform *platform);
 // Builds the identity map (text RX, constants and weights R, the rest RW, nothing both writable and
 // executable) and switches MMU and caches on.
 void layout_map(const struct platform *platform);
-
-// All of the platform's RAM, in bytes.
-uint64_t layout_ram_size(const struct platform *platform);

@@ -5,6 +5,7 @@
 #include "dev/uart_pl011.h"
 #include "gen/board.h"
 #include "lib/fdt.h"
+#include "lib/panic.h"
 #include "lib/string.h"
 
 #define GIC_SPI       0  // first cell of an interrupt: shared
@@ -25,20 +26,24 @@ static bool is_equal(const char *a, const char *b)
     return starts_with(a, b) && strlen(a) == strlen(b);
 }
 
-static void add_range(struct range *ranges, int *n, paddr_t start, uint64_t size)
+static void add_range(const char *what, struct range *ranges, int *n, paddr_t start, uint64_t size)
 {
     const paddr_t end = start + size < start ? UINT64_MAX : start + size;
-    if (size > 0 && *n < PLATFORM_MAX_RANGES) {
-        ranges[(*n)++] = (struct range){start, end};
+    if (size == 0) {
+        return;
     }
+    if (*n == PLATFORM_MAX_RANGES) {
+        panic("platform: the device tree has more than %d ranges of %s", PLATFORM_MAX_RANGES, what);
+    }
+    ranges[(*n)++] = (struct range){start, end};
 }
 
-static void add_regs(const struct fdt *fdt, const struct fdt_node *node, struct range *ranges,
-                     int *n)
+static void add_regs(const char *what, const struct fdt *fdt, const struct fdt_node *node,
+                     struct range *ranges, int *n)
 {
     uint64_t address, size;
     for (uint32_t i = 0; fdt_reg(fdt, node, i, &address, &size); i++) {
-        add_range(ranges, n, address, size);
+        add_range(what, ranges, n, address, size);
     }
 }
 
@@ -80,7 +85,6 @@ static void read_chosen(struct platform *p, const struct fdt *fdt, int chosen)
         fdt_cells(end, &at_end, end.size / 4, &initrd.end) && initrd.start < initrd.end) {
         p->initrd = initrd;
     }
-    p->bootargs = fdt_string(fdt_get(fdt, chosen, "bootargs"));
 }
 
 static void read_uart(struct platform *p, const struct fdt *fdt, const struct fdt_node *node)
@@ -135,6 +139,27 @@ static bool is_stdout(const struct fdt *fdt, int chosen, int aliases, const char
     return n > 0 && n == strlen(name) && memcmp(last, name, n) == 0;
 }
 
+// Without `reg` the range is still to be chosen, by an operating system that wants one.
+static void read_reserved(struct platform *p, const struct fdt *fdt, const struct fdt_node *node)
+{
+    if (!fdt_is_enabled(fdt, node->offset)) {
+        return;
+    }
+    if (fdt_get(fdt, node->offset, "no-map").data != NULL) {
+        add_regs("memory not to be mapped", fdt, node, p->no_map, &p->n_no_map);
+    } else if (fdt_get(fdt, node->offset, "reusable").data == NULL) { // ours until a driver asks
+        add_regs("reserved memory", fdt, node, p->reserved, &p->n_reserved);
+    }
+}
+
+static void read_reservation_map(struct platform *p, const struct fdt *fdt)
+{
+    uint64_t address, size;
+    for (uint32_t i = 0; fdt_reservation(fdt, i, &address, &size); i++) {
+        add_range("reserved memory", p->reserved, &p->n_reserved, address, size);
+    }
+}
+
 // Nodes that are read after the walk, or that say how to read others.
 struct landmarks {
     int chosen, aliases, reserved_memory;
@@ -146,9 +171,9 @@ static void read_node(struct platform *p, const struct fdt *fdt, const struct fd
 {
     const int offset = node->offset;
     const char *name = node->name;
-    if (node->depth == 1 && starts_with(name, "memory")) {
+    if (node->depth == 1 && (is_equal(name, "memory") || starts_with(name, "memory@"))) {
         if (fdt_is_enabled(fdt, offset)) {
-            add_regs(fdt, node, p->ram, &p->n_ram);
+            add_regs("RAM", fdt, node, p->ram, &p->n_ram);
         }
     } else if (node->depth == 1 && starts_with(name, "psci")) {
         const char *method = fdt_string(fdt_get(fdt, offset, "method"));
@@ -158,9 +183,7 @@ static void read_node(struct platform *p, const struct fdt *fdt, const struct fd
     } else if (node->depth == 2 && starts_with(name, "cpu@")) {
         p->n_cpu++;
     } else if (node->depth == 2 && node->path[1] == at->reserved_memory) {
-        if (fdt_get(fdt, offset, "no-map").data != NULL) {
-            add_regs(fdt, node, p->no_map, &p->n_no_map);
-        }
+        read_reserved(p, fdt, node);
     } else if (fdt_is_compatible(fdt, offset, "arm,pl011") && fdt_is_enabled(fdt, offset)) {
         const bool is_console = is_stdout(fdt, at->chosen, at->aliases, name);
         if (!at->uart_found || (is_console && !at->uart_is_stdout)) {
@@ -191,11 +214,12 @@ static void read_fdt(struct platform *p, const struct fdt *fdt)
         read_node(p, fdt, &node, &at);
     }
     read_chosen(p, fdt, at.chosen);
+    read_reservation_map(p, fdt);
 }
 
 void platform_init(struct platform *p, paddr_t fdt_address)
 {
-    *p = (struct platform){.bootargs = "", .psci = PSCI_NONE};
+    *p = (struct platform){.psci = PSCI_NONE};
     p->uart = BOARD_UART_BASE;
     p->uart_irq = BOARD_UART_IRQ;
     struct fdt fdt;
@@ -207,7 +231,7 @@ void platform_init(struct platform *p, paddr_t fdt_address)
         p->gicc = BOARD_GICC_BASE;
     }
     if (p->n_ram == 0) {
-        add_range(p->ram, &p->n_ram, BOARD_RAM_BASE, BOARD_RAM_SIZE);
+        add_range("RAM", p->ram, &p->n_ram, BOARD_RAM_BASE, BOARD_RAM_SIZE);
     }
     tidy_ram(p);
     p->n_cpu = p->n_cpu > 0 ? p->n_cpu : 1; // this one

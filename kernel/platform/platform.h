@@ -4,7 +4,7 @@
 #include "arch/psci.h"
 #include "lib/types.h"
 
-#define PLATFORM_MAX_RANGES 8
+#define PLATFORM_MAX_RANGES 32
 
 // [start, end)
 struct range {
@@ -16,9 +16,12 @@ struct platform {
     int n_ram;
     struct range no_map[PLATFORM_MAX_RANGES]; // the firmware's: must not even be mapped
     int n_no_map;
-    struct range fdt;     // empty: the board's values are used
-    struct range initrd;  // as the loader says; empty: none
-    const char *bootargs; // inside the FDT, or ""
+    // Readable, but somebody's: /reserved-memory and /memreserve/. May hold the tree and the
+    // initrd.
+    struct range reserved[PLATFORM_MAX_RANGES];
+    int n_reserved;
+    struct range fdt;    // empty: the board's values are used
+    struct range initrd; // as the loader says; empty: none
     paddr_t uart;
     unsigned uart_irq;  // 0: none that we can wait for
     paddr_t gicd, gicc; // 0: no GICv2
@@ -33,7 +36,8 @@ void platform_init(struct platform *platform, paddr_t fdt);
 // Prepares for idle waits: received bytes and the timer wake the CPU.
 void platform_idle_init(const struct platform *platform);
 
-// Sleeps until a byte has arrived, or for 100 ms.
+// Sleeps until a byte has arrived, or for 100 ms. Without a GICv2, or an interrupt of the UART:
+// only until the event stream's next event.
 void platform_idle(void);
 
 // Rests until the event stream's next event: about 100 us at most.

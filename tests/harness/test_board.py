@@ -14,7 +14,7 @@ VIRT = (BOARDS_DIR / "virt.toml").read_text(encoding="utf-8")
 def test_every_board_of_the_project_loads(name: str) -> None:
     board = load_board(name)
     assert board.name == name
-    assert board.ram_base < board.load_address < board.ram_end
+    assert board.ram_base < board.load_address < board.ram_base + board.ram_size_bytes
 
 
 def test_virt_el2_differs_from_virt_by_its_entry() -> None:
@@ -41,6 +41,8 @@ def test_an_unknown_board_lists_the_known(name: str) -> None:
         ("entry_el = 1", 'entry_el = "one"', "entry_el is 'one', wanted a non-negative integer"),
         ("entry_el = 1", "entry_el = true", "entry_el is True, wanted"),
         ("entry_el = 1", "entry_el = 3", "entry_el is 3, wanted 1 or 2"),
+        ('"pl011"', '"16550"', "uart.kind is '16550', wanted pl011"),
+        ("version = 2\n", "version = 3\n", "gic.version is 3, wanted 2"),
         ("qemu = []", "qemu = [1]", "key qemu is .1., wanted a list of strings"),
         ("[uart]", "[[uart]]", "wanted a table"),
         ("0x4008_0000", "0x4008_1000", "load_address is 0x40081000"),

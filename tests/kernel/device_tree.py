@@ -1,6 +1,7 @@
 """Writes flattened device trees for tests (Devicetree Specification v0.4, chapter 5)."""
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 Value = bytes | str | list[int]  # raw, terminated text, 32-bit cells
@@ -27,8 +28,8 @@ def _padded(data: bytes) -> bytes:
     return data + bytes(-len(data) % 4)
 
 
-def write_device_tree(root: Node) -> bytes:
-    """The blob, as a boot loader would hand it over."""
+def write_device_tree(root: Node, reservations: Sequence[tuple[int, int]] = ()) -> bytes:
+    """The blob, as a boot loader would hand it over; reservations: (address, size)."""
     strings = bytearray()
     nodes = bytearray()
 
@@ -44,10 +45,11 @@ def write_device_tree(root: Node) -> bytes:
 
     write(root)
     nodes.extend(struct.pack(">I", 9))
-    at_nodes = 40 + 16  # behind the header and an empty reservation map
+    reserved = b"".join(struct.pack(">QQ", *entry) for entry in (*reservations, (0, 0)))
+    at_nodes = 40 + len(reserved)
     at_strings = at_nodes + len(nodes)
     size = at_strings + len(strings)
     header = struct.pack(
         ">10I", 0xD00DFEED, size, at_nodes, at_strings, 40, 17, 16, 0, len(strings), len(nodes)
     )
-    return bytes(header + bytes(16) + nodes + strings)
+    return bytes(header + reserved + nodes + strings)

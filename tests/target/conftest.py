@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.synth import synthesize
-from tests.models import requantise
+from tests.models import Models
 from tests.target.machine import Workshop, needs_qemu
 
 
@@ -16,20 +15,17 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 
 
 @pytest.fixture(scope="session")
-def tiny_q4_k_m(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
+    return Models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def model(request: pytest.FixtureRequest, models: Models) -> Path:
+    """The model that a test names by indirect parametrisation."""
+    return models(request.param)
+
+
+@pytest.fixture(scope="session")
+def tiny_q4_k_m(models: Models) -> Path:
     """Random weights, dim 256: every width is a whole number of K-quant super-blocks."""
-    path = tmp_path_factory.mktemp("models") / "tiny-Q4_K_M.gguf"
-    synthesize("tiny", quant="Q4_K_M", path=path, seed=1)
-    return path
-
-
-@pytest.fixture(scope="session")
-def stories260k_q8_0(stories260k: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("models") / "stories260K-Q8_0.gguf"
-    return requantise(stories260k, "Q8_0", path)
-
-
-@pytest.fixture(scope="session")
-def stories260k_q4_0(stories260k: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("models") / "stories260K-Q4_0.gguf"
-    return requantise(stories260k, "Q4_0", path)
+    return models("tiny-Q4_K_M")

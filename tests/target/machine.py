@@ -110,6 +110,19 @@ class Workshop:
             return session.generate(prompt, params, want_logits=want_logits)
 
 
+def qemu_pids(log: Path) -> list[int]:
+    """The running QEMUs that write this console log, whoever started them."""
+    found = []
+    for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = cmdline.read_bytes().split(b"\0")
+        except OSError:
+            continue  # it ended meanwhile
+        if any(word.endswith(f",logfile={log}".encode()) for word in words):
+            found.append(int(cmdline.parent.name))
+    return found
+
+
 def needs_qemu() -> None:
     """Skip where no machine can be emulated."""
     if shutil.which("qemu-system-aarch64") is None:

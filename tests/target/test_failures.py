@@ -24,7 +24,7 @@ from harness.link.console import TargetPanic
 from harness.link.prompt import Prompt
 from harness.link.session import Session
 from tests.harness.link.faulty import FaultyStream
-from tests.target.machine import Workshop, greedy
+from tests.target.machine import Workshop, greedy, qemu_pids
 
 pytestmark = pytest.mark.target
 
@@ -157,11 +157,12 @@ def test_invalid_utf_8_is_text_like_any_other(workshop: Workshop, built: Built) 
 
 
 def test_a_killed_qemu_is_reported_with_its_signal(workshop: Workshop, built: Built) -> None:
-    with boot(built.image, built.board, log=built.directory / "killed.log") as target:
+    log = built.directory / "killed.log"
+    with boot(built.image, built.board, log=log) as target:
         session = Session(target.stream)
         session.connect()
-        for pid in _children("qemu-system-aar"):
-            os.kill(pid, signal.SIGKILL)
+        (pid,) = qemu_pids(log)
+        os.kill(pid, signal.SIGKILL)
         with pytest.raises(TargetError, match="QEMU"):
             session.generate("Hello", greedy(4))
 
@@ -212,13 +213,11 @@ def test_no_qemu_outlives_a_killed_harness(built: Built) -> None:
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "up\n"
-    qemus = _children("qemu-system-aar", parent=process.pid)
-    assert qemus
+    (qemu,) = qemu_pids(log)
     process.kill()
     process.wait()
     process.stdout.close()
-    for pid in qemus:
-        _wait_until_gone(pid)
+    _wait_until_gone(qemu)
 
 
 def _symbol_offset(built: Built, name: str) -> int:
@@ -228,21 +227,6 @@ def _symbol_offset(built: Built, name: str) -> int:
         symbols = table.get_symbol_by_name(name)
         assert symbols
         return int(symbols[0]["st_value"]) - built.board.load_address
-
-
-def _children(comm: str, parent: int | None = None) -> list[int]:
-    parent = os.getpid() if parent is None else parent
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            text = status.read_text()
-        except OSError:
-            continue
-        name = text[text.index("(") + 1 : text.rindex(")")]
-        state, ppid = text[text.rindex(")") + 2 :].split()[:2]
-        if name == comm and int(ppid) == parent and state != "Z":
-            found.append(int(status.parent.name))
-    return found
 
 
 def _wait_until_gone(pid: int) -> None:

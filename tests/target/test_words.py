@@ -14,12 +14,19 @@ from harness.reference.generate import generate
 from harness.verify import compare
 from harness.verify.agreement import agreement
 from harness.verify.limits import FLOAT32_ABS
+from tests.models import TRAINED
 from tests.target.machine import CPUS, Workshop, greedy
 
 pytestmark = pytest.mark.target
 
 PROMPT = "Once upon a time"
 N_STORY = 200
+N_RANDOM = 32
+F32_MODELS = ["micro-F32", "stories260K-F32"]
+
+
+def is_trained(model: Path) -> bool:
+    return model.stem.startswith(TRAINED)
 
 
 def with_end(answer: Generation) -> tuple[int, ...]:
@@ -27,43 +34,57 @@ def with_end(answer: Generation) -> tuple[int, ...]:
     return answer.ids if answer.eog_id is None else (*answer.ids, answer.eog_id)
 
 
-def test_a_trained_model_tells_the_story_of_the_float64_reference(
-    workshop: Workshop, stories260k: Path
+@pytest.mark.parametrize("model", F32_MODELS, indirect=True)
+def test_float_weights_say_the_words_of_the_float64_reference(
+    workshop: Workshop, model: Path
 ) -> None:
-    built = workshop.image(stories260k)
-    answer = workshop.answer(built, PROMPT, greedy(N_STORY))
-
-    model = read_gguf(stories260k)
-    prompt_ids = encode(model.vocabulary, PROMPT, add_special=True, parse_special=True)
+    n_predict = N_STORY if is_trained(model) else N_RANDOM
+    answer = workshop.answer(workshop.image(model), PROMPT, greedy(n_predict))
+    source = read_gguf(model)
+    prompt_ids = encode(source.vocabulary, PROMPT, add_special=True, parse_special=True)
     reference = generate(
-        FloatReference(model), prompt_ids, greedy(N_STORY), N_STORY, model.vocabulary.eog_ids
+        FloatReference(source), prompt_ids, greedy(n_predict), n_predict, source.vocabulary.eog_ids
     )
-    assert answer.ids == reference.ids
-    assert answer.text.startswith(", there was a little girl named Lily. She loved to play")
+    assert len(answer.ids) > 8
+    assert with_end(answer) == reference.ids
     assert answer.logits is not None
-    assert agreement(answer.logits, reference.logits).cosine > 0.999999
+    logits = reference.logits[: len(answer.ids)]
+    assert agreement(answer.logits, logits).cosine > 0.999999
+    if is_trained(model):
+        assert answer.text.startswith(", there was a little girl named Lily. She loved to play")
 
 
-@pytest.mark.parametrize("quant", ["q8_0", "q4_0"])
-def test_requantised_stories_equal_the_contract_reference(
-    workshop: Workshop, quant: str, request: pytest.FixtureRequest
-) -> None:
-    path: Path = request.getfixturevalue(f"stories260k_{quant}")
-    built = workshop.image(path)
-    answer = workshop.answer(built, PROMPT, greedy(N_STORY))
-    model = read_gguf(path)
+@pytest.mark.parametrize("model", ["stories260K-Q8_0", "stories260K-Q4_0"], indirect=True)
+def test_requantised_stories_equal_the_contract_reference(workshop: Workshop, model: Path) -> None:
+    answer = workshop.answer(workshop.image(model), PROMPT, greedy(N_STORY))
+    source = read_gguf(model)
     reference = generate(
-        ContractReference(model, "f16"),
+        ContractReference(source, "f16"),
         answer.prompt_ids,
         greedy(N_STORY),
         N_STORY,
-        model.vocabulary.eog_ids,
+        source.vocabulary.eog_ids,
     )
     assert with_end(answer) == reference.ids
     assert answer.logits is not None
     np.testing.assert_array_equal(
         answer.logits.view(np.uint32), reference.logits[: len(answer.ids)].view(np.uint32)
     )
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["micro-F32", "micro-F16", "micro-BF16", "micro-Q8_0", "tiny-Q8_0", "tiny-Q4_0"],
+    indirect=True,
+)
+def test_every_tensor_type_equals_both_references(workshop: Workshop, model: Path) -> None:
+    prompt, params = Prompt.of_text(PROMPT), greedy(N_RANDOM, ignore_eog=True)
+    answer = workshop.answer(workshop.image(model), prompt, params)
+    verdict = compare(
+        answer, read_gguf(model), prompt=prompt, params=params, kv_type="f16", n_ctx=512
+    )
+    assert verdict.ok, verdict.report()
+    assert len(set(answer.ids)) > 8, "a model that repeats one token would hide errors"
 
 
 @pytest.mark.parametrize("cpu", CPUS)
@@ -81,31 +102,33 @@ def test_k_quants_equal_the_contract_reference(
     assert len(set(answer.ids)) > 8, "a model that repeats one token would hide errors"
 
 
+@pytest.mark.parametrize("model", F32_MODELS, indirect=True)
 def test_the_same_seed_draws_the_same_tokens_as_the_reference(
-    workshop: Workshop, stories260k: Path
+    workshop: Workshop, model: Path
 ) -> None:
-    built = workshop.image(stories260k)
-    model = read_gguf(stories260k)
+    built = workshop.image(model)
+    source = read_gguf(model)
     params = SamplingParams(
         n_predict=48, temp=0.9, top_k=50, top_p=0.9, min_p=0.02, repeat_penalty=1.2, seed=7
     )
     answer = workshop.answer(built, PROMPT, params)
     reference = generate(
-        ContractReference(model, "f16"),
+        ContractReference(source, "f16"),
         answer.prompt_ids,
         params,
         params.n_predict,
-        model.vocabulary.eog_ids,
+        source.vocabulary.eog_ids,
     )
     assert with_end(answer) == reference.ids
     other = workshop.answer(built, PROMPT, SamplingParams(n_predict=48, temp=0.9, seed=8))
     assert other.ids != answer.ids
 
 
+@pytest.mark.parametrize("model", F32_MODELS, indirect=True)
 def test_a_second_turn_computes_only_its_own_tokens_and_the_same_bits(
-    workshop: Workshop, stories260k: Path
+    workshop: Workshop, model: Path
 ) -> None:
-    built = workshop.image(stories260k)
+    built = workshop.image(model)
     with workshop.session(built) as session:
         first = session.generate(PROMPT, greedy(40), want_logits=True)
         turn = Prompt.of_text(" The end. Then", add_special=False)
@@ -121,14 +144,15 @@ def test_a_second_turn_computes_only_its_own_tokens_and_the_same_bits(
     np.testing.assert_array_equal(fresh.logits.view(np.uint32), second.logits.view(np.uint32))
 
 
-def test_a_float32_cache_is_nearer_to_float64(workshop: Workshop, stories260k: Path) -> None:
-    model = read_gguf(stories260k)
+@pytest.mark.parametrize("model", F32_MODELS, indirect=True)
+def test_a_float32_cache_is_nearer_to_float64(workshop: Workshop, model: Path) -> None:
+    source = read_gguf(model)
     errors = []
     for kv_type in ("f16", "f32"):
-        built = workshop.image(stories260k, kv_type=kv_type)
+        built = workshop.image(model, kv_type=kv_type)
         answer = workshop.answer(built, PROMPT, greedy(16))
         assert answer.logits is not None
-        exact = generate(FloatReference(model), answer.prompt_ids, greedy(16), 16).logits
+        exact = generate(FloatReference(source), answer.prompt_ids, greedy(16), 16).logits
         errors.append(agreement(answer.logits, exact))
         assert errors[-1].cosine > 0.999999
     f16, f32 = errors

@@ -61,6 +61,13 @@ def test_plain_clang_and_lld(path: FakePath) -> None:
     assert (found.version, found.ld.name) == ("18.1.3", "ld.lld")
 
 
+def test_an_lld_of_another_version_is_not_taken(path: FakePath) -> None:
+    path.clang("19.1.7", "clang")
+    path.add("ld.lld", "LLD 14.0.6")
+    with pytest.raises(ToolchainError, match="no matching linker"):
+        find_toolchain("clang")
+
+
 def test_old_clang_gives_way_to_gcc(path: FakePath) -> None:
     path.clang("14.0.6", "clang")
     path.add("ld.lld", "LLD 14.0.6")

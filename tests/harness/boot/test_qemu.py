@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.board import Board, load_board
-from harness.boot.qemu import QEMU, boot, qemu_command
+from harness.board import QEMU, Board, load_board
+from harness.boot.qemu import boot, qemu_command
 from harness.boot.target import Target
 from harness.errors import BootError, TargetError
 from harness.link.session import Session
@@ -139,6 +139,25 @@ def test_a_qemu_that_dies_at_once_is_quoted(
     context = boot(image, board, log=tmp_path / "log")
     with pytest.raises(BootError, match=r"exit status 1(?s:.*)cannot set up guest memory"):
         context.__enter__()
+
+
+def test_a_qemu_that_cannot_be_started_leaves_no_descriptor(
+    board: Board,
+    image: Image,
+    tmp_path: Path,
+    fake_qemu: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_process(*_: object, **__: object) -> None:
+        raise BlockingIOError("no more processes")
+
+    fake_qemu("exit 1")
+    monkeypatch.setattr("harness.boot.qemu.Process", no_process)
+    before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208 (numbers, not paths)
+    context = boot(image, board, log=tmp_path / "log")
+    with pytest.raises(BlockingIOError):
+        context.__enter__()
+    assert set(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
 
 def test_a_qemu_that_never_answers_is_given_up(

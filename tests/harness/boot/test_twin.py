@@ -1,5 +1,7 @@
 """harness/boot/twin.py: the host program behind pipes."""
 
+import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,26 @@ def test_bytes_go_both_ways_and_the_log_keeps_what_came(tmp_path: Path, blob: Pa
     assert data == f"--blob {blob}\n".encode() + b"x" * 5000
     assert log.read_bytes() == data
     assert target.command == (str(twin), "--blob", str(blob))
+
+
+def test_descriptors_above_1023_work_too(tmp_path: Path, blob: Path) -> None:
+    """select() ends there; a service that talks to many targets gets there."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 1200:
+        pytest.skip(f"at most {hard} descriptors here")
+    twin = program(tmp_path, "exec cat")
+    taken: list[int] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1200), hard))
+    try:
+        while not taken or taken[-1] < 1024:
+            taken.append(os.open("/dev/null", os.O_RDONLY))
+        with boot_twin(twin, blob) as target:
+            target.stream.write(b"far")
+            assert target.stream.read(5.0) == b"far"
+    finally:
+        for fd in taken:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_missing_program_is_named(tmp_path: Path, blob: Path) -> None:

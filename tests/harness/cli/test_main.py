@@ -38,9 +38,10 @@ def test_no_verb_lists_what_is_wrong(capsys: Capture) -> None:
     assert "required: VERB" in failed([], capsys)
 
 
-def test_unknown_verb_names_the_known(capsys: Capture) -> None:
-    err = failed(["flash"], capsys)
-    assert "flash" in err
+@pytest.mark.parametrize("word", ["flash", "benhc"])
+def test_unknown_verb_names_the_known(word: str, capsys: Capture) -> None:
+    err = failed([word], capsys)
+    assert word in err
     for verb in cli.VERBS:
         assert verb in err
 
@@ -58,7 +59,7 @@ def test_every_verb_has_help(verb: str, capsys: Capture) -> None:
 
 
 @pytest.mark.parametrize("verb", ["build", "run", "verify", "inspect", "symbols"])
-def test_missing_model(verb: str, capsys: Capture) -> None:
+def test_a_missing_model_is_named_with_a_hint(verb: str, capsys: Capture) -> None:
     prompt = ["-p", "x"] if verb in ("run", "verify") else []
     err = failed([verb, *MODEL, *prompt], capsys)
     assert "missing.gguf" in err
@@ -86,29 +87,29 @@ def test_missing_model(verb: str, capsys: Capture) -> None:
         (["--frobnicate"], "unrecognized arguments: --frobnicate"),
     ],
 )
-def test_wrong_argument(argv: list[str], says: str, capsys: Capture) -> None:
+def test_a_wrong_argument_says_what_is_wrong(argv: list[str], says: str, capsys: Capture) -> None:
     assert says in failed(["run", *MODEL, *argv], capsys)
 
 
-def test_run_without_a_prompt(capsys: Capture) -> None:
+def test_run_without_a_prompt_asks_for_one(capsys: Capture) -> None:
     assert "no prompt" in failed(["run", *MODEL], capsys)
 
 
-def test_prompt_file_that_is_not_there(capsys: Capture) -> None:
+def test_a_prompt_file_that_is_not_there_is_an_error(capsys: Capture) -> None:
     assert "cannot read the prompt" in failed(["run", *MODEL, "-f", "missing.txt"], capsys)
 
 
-def test_directory_that_is_no_image(tmp_path: Path, capsys: Capture) -> None:
+def test_a_directory_that_is_no_image_is_refused(tmp_path: Path, capsys: Capture) -> None:
     assert "not an image directory" in failed(["run", "-m", str(tmp_path), "-p", "x"], capsys)
 
 
-def test_unknown_board(tiny: Path, capsys: Capture) -> None:
+def test_an_unknown_board_is_answered_with_the_known(tiny: Path, capsys: Capture) -> None:
     err = failed(["inspect", "-m", str(tiny), "--board", "toaster"], capsys)
     assert "toaster" in err
     assert "virt" in err
 
 
-def test_missing_compiler(
+def test_a_missing_compiler_is_named_with_what_to_install(
     tiny: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -117,7 +118,7 @@ def test_missing_compiler(
     assert "\n  hint: apt install clang" in err
 
 
-def test_plan_that_does_not_fit(tiny: Path, capsys: Capture) -> None:
+def test_a_plan_that_does_not_fit_names_the_flag(tiny: Path, capsys: Capture) -> None:
     assert "--ctx" in failed(["inspect", "-m", str(tiny), "--ctx", "1000000"], capsys)
 
 
@@ -142,7 +143,7 @@ def test_synth_writes_what_inspect_reads(tmp_path: Path, capsys: Capture) -> Non
     assert "Q8_0" in capsys.readouterr().out
 
 
-def test_synth_of_an_unknown_shape(tmp_path: Path, capsys: Capture) -> None:
+def test_synth_names_an_unknown_shape(tmp_path: Path, capsys: Capture) -> None:
     assert "gigantic" in failed(["synth", "--like", "gigantic", "-o", str(tmp_path / "x")], capsys)
 
 
@@ -153,7 +154,7 @@ def test_doctor_reports_every_finding(capsys: Capture) -> None:
     assert {"python", "cross compiler", "serial"} <= {f["name"] for f in report["findings"]}
 
 
-def test_doctor_without_anything_on_path(
+def test_doctor_lists_all_that_path_lacks(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -181,7 +182,7 @@ class Raising:
     [
         (HarnessError("it is wrong", hint="do it right"), 2, "error: it is wrong\n  hint: do it"),
         (TargetError("it died"), 3, "error: it died\n"),
-        (ZeroDivisionError("oops"), 3, "error: ZeroDivisionError: oops\n  hint: this is a bug"),
+        (ZeroDivisionError("oops"), 70, "error: ZeroDivisionError: oops\n  hint: this is a bug"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (PermissionError(13, "Permission denied", "/x"), 2, "error: /x: Permission denied\n"),
         (ModuleNotFoundError("no", name="gguf.quants"), 2, "package gguf.quants is not installed"),
@@ -201,12 +202,12 @@ def test_exceptions_become_sentences(
     assert "Traceback" not in err
 
 
-def test_traceback_on_request(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_traceback_is_shown_on_request(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BAREWORD_DEBUG", "1")
     monkeypatch.setattr(
         "harness.cli.main.importlib.import_module", lambda _: Raising(ValueError("oops"))
     )
-    assert main(["doctor"]) == 3
+    assert main(["doctor"]) == 70
     assert "Traceback" in capsys.readouterr().err
 
 

@@ -28,17 +28,17 @@ def test_no_seed_means_another_one_each_time() -> None:
     ("text", "value"),
     [("512M", 512 << 20), ("2G", 2 << 30), ("2GiB", 2 << 30), ("64k", 65536), ("4096", 4096)],
 )
-def test_sizes(text: str, value: int) -> None:
+def test_a_size_is_a_number_with_a_unit(text: str, value: int) -> None:
     assert size_bytes(text) == value
 
 
 @pytest.mark.parametrize("text", ["", "M", "-1M", "1.5G", "2T"])
-def test_no_sizes(text: str) -> None:
+def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError):
         size_bytes(text)
 
 
-def test_token_ids() -> None:
+def test_token_ids_are_numbers_between_commas() -> None:
     assert token_ids("1, 2,3") == [1, 2, 3]
     with pytest.raises(argparse.ArgumentTypeError):
         token_ids("")

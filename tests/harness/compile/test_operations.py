@@ -40,6 +40,22 @@ def test_moving_vectors_is_not_computing(bench: Workbench) -> None:
     assert (copy.neon_instructions, copy.fault) == (2, "scalar")
 
 
+def test_shuffling_lanes_is_not_computing(bench: Workbench) -> None:
+    shuffle = (
+        "OUT void {0}(f4 *o, const f4 *x) {{\n"
+        "    f4 a = x[0], b = x[1];\n"
+        '    __asm__("ext %0.16b, %0.16b, %1.16b, #4\\n zip1 %0.4s, %0.4s, %1.4s\\n"\n'
+        '            "uzp2 %0.4s, %0.4s, %1.4s\\n trn1 %0.4s, %0.4s, %1.4s\\n"\n'
+        '            "rev64 %0.4s, %0.4s\\n dup %0.4s, %0.s[0]\\n"\n'
+        '            "tbl %0.16b, {{%0.16b}}, %1.16b" : "+w"(a) : "w"(b));\n'
+        "    *o = a;\n}}\n"
+    )
+    body = "vec_mul_neon(&a, &b);"
+    moved = found(bench, shuffle.format("vec_mul_neon"), body)["vec_mul_neon"]
+    assert moved.neon_instructions >= 7 + 2
+    assert (moved.neon_arithmetic, moved.fault) == (0, "scalar")
+
+
 def test_what_nobody_calls_is_unreachable(bench: Workbench) -> None:
     add = found(bench, ADD.format("vec_add_neon"), "")["vec_add_neon"]
     assert add.fault == "not reachable from kernel_main"

@@ -5,9 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from harness.gguf import Model
+from harness.gguf.weights import finite_rows
+
 U8, I8, U16, I16, U32, I32, F32, BOOL, STRING, ARRAY, U64, I64, F64 = range(13)
 _FORMATS: Final = dict(zip(range(13), "BbHhIif?  Qqd", strict=True))
 BLOCKS: Final = {0: (1, 4), 1: (1, 2), 2: (32, 18), 8: (32, 34), 12: (256, 144), 14: (256, 210)}
+
+
+def check_weights(model: Model) -> None:
+    """Read all weights as a build reads them; GgufError for the first that is not finite."""
+    for tensor in model.tensors.values():
+        for _ in finite_rows(model, tensor, max(1, (1 << 20) // tensor.row_bytes)):
+            pass
 
 
 def string(value: bytes) -> bytes:

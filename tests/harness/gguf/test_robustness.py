@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import GgufError
-from harness.gguf import check_weights, read_gguf
-from tests.harness.gguf.gguf_bytes import ARRAY, F32, STRING, U8, array, small_model
+from harness.gguf import read_gguf
+from tests.harness.gguf.gguf_bytes import ARRAY, F32, STRING, U8, array, check_weights, small_model
 
 SMALL = small_model().build()
 METADATA_BYTES = SMALL.index(b"output.weight") + 64  # header, keys and tensor table

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from harness.board import load_board
 from harness.errors import PlanError
 from harness.gguf import GGMLType, Model
-from harness.plan import MemoryPlan, plan_memory
+from harness.plan import MemoryPlan, over_budget, plan_memory
 from harness.plan.memory import KIB, MIB, STATE_BUDGET, KvType
 from tests.harness.plan.shapes import STORIES260K, TINYLLAMA, model_of
 
@@ -111,7 +111,9 @@ def test_a_batch_of_one_is_left_when_no_batch_fits_the_budget() -> None:
     plan = plan_memory(model_of(n_vocab=400_000), VIRT)
     assert plan.n_batch == 1
     assert plan.state_bytes > STATE_BUDGET
-    assert "MORE THAN" in plan.table()
+    assert "MORE THAN 2048 KiB" in plan.table()
+    assert re.fullmatch(r"state: .* KiB, MORE THAN 2048 KiB, .*", over_budget(plan))
+    assert over_budget(plan_memory(STORIES260K, VIRT)) == ""
 
 
 def test_f32_keys_and_values_take_twice_the_bytes() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from harness.reference.contract_ops import exp_f32
 from harness.reference.fma import F32
-from harness.reference.sampler import GREEDY, Pcg32, Sampler, SamplingParams
+from harness.reference.sampler import GREEDY, Pcg32, Sampler, SamplingParams, is_greedy
 
 OFF = SamplingParams(temp=1.0, top_k=0, top_p=1.0, min_p=0.0)
 
@@ -37,6 +37,17 @@ def test_pcg32_gives_the_published_numbers() -> None:
 
 def test_greedy_takes_the_lowest_id_of_a_tie() -> None:
     assert Sampler(GREEDY, 4).choose(logits(1, 3, 3, 2), []) == 1
+
+
+@pytest.mark.parametrize(("temp", "greedy"), [(-1.0, 1), (0.0, 1), (9.99e-4, 1), (1e-3, 0)])
+def test_below_a_thousandth_every_temperature_is_greedy(temp: float, greedy: int) -> None:
+    sampler = Sampler(with_(OFF, temp=temp, seed=3), 3)
+    assert sampler.choose(logits(1, 3, 2), []) == 1
+    first = Pcg32(3)
+    if not greedy:
+        first.next()
+    assert sampler._random.next() == first.next()
+    assert is_greedy(temp) == bool(greedy)
 
 
 def test_padding_rows_are_never_chosen() -> None:

@@ -58,7 +58,7 @@ def test_special_and_byte_tokens_come_first() -> None:
     assert table.types[259:] == [TOKEN_NORMAL] * (512 - 259)
 
 
-def test_scores_descend() -> None:
+def test_scores_fall_from_each_piece_to_the_next() -> None:
     pieces = make_vocabulary(2048).scores[259:]
     assert all(a > b for a, b in pairwise(pieces))
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from harness.errors import SynthError
-from harness.gguf import GGMLType, check_weights, read_gguf
+from harness.gguf import GGMLType, read_gguf
 from harness.synth import PRESETS, synthesize
 from harness.synth.mixture import QUANTS
 from harness.synth.spread import weight_std
+from tests.harness.gguf.gguf_bytes import check_weights
 from tests.harness.synth.float_forward import FloatForward, dequantised
 
 PROMPT = [1, 300, 310, 320, 330, 340, 350, 290, 280]

@@ -123,7 +123,7 @@ def test_one_logit_off_by_its_last_bit_fails_and_says_so(
     assert "by up to 1 ulp" in verdict.report()
 
 
-def test_nan_fails(model: Model, faithful: Generation) -> None:
+def test_a_logit_that_is_no_number_fails(model: Model, faithful: Generation) -> None:
     def spoil(logits: Logits) -> None:
         logits[2, 2] = np.nan
 

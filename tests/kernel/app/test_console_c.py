@@ -41,7 +41,7 @@ def type_bytes(console: Path, typed: bytes) -> tuple[list[str], str]:
         (b"x" * (LINE_MAX + 9) + b"\r", ["x" * LINE_MAX]),
     ],
 )
-def test_line_editing(console: Path, typed: bytes, lines: list[str]) -> None:
+def test_typed_keys_edit_the_line(console: Path, typed: bytes, lines: list[str]) -> None:
     assert type_bytes(console, typed)[0] == lines
 
 
@@ -52,6 +52,6 @@ def test_the_screen_shows_what_is_typed_and_erased(console: Path) -> None:
 
 
 def test_generated_text_steers_neither_terminal_nor_link(console: Path) -> None:
-    said = b"a\x1b[2J\x00b\x03\r\n\tc\x7f" + "é".encode() + b"\xff\xe2\x82"
+    said = b"a\x1b[2J\x00b\x03\r\n\tc\x7f" + "é\x80\x9b2J\x9f\xa0".encode() + b"\xff\xe2\x82"
     shown = run_program(console, "said", stdin=said)
-    assert shown.decode() == "a�[2J�b��\r\n\tc�é��"
+    assert shown.decode() == "a�[2J�b��\r\n\tc�é��2J�\xa0��"

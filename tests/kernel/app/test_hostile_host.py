@@ -9,6 +9,7 @@ from harness.boot.twin import boot_twin
 from harness.link.channel import Channel
 from harness.link.frame import Frame, Splitter, encode_frame
 from harness.link.messages import (
+    SEGMENT_SILENCE_MS,
     GenerateFlag,
     Msg,
     PromptFlag,
@@ -77,6 +78,52 @@ def test_any_payload_is_answered_or_ignored(twin: Twin, seed: int) -> None:
         session = Session(target.stream)
         session.connect()
         assert len(session.generate([1, 2], SamplingParams(n_predict=3, ignore_eog=True)).ids) == 3
+
+
+def await_welcome(stream: ByteStream, nonce: int) -> None:
+    """The answer to one HELLO, sent once."""
+    splitter = Splitter()
+    end = time.monotonic() + LIMIT_S
+    welcome = b""
+    while welcome[:4] != nonce.to_bytes(4, "little"):
+        assert time.monotonic() < end
+        for part in splitter.feed(stream.read(0.1)):
+            if isinstance(part, Frame) and part.type == Msg.WELCOME:
+                welcome = part.payload
+
+
+def test_a_hello_during_an_answer_is_answered(twin: Twin) -> None:
+    with boot_twin(twin.program, twin.blob) as target:
+        target.stream.write(encode_frame(Frame(Msg.HELLO, 0, 0, pack_hello(1))))
+        await_welcome(target.stream, 1)
+        for seq in range(4):  # WELCOME and 4 x (PROMPT_TOKENS, DONE): one more than the window
+            target.stream.write(encode_frame(Frame(Msg.TOKENIZE, seq, 0, b"")))
+        time.sleep(0.3)
+        target.stream.write(encode_frame(Frame(Msg.HELLO, 0, 0, pack_hello(2))))
+        await_welcome(target.stream, 2)
+
+
+class CtrlC:
+    """Puts a 0x03 between two frames, after the silence that ends a segment."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self.read, self.close = stream.read, stream.close
+        self._write = stream.write
+
+    def write(self, data: bytes) -> None:
+        time.sleep(2 * SEGMENT_SILENCE_MS / 1000)
+        self._write(b"\x03")
+        time.sleep(0.05)
+        self._write(data)
+
+
+def test_ctrl_c_does_not_stop_the_answer_to_a_host(twin: Twin) -> None:
+    with boot_twin(twin.program, twin.blob) as target:
+        session = Session(CtrlC(target.stream))
+        session.connect()
+        params = SamplingParams(n_predict=20, temp=0.0, ignore_eog=True)
+        answer = session.generate([1, 2], params)
+        assert (len(answer.ids), answer.stop) == (20, "length")
 
 
 @pytest.mark.slow

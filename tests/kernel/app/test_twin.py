@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -48,13 +49,22 @@ def connected(
 
 
 def test_a_line_is_answered_and_the_same_seed_repeats_the_answer(twin: Twin) -> None:
-    screen = type_lines(twin, "/seed 11", "/n 12", "go on", "go on", "/poweroff")
+    screen = type_lines(twin, "/seed 11", "/n 12", "go on", "/reset", "go on", "/poweroff")
     first, second = screen.split("> go on\r\n")[1:]
     assert first.split("[")[0] == second.split("[")[0]
     stats = [STATS.search(answer) for answer in (first, second)]
     assert all(match and match[4] == "11" for match in stats)
-    assert stats[1]
-    assert stats[1][1] == "1"  # only the last token of the prompt is computed again
+
+
+def test_a_second_line_continues_the_conversation_until_the_context_is_full(twin: Twin) -> None:
+    lines = ["go on"] * 20
+    screen = type_lines(twin, "/n 12", *lines)
+    contexts = [int(n) for n in re.findall(r"context (\d+) of", screen)]
+    assert len(contexts) == len(lines)
+    assert contexts[0] + 12 < contexts[1]
+    assert "[context full: a new conversation]" in screen
+    drops = [after for before, after in pairwise(contexts) if after < before]
+    assert drops == [contexts[0]]  # begun anew once, as the first line was
 
 
 def test_the_end_of_input_ends_the_program(twin: Twin) -> None:
@@ -67,6 +77,15 @@ def test_the_end_of_input_ends_the_program(twin: Twin) -> None:
 @pytest.mark.parametrize("line", ["/nonsense", "/temp", "/temp x", "/n -1", "/seed 1e3", "/help!"])
 def test_a_wrong_command_says_so(twin: Twin, line: str) -> None:
     assert "Not understood" in type_lines(twin, line)
+
+
+def test_what_is_not_understood_changes_nothing(twin: Twin) -> None:
+    commands = ["/seed 11", "/seed 5x", "/temp 0", "/temp 9x", "/n 8"]
+    screen = type_lines(twin, *commands, "go on", "/reset", "/seed 12", "go on")
+    first, second = screen.split("> go on\r\n")[1:]
+    assert screen.count("Not understood") == 2
+    assert "seed 11]" in first
+    assert first.split("[")[0] == second.split("\r\n[")[0] + "\r\n", "still greedy"
 
 
 def test_typed_control_tokens_are_text(twin: Twin) -> None:

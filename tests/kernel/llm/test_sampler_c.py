@@ -17,7 +17,7 @@ N_DRAWS = 40
 
 def random_params(source: random.Random) -> SamplingParams:
     return SamplingParams(
-        temp=source.choice([0.0, 0.3, 0.8, 1.0, 1.7]),
+        temp=source.choice([0.0, 1e-30, 9e-4, 1e-3, 0.3, 0.8, 1.0, 1.7]),
         top_k=source.choice([-1, 0, 1, 2, 40, 299, 300, 1000]),
         top_p=source.choice([0.0, 0.3, 0.95, 0.999, 1.0]),
         min_p=source.choice([-0.5, 0.0, 0.05, 0.5, 1.0, 2.0]),

@@ -123,7 +123,7 @@ def test_pieces_are_those_of_the_reference(
 
 
 @pytest.mark.parametrize("name", ["llama-spm", "phi-3"])
-def test_llama_cpp_test_vectors(
+def test_llama_cpp_s_test_vectors_give_its_tokens(
     shared: Path, make_tokenizer: Callable[[Vocabulary], Tokenizer], name: str
 ) -> None:
     path = shared / "vocab" / f"ggml-vocab-{name}.gguf"
@@ -137,7 +137,9 @@ def test_llama_cpp_test_vectors(
         assert ids == line, text
 
 
-def test_gold_texts(shared: Path, make_tokenizer: Callable[[Vocabulary], Tokenizer]) -> None:
+def test_gold_texts_give_the_recorded_tokens(
+    shared: Path, make_tokenizer: Callable[[Vocabulary], Tokenizer]
+) -> None:
     gold = json.loads((shared / "gold" / "tokenizer.json").read_text())
     texts = {number: bytes.fromhex(text) for number, text in gold["texts_hex"].items()}
     tested = 0

@@ -9,6 +9,8 @@
 #include "nn/kernels.h"
 #include "nn/tiles.h"
 
+#include "selftest_random.h"
+
 #define MAX_FLOATS   1024
 #define MAX_KV       6144 // elements of k and of v
 #define MAX_COLS     1024
@@ -32,50 +34,6 @@ static struct {
     const char *operation;
     int n_cases, n_failures, n_failed_operations;
 } report;
-
-static uint32_t random_u32(void)
-{
-    static uint64_t state = 0x853c49e6748fea9bu;
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(state >> 32);
-}
-
-static int random_below(int n)
-{
-    return (int)(random_u32() % (uint32_t)n);
-}
-
-// Mostly of ordinary size; also zeros of both signs, subnormals and large values.
-static float random_float(void)
-{
-    const float x = (float)(int32_t)random_u32() * 0x1p-31f;
-    switch (random_below(16)) {
-    case 0:
-        return x < 0.0f ? -0.0f : 0.0f;
-    case 1:
-        return x * 0x1p-130f;
-    case 2:
-        return x * 1000.0f;
-    case 3:
-        return x * 0x1p-16f;
-    default:
-        return x * 4.0f;
-    }
-}
-
-static void random_floats(float *x, int n)
-{
-    for (int i = 0; i < n; i++) {
-        x[i] = random_float();
-    }
-}
-
-// A finite half; every 16th subnormal or zero.
-static uint16_t random_half(void)
-{
-    const uint16_t half = (uint16_t)random_u32() & 0xbfff; // below 2
-    return random_below(16) == 0 ? half & 0x83ff : half;
-}
 
 static void begin(const char *operation)
 {
@@ -203,6 +161,9 @@ static void test_softmax(void)
     begin("softmax");
     for (int n = 1; n < 150; n++) {
         random_floats(want, n);
+        if (n % 3 == 0) {
+            poison(want, n);
+        }
         memcpy(got, want, sizeof want);
         softmax(want, n);
         softmax_neon(got, n);
@@ -277,6 +238,11 @@ static void test_attention(void)
         random_floats(a, n_heads * head_size);
         fill_cache(&k, f16, i % 5 == 0);
         fill_cache(&v, f16, false);
+        if (i % 7 == 0) { // scores that are no numbers; values stay finite, and so does the output
+            poison(a, n_heads * head_size);
+        } else if (i % 7 == 1 && !f16) {
+            poison(k.f32, MAX_KV);
+        }
         attention(want, a, &k, &v, n_keys, n_heads, head_size, f16);
         poison_keys(n_keys, head_size, f16);
         attention_neon(got, a, &k, &v, n_keys, n_heads, head_size, f16);

@@ -44,7 +44,7 @@ def attend_exactly(q: exact.Floats, k: exact.Floats, v: exact.Floats) -> exact.F
 
 @pytest.mark.parametrize("kv_f16", [False, True])
 @pytest.mark.parametrize(("n_keys", "n_heads", "head_size"), SHAPES)
-def test_attention(
+def test_attention_is_the_online_softmax_over_the_keys(
     nn: Library,
     rng: np.random.Generator,
     n_keys: int,

@@ -43,7 +43,9 @@ def test_add_mul_scale_round_once(nn: Library, rng: np.random.Generator, n: int)
     assert np.array_equal(out, x * np.float32(0.1))
 
 
-def test_silu(nn: Library, rng: np.random.Generator, n: int) -> None:
+def test_silu_is_near_the_exact_and_rounds_in_its_order(
+    nn: Library, rng: np.random.Generator, n: int
+) -> None:
     x, out = 5 * normal(rng, n), np.zeros(n, np.float32)
     nn.call("vec_silu", out, x, n)
     assert np.array_equal(out, x / (np.float32(1) + exact.exp(-x)))
@@ -51,7 +53,9 @@ def test_silu(nn: Library, rng: np.random.Generator, n: int) -> None:
     assert np.max(np.abs(out / want - 1)) <= 1e-7 + 2 * EPS  # exp, the sum, the quotient
 
 
-def test_rmsnorm(nn: Library, rng: np.random.Generator, n: int) -> None:
+def test_rmsnorm_is_near_the_exact_and_rounds_in_its_order(
+    nn: Library, rng: np.random.Generator, n: int
+) -> None:
     x, w, out = normal(rng, n), normal(rng, n), np.zeros(n, np.float32)
     nn.call("rmsnorm", out, x, w, n, 1e-5)
     want = x / np.sqrt(np.mean(x.astype(np.float64) ** 2) + 1e-5) * w
@@ -61,7 +65,9 @@ def test_rmsnorm(nn: Library, rng: np.random.Generator, n: int) -> None:
     assert np.array_equal(out, x * (np.float32(1) / root) * w)
 
 
-def test_softmax(nn: Library, rng: np.random.Generator, n: int) -> None:
+def test_softmax_is_near_the_exact_and_rounds_in_its_order(
+    nn: Library, rng: np.random.Generator, n: int
+) -> None:
     x = 3 * normal(rng, n)
     got = x.copy()
     nn.call("softmax", got, n)

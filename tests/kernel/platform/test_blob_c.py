@@ -49,7 +49,7 @@ def test_an_initrd_may_be_padded(driver: Path) -> None:
     assert answer(driver, blob() + bytes(777)) == "ok\n"
 
 
-def test_no_initrd(driver: Path) -> None:
+def test_a_missing_initrd_says_what_the_loader_must_pass(driver: Path) -> None:
     assert "the loader must pass model.blob (4096 bytes) as initrd" in answer(
         driver, blob(), initrd=False
     )
@@ -63,38 +63,38 @@ def test_a_truncated_blob_names_both_sizes(driver: Path, n: int) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 8, 63])
-def test_a_truncated_header(driver: Path, n: int) -> None:
+def test_a_truncated_header_names_both_sizes(driver: Path, n: int) -> None:
     assert f"truncated: {n} bytes arrived, 4096 expected" in answer(driver, blob()[:n])
 
 
-def test_another_size_than_the_kernel_expects(driver: Path) -> None:
+def test_another_size_than_the_kernel_expects_is_refused(driver: Path) -> None:
     said = answer(driver, blob(), expected_size=8192)
     assert "4096 bytes arrived, the header says 4096, 8192 expected" in said
 
 
-def test_another_build(driver: Path) -> None:
+def test_a_blob_of_another_build_is_refused_with_both_ids(driver: Path) -> None:
     said = answer(driver, blob(build_id=BUILD_ID + 1))
     assert "of another build: blob has id 0x1122334455667789" in said
     assert "kernel has 0x1122334455667788" in said
 
 
-def test_another_format_version(driver: Path) -> None:
+def test_another_format_version_is_refused(driver: Path) -> None:
     assert "format version 2 " in answer(driver, blob(version=2))
 
 
-def test_another_file(driver: Path) -> None:
+def test_a_file_of_another_kind_is_refused(driver: Path) -> None:
     assert "is no model.blob" in answer(driver, blob(magic=b"GGUF\3\0\0\0"))
 
 
 @pytest.mark.parametrize("at", [16, 24, 32])
-def test_a_damaged_header(driver: Path, at: int) -> None:
+def test_a_damaged_header_is_found_by_its_crc(driver: Path, at: int) -> None:
     data = bytearray(blob())
     data[at] ^= 4
     assert "damaged header: CRC 0x" in answer(driver, bytes(data))
 
 
 @pytest.mark.parametrize("at", [64, 2000, 4095])
-def test_a_damaged_payload(driver: Path, at: int) -> None:
+def test_a_damaged_payload_is_found_by_its_crc(driver: Path, at: int) -> None:
     data = bytearray(blob())
     data[at] ^= 0x80
     assert "model: damaged or cut short: CRC 0x" in answer(driver, bytes(data))

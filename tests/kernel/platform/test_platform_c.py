@@ -2,6 +2,7 @@
 
 import struct
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ BOARD: dict[str, int | str] = {
     "BOARD_RAM_SIZE": "0x20000000ull",
 }
 NONE, HVC, SMC = "0", "1", "2"
+MAX_RANGES = 32
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +50,9 @@ def pl011(at: int, **more: Value) -> Node:
     )
 
 
-def board(*children: Node) -> bytes:
-    return write_device_tree(
-        Node("", {"#address-cells": [2], "#size-cells": [2]}, children=list(children))
-    )
+def board(*children: Node, reservations: Sequence[tuple[int, int]] = ()) -> bytes:
+    root = Node("", {"#address-cells": [2], "#size-cells": [2]}, children=list(children))
+    return write_device_tree(root, reservations)
 
 
 def test_all_memory_is_found_sorted_and_cut_to_pages(driver: Path) -> None:
@@ -67,6 +68,23 @@ def test_all_memory_is_found_sorted_and_cut_to_pages(driver: Path) -> None:
     ]
 
 
+def test_only_memory_is_memory(driver: Path) -> None:
+    tree = board(
+        Node("memory-controller@1000", {"reg": cells64(0x1000, 0x1000)}),
+        Node("memory", {"reg": cells64(0x10_0000, 0x1000)}),
+        Node("memory@200000", {"reg": cells64(0x20_0000, 0x1000)}),
+    )
+    assert facts(driver, tree)["ram"] == ["0x100000..0x101000", "0x200000..0x201000"]
+
+
+def test_more_ranges_than_there_is_room_for_are_refused(driver: Path) -> None:
+    pieces = cells64(*(value for i in range(MAX_RANGES) for value in (0x10_0000 * i, 0x1000)))
+    assert len(facts(driver, board(Node("memory", {"reg": pieces})))["ram"]) == MAX_RANGES
+    tree = board(Node("memory", {"reg": [*pieces, *cells64(1 << 30, 0x1000)]}))
+    said = run_program(driver, stdin=tree).decode()
+    assert f"platform: the device tree has more than {MAX_RANGES} ranges of RAM" in said
+
+
 def test_memory_that_wraps_around_is_cut_to_what_the_map_holds(driver: Path) -> None:
     tree = board(Node("memory@0", {"reg": cells64(0x1000, (1 << 64) - 1)}))
     assert facts(driver, tree)["ram"] == ["0x1000..0x8000000000"]
@@ -76,13 +94,8 @@ def test_memory_that_wraps_around_is_cut_to_what_the_map_holds(driver: Path) -> 
 def test_initrd_cells_may_have_four_or_eight_bytes(driver: Path, cells: int) -> None:
     encode = cells64 if cells == 2 else lambda value: [value]
     start, end = encode(0x4800_0000), encode(0x4900_0001)
-    chosen = Node(
-        "chosen",
-        {"linux,initrd-start": start, "linux,initrd-end": end, "bootargs": "threads=4"},
-    )
-    found = facts(driver, board(chosen))
-    assert found["initrd"] == ["0x48000000..0x49000001"]
-    assert found["bootargs"] == ["threads=4"]
+    chosen = Node("chosen", {"linux,initrd-start": start, "linux,initrd-end": end})
+    assert facts(driver, board(chosen))["initrd"] == ["0x48000000..0x49000001"]
 
 
 def test_an_initrd_that_ends_before_it_starts_is_none(driver: Path) -> None:
@@ -140,7 +153,7 @@ def test_a_uart_outside_the_ranges_of_its_bus_is_ignored(driver: Path) -> None:
     assert facts(driver, board(soc))["uart"] == ["0x9000000"]
 
 
-def test_firmware_memory_power_and_cpus(driver: Path) -> None:
+def test_firmware_memory_power_and_cpus_are_found(driver: Path) -> None:
     bus: dict[str, Value] = {"#address-cells": [2], "#size-cells": [2], "ranges": b""}
     tree = board(
         Node("psci", {"compatible": "arm,psci-1.0", "method": "smc"}),
@@ -150,15 +163,20 @@ def test_firmware_memory_power_and_cpus(driver: Path) -> None:
             bus,
             [
                 Node("atf@0", {"reg": cells64(0, 0x80000), "no-map": b""}),
-                Node("cma", {"reg": cells64(0x100000, 0x1000)}),
+                Node("ramoops", {"reg": cells64(0x100000, 0x1000)}),
+                Node("cma", {"reg": cells64(0x200000, 0x1000), "reusable": b""}),
+                Node("chosen-later", {"size": cells64(0x1000)}),
+                Node("unused", {"reg": cells64(0x300000, 0x1000), "status": "disabled"}),
             ],
         ),
         Node("intc", {"compatible": "arm,gic-400", "reg": cells64(0x1000, 8, 0x2000, 8)}),
+        reservations=[(0, 0x1000), (0x4800_0000, 0), (0x4900_0000, 5)],
     )
     found = facts(driver, tree)
     assert found["psci"] == [SMC]
     assert found["n_cpu"] == ["2"]
     assert found["no_map"] == ["0x0..0x80000"]
+    assert found["reserved"] == ["0x100000..0x101000", "0x0..0x1000", "0x49000000..0x49000005"]
     assert (found["gicd"], found["gicc"]) == (["0x1000"], ["0x2000"])
 
 
@@ -187,7 +205,7 @@ def test_without_a_tree_the_board_definition_counts(driver: Path, not_a_tree: by
         ("rk3588s-orangepi-5", "0x9000000", "33", "0x0", SMC, "8"),
     ],
 )
-def test_trees_of_real_boards(
+def test_trees_of_real_boards_are_understood(
     driver: Path, shared: Path, name: str, uart: str, irq: str, gicd: str, psci: str, n_cpu: str
 ) -> None:
     found = facts(driver, (shared / "dtb" / f"{name}.dtb").read_bytes())
@@ -216,6 +234,8 @@ def test_damaged_trees_are_read_without_harm(driver: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["bcm2711-rpi-4-b", "bcm2712-rpi-5-b"])
-def test_damaged_trees_of_real_boards(driver: Path, shared: Path, name: str) -> None:
+def test_damaged_trees_of_real_boards_are_read_without_harm(
+    driver: Path, shared: Path, name: str
+) -> None:
     tree = (shared / "dtb" / f"{name}.dtb").read_bytes()
     run_program(driver, "damage", "2", "1000", stdin=tree)

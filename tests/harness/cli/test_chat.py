@@ -1,0 +1,61 @@
+"""harness/cli/chat.py: which requests a conversation makes."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.cli.chat import Conversation
+from harness.link.generation import Generation, Stats
+from harness.link.messages import SamplingParams
+from harness.link.prompt import Prompt
+
+STATS = Stats(1, 0, 1, 2, 1000, 1, 1, 1)
+
+
+@dataclass
+class FakeSession:
+    """Answers with nothing; the turns of `lost` never reach the kernel."""
+
+    lost: tuple[int, ...] = ()
+    asked: list[tuple[Prompt, bool]] = field(default_factory=list)
+
+    def generate(
+        self, prompt: Prompt, _params: SamplingParams, *, append: bool, **_: Any
+    ) -> Generation:
+        stats = None if len(self.asked) in self.lost else STATS
+        self.asked.append((prompt, append))
+        return Generation((), (), (), "", "length" if stats else "abort", (), None, stats)
+
+
+def talk(session: FakeSession, *lines: str) -> list[tuple[bool, bool]]:
+    """(BOS is added, the context continues) of each turn."""
+    conversation = Conversation(session, SamplingParams(), "a clock")  # type: ignore[arg-type]
+    for line in lines:
+        assert conversation.take(line)
+    return [(prompt.segments[0].add_special, append) for prompt, append in session.asked]
+
+
+def test_the_first_turn_starts_and_the_others_continue() -> None:
+    assert talk(FakeSession(), "one", "two", "/reset", "three") == [
+        (True, False),
+        (False, True),
+        (True, False),
+    ]
+
+
+def test_a_turn_that_never_reached_the_kernel_started_nothing() -> None:
+    assert talk(FakeSession(lost=(0,)), "one", "two") == [(True, False), (True, False)]
+
+
+def test_the_user_s_words_are_no_special_tokens() -> None:
+    session = FakeSession()
+    conversation = Conversation(session, SamplingParams(), "a clock")  # type: ignore[arg-type]
+    conversation.say(Prompt.of_text("</s> from the command line"))
+    conversation.take("<s> and from a line")
+    assert [p.segments[0].parse_special for p, _ in session.asked] == [False, False]
+
+
+def test_ids_of_the_command_line_stay_ids() -> None:
+    session = FakeSession()
+    conversation = Conversation(session, SamplingParams(), "a clock")  # type: ignore[arg-type]
+    conversation.say(Prompt.of_ids([1, 2]))
+    assert session.asked == [(Prompt.of_ids([1, 2]), False)]

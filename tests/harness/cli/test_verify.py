@@ -1,0 +1,22 @@
+"""harness/cli/verify.py: what is judged."""
+
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import pytest
+
+from harness.cli import verify
+from harness.cli.main import main
+
+
+def test_an_interrupted_answer_is_not_judged(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aborted = SimpleNamespace(stop="abort")
+    session = SimpleNamespace(generate=lambda *_, **__: aborted, welcome=SimpleNamespace(n_ctx=64))
+    monkeypatch.setattr(verify, "built_from", lambda _: None)
+    monkeypatch.setattr(verify, "model_of", lambda _: None)
+    monkeypatch.setattr(verify, "running", lambda *_: nullcontext(session))
+    assert main(["verify", "-m", "x.gguf"]) == 130
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "interrupted: no verdict\n")
