@@ -1,0 +1,1 @@
+"""A language model of our own: corpus, vocabulary, training on whatever is there, GGUF."""

@@ -1,0 +1,76 @@
+"""Sums, differences, the times table and tiny word problems, each with its answer.
+
+Held out: one in ten pairs for sums and differences; for products, only pairs whose mirror image
+(7 x 8 for 8 x 7) stays in training, since a times table cannot be guessed.
+"""
+
+from random import Random
+
+from harness.train.corpus.data import listed
+from harness.train.corpus.data.words import BOYS, GIRLS
+from harness.train.corpus.numbers import in_words
+from harness.train.corpus.split import Split, allowed, held_out, sections
+from harness.train.corpus.template import fill
+
+COUNTED = listed("apples pears coins books stones shells cups eggs nuts balls flowers fish")
+WORD_LIMIT = 20  # in words up to here; larger numbers are written in digits
+_SIGN = {"addition": "+", "subtraction": "-", "multiplication": "x"}
+_SPOKEN = {"addition": "plus", "subtraction": "minus", "multiplication": "times"}
+
+
+def pair(rng: Random, operation: str, split: Split, limit: int) -> tuple[int, int]:
+    """Operands of this split; for a subtraction the first is not the smaller one."""
+    while True:
+        a, b = rng.randint(0, limit), rng.randint(0, limit)
+        if operation == "subtraction" and a < b:
+            a, b = b, a
+        if pair_allowed(a, b, operation, split):
+            return a, b
+
+
+def pair_allowed(a: int, b: int, operation: str, split: Split) -> bool:
+    """The rule of what is held out."""
+    if operation == "multiplication":
+        return (a < b and held_out(f"{a}x{b}", 5)) == (split == "valid")
+    return allowed(f"{a}{_SIGN[operation]}{b}", split)
+
+
+def result(a: int, b: int, operation: str) -> int:
+    """What comes out."""
+    return {"addition": a + b, "subtraction": a - b, "multiplication": a * b}[operation]
+
+
+def exchange(rng: Random, split: Split) -> tuple[str, str]:
+    """A question and its answer."""
+    operation = rng.choice(("addition", "addition", "subtraction", "subtraction", "multiplication"))
+    kind = rng.random()
+    if kind < 0.12 and operation != "multiplication":
+        return _word_problem(rng, operation, split)
+    words = kind < 0.27
+    limit = 12 if operation == "multiplication" else 10 if words else rng.choice((20, 99, 99, 99))
+    if words and operation != "addition":
+        limit = 10 if operation == "multiplication" else WORD_LIMIT
+    a, b = pair(rng, operation, split, limit)
+    answer = result(a, b, operation)
+    if words and answer <= WORD_LIMIT:
+        slots = {"a": in_words(a), "b": in_words(b)}
+        reply = f"{slots['a']} {_SPOKEN[operation]} {slots['b']} is {in_words(answer)}."
+        reply = reply[0].upper() + reply[1:]
+    else:
+        slots = {"a": str(a), "b": str(b)}
+        reply = f"{a} {_SIGN[operation]} {b} = {answer}."
+    question = fill(sections("chat")[operation].pick(rng, split), rng, slots)
+    return question[0].upper() + question[1:], reply
+
+
+def _word_problem(rng: Random, operation: str, split: Split) -> tuple[str, str]:
+    girl = rng.random() < 0.5
+    a, b = pair(rng, operation, split, 20)
+    while a < 2:  # "1 apples"
+        a, b = pair(rng, operation, split, 20)
+    slots = {"a": str(a), "b": str(b), "name": rng.choice(GIRLS if girl else BOYS)}
+    slots |= {"he": "she", "He": "She"} if girl else {"he": "he", "He": "He"}
+    slots["things"] = rng.choice(COUNTED)
+    section = sections("chat")["more" if operation == "addition" else "less"]
+    question = fill(section.pick(rng, split), rng, slots)
+    return question, f"{a} {_SIGN[operation]} {b} = {result(a, b, operation)}."

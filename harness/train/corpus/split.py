@@ -1,0 +1,65 @@
+"""What is held out from training, and by which rule.
+
+Phrasings: in the data files a line that starts with `~` is held out; `valid` uses only such lines
+wherever a list has any, `train` never does. Pairs (of numbers, of room and device): a checksum of
+the pair decides, so that the rule is one line and needs no list.
+"""
+
+import zlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Literal
+
+from harness.train.corpus.template import Template, parse
+
+Split = Literal["train", "valid"]
+
+DATA = Path(__file__).parent / "data"
+
+
+@dataclass(frozen=True)
+class Variants:
+    """Ways to say one thing, divided between the splits."""
+
+    train: tuple[Template, ...]
+    valid: tuple[Template, ...]
+
+    def pick(self, rng: Random, split: Split) -> Template:
+        """One of the ways that this split may use."""
+        ways = self.valid if split == "valid" and self.valid else self.train
+        return ways[int(rng.random() * len(ways))]
+
+
+def variants(lines: list[str]) -> Variants:
+    """`~` marks the held-out lines."""
+    return Variants(
+        tuple(parse(line) for line in lines if not line.startswith("~")),
+        tuple(parse(line[1:].strip()) for line in lines if line.startswith("~")),
+    )
+
+
+@cache
+def sections(name: str) -> dict[str, Variants]:
+    """A data file of `== title` lines, each followed by its variants; `#` starts a comment."""
+    found: dict[str, list[str]] = {}
+    title = ""
+    for line in (DATA / f"{name}.txt").read_text(encoding="ascii").splitlines():
+        if line.startswith("== "):
+            title = line[3:].strip()
+            found[title] = []
+        elif line.strip() and not line.startswith("#"):
+            found[title].append(line.strip())
+    return {title: variants(lines) for title, lines in found.items()}
+
+
+@cache
+def held_out(key: str, one_in: int = 10) -> bool:
+    """Whether the pair written in `key` belongs to `valid`."""
+    return zlib.crc32(key.encode()) % one_in == 0
+
+
+def allowed(key: str, split: Split, one_in: int = 10) -> bool:
+    """Whether this split may use the pair written in `key`."""
+    return held_out(key, one_in) == (split == "valid")
