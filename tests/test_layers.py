@@ -47,6 +47,7 @@ HOMES: dict[str, set[str]] = {
     "gguf": {"harness/reference", "harness/synth", "harness/train"},
     "torch": {"harness/train"},
     "sentencepiece": {"harness/train"},
+    "matplotlib": {"harness/train"},
 }
 STANDARD_C = {"stdalign.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdnoreturn.h"}
 INTRINSICS = {"arm_neon.h": r"_neon\w*\.[ch]$", "arm_acle.h": r"^arch/crc32_arm\.c$"}

@@ -22,6 +22,8 @@ from harness.link.session import Session
 from harness.link.stream import ByteStream
 from tests.kernel.app.conftest import Twin
 
+pytestmark = pytest.mark.slow  # sanitized programs, several of them
+
 LIMIT_S = 60
 
 

@@ -58,7 +58,7 @@ def test_a_line_is_answered_and_the_same_seed_repeats_the_answer(twin: Twin) -> 
 
 def test_a_second_line_continues_the_conversation_until_the_context_is_full(twin: Twin) -> None:
     lines = ["go on"] * 20
-    screen = type_lines(twin, "/n 12", *lines)
+    screen = type_lines(twin, "/seed 3", "/n 12", *lines)
     contexts = [int(n) for n in re.findall(r"context (\d+) of", screen)]
     assert len(contexts) == len(lines)
     assert contexts[0] + 12 < contexts[1]

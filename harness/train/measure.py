@@ -1,0 +1,81 @@
+"""Tokens per second: packed batches against the plain loop that takes one document at a time."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from harness.train.config import TrainConfig
+from harness.train.data import Stream, documents_of
+from harness.train.hardware import Choice
+from harness.train.model import init_weights
+from harness.train.packing import Windows
+from harness.train.step import Learner
+from harness.train.vocabulary import BOS
+
+WARM_STEPS = 2  # compilation and first allocations are not counted
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """One way to train."""
+
+    name: str
+    tokens: int
+    seconds: float
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Tokens of documents; the few that fill up a window do not count as work done."""
+        return self.tokens / self.seconds
+
+
+def measure(
+    config: TrainConfig,
+    choice: Choice,
+    stream: Callable[[], Stream],
+    *,
+    seconds: float = 20.0,
+    report: Callable[[str], None] = lambda name: None,
+) -> list[Throughput]:
+    """The same text, model and optimizer in three ways, the slowest first."""
+    plain = replace(choice, dtype="f32", compile=False, micro_batch=1)
+    ways: list[tuple[str, Choice, Callable[[], Iterator[Windows]]]] = [
+        ("one document at a time, F32, plain loop", plain, lambda: _documents(stream())),
+        ("one window at a time, F32, plain loop", plain, lambda: _batches(stream(), 1)),
+        (
+            f"batches of {config.recipe.batch} windows, {choice.dtype}"
+            + (", compiled" if choice.compile else ""),
+            choice,
+            lambda: _batches(stream(), config.recipe.batch),
+        ),
+    ]
+    results = []
+    for name, how, batches in ways:
+        report(name)
+        results.append(_timed(name, config, how, batches(), seconds))
+    return results
+
+
+def _timed(
+    name: str, config: TrainConfig, choice: Choice, batches: Iterator[Windows], seconds: float
+) -> Throughput:
+    weights = init_weights(config.hyper, tied=config.model.tied, seed=config.seed)
+    learner = Learner(config, choice, weights)
+    for _ in range(WARM_STEPS):
+        learner.step(next(batches), config.recipe.lr)
+    tokens, start = 0, time.monotonic()
+    while time.monotonic() - start < seconds:
+        batch = next(batches)
+        learner.step(batch, config.recipe.lr)
+        tokens += int(batch.ids.size)
+    return Throughput(name, tokens, time.monotonic() - start)
+
+
+def _batches(stream: Stream, n: int) -> Iterator[Windows]:
+    while True:
+        yield stream.next_batch(n)
+
+
+def _documents(stream: Stream) -> Iterator[Windows]:
+    while True:
+        yield from documents_of(stream.next_batch(1), BOS)

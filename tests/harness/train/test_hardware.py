@@ -1,0 +1,69 @@
+"""What is chosen on machines that are not this one."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.train.errors import TrainError
+from harness.train.hardware import Hardware, choose, detect
+from harness.train.memory import MIB, MemoryPlan, check_fits, n_params, plan_memory
+from tests.harness.train.standin import CONFIG
+
+LAPTOP = Hardware(4, ("avx2",), 8 << 30, 6 << 30, compiler=True)
+AUTO = replace(CONFIG, machine=type(CONFIG.machine)())
+
+
+@pytest.mark.parametrize(
+    ("simd", "dtype"),
+    [
+        (("avx512f", "avx2"), "f32"),
+        (("amx_bf16", "avx512f"), "bf16"),
+        (("asimd", "bf16"), "bf16"),
+        ((), "f32"),
+    ],
+)
+def test_bf16_is_used_where_the_machine_multiplies_it(simd: tuple[str, ...], dtype: str) -> None:
+    assert choose(replace(LAPTOP, simd=simd), AUTO).dtype == dtype
+
+
+def test_the_config_has_the_last_word() -> None:
+    choice = choose(replace(LAPTOP, simd=("amx_bf16",)), CONFIG)
+    assert (choice.threads, choice.compile) == (1, False)
+    wish = replace(CONFIG, machine=replace(CONFIG.machine, dtype="f32", micro_batch=2))
+    assert choose(replace(LAPTOP, simd=("amx_bf16",)), wish).micro_batch == 2
+
+
+def test_little_memory_makes_the_pieces_smaller_and_they_divide_the_batch() -> None:
+    config = replace(AUTO, recipe=replace(AUTO.recipe, batch=12))
+    sizes = [choose(replace(LAPTOP, memory_bytes=n << 20), config).micro_batch for n in (1, 3, 64)]
+    assert sizes[0] == 1
+    assert sizes == sorted(sizes)
+    assert all(12 % size == 0 for size in sizes)
+    assert sizes[-1] > 1
+
+
+def test_detect_reads_proc(tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nflags\t\t: fpu avx2 amx_bf16\n")
+    (tmp_path / "meminfo").write_text("MemTotal:  2048 kB\nMemAvailable:  1024 kB\n")
+    found = detect(tmp_path)
+    assert found.simd == ("amx_bf16", "avx2")
+    assert (found.memory_bytes, found.available_bytes) == (2 << 20, 1 << 20)
+    assert found.cores >= 1
+    nothing = detect(tmp_path / "nowhere")
+    assert (nothing.simd, nothing.memory_bytes) == ((), 0)
+
+
+def test_the_plan_lists_four_copies_of_the_weights_in_f32() -> None:
+    plan = plan_memory(CONFIG, dtype="f32", micro_batch=2, base_bytes=0)
+    copies = sum(size for name, size in plan.parts.items() if not name.startswith("activations"))
+    assert copies == 16 * n_params(CONFIG.model)
+    double = plan_memory(CONFIG, dtype="f32", micro_batch=4, base_bytes=0)
+    assert double.total_bytes > plan.total_bytes
+    assert "sum" in plan.table()
+
+
+def test_a_plan_that_does_not_fit_says_both_numbers() -> None:
+    with pytest.raises(TrainError, match=r"needs 125 MiB .* 100 MiB are available"):
+        check_fits(MemoryPlan({"all": 100 * MIB}), 100 * MIB)
+    check_fits(MemoryPlan({"all": 80 * MIB}), 100 * MIB)

@@ -1,0 +1,140 @@
+"""Runs are repeatable, and a run that was stopped or killed goes on as if nothing had happened."""
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.train.config import Budget, TrainConfig
+from harness.train.errors import TrainError
+from tests.harness.train.standin import CONFIG, MACHINE, source, with_steps
+
+torch = pytest.importorskip("torch", reason="training needs the extra [train]: torch")
+pytest.importorskip("sentencepiece", reason="training needs the extra [train]: sentencepiece")
+
+from harness.train.finish import to_numpy  # noqa: E402
+from harness.train.quantise import F32  # noqa: E402
+from harness.train.run import Result, Run, Status, baseline_loss, prepare  # noqa: E402
+from harness.train.step import Learner, learning_rate  # noqa: E402
+
+ROOT = Path(__file__).parents[3]
+
+
+def run(config: TrainConfig, out: Path, *, resume: bool = False, stop_at: int = 0) -> Result:
+    prepared = prepare(config, out, source, resume=resume)
+    training = Run(config, out, source, prepared, MACHINE, resume=resume)
+
+    def report(status: Status) -> None:
+        if status.step == stop_at:
+            training.stop()
+
+    return training.train(report)
+
+
+def same(a: dict[str, F32], b: dict[str, F32]) -> bool:
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    out = tmp_path_factory.mktemp("straight")
+    return out, run(CONFIG, out)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(
+    straight: tuple[Path, Result], tmp_path: Path
+) -> None:
+    wanted = to_numpy(straight[1].learner.weights)
+    assert same(to_numpy(run(CONFIG, tmp_path / "again").learner.weights), wanted)
+    other = run(replace(CONFIG, seed=4), tmp_path / "other")
+    assert not same(to_numpy(other.learner.weights), wanted)
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(
+    straight: tuple[Path, Result], tmp_path: Path
+) -> None:
+    stopped = run(CONFIG, tmp_path, stop_at=3)
+    assert (stopped.finished, stopped.progress.step) == (False, 3)
+    resumed = run(CONFIG, tmp_path, resume=True)
+    assert (resumed.finished, resumed.progress.step) == (True, 8)
+    assert same(to_numpy(resumed.learner.weights), to_numpy(straight[1].learner.weights))
+    assert resumed.valid_loss == straight[1].valid_loss
+    assert resumed.progress.tokens == straight[1].progress.tokens
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(
+    straight: tuple[Path, Result], tmp_path: Path
+) -> None:
+    code = (
+        "import sys; from pathlib import Path; from tests.harness.train.standin import *; "
+        "train_slowly(Path(sys.argv[1]), 8)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if int(line) >= 4:
+                process.send_signal(signal.SIGKILL)
+                break
+    assert process.returncode == -signal.SIGKILL
+    resumed = run(CONFIG, tmp_path, resume=True)
+    assert same(to_numpy(resumed.learner.weights), to_numpy(straight[1].learner.weights))
+    steps = [
+        row["step"]
+        for row in map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
+        if "loss" in row
+    ]
+    assert steps == list(range(1, 9))  # what was written after the checkpoint is not there twice
+
+
+def test_another_configuration_is_not_continued(tmp_path: Path) -> None:
+    run(CONFIG, tmp_path, stop_at=1)
+    with pytest.raises(TrainError, match="another configuration"):
+        run(replace(CONFIG, seed=9), tmp_path, resume=True)
+    assert run(with_steps(2), tmp_path, resume=True).progress.step == 2
+
+
+def test_a_budget_of_minutes_becomes_steps_that_give_the_same_weights(tmp_path: Path) -> None:
+    config = replace(CONFIG, budget=Budget(minutes=0.02))
+    timed = run(config, tmp_path / "timed")
+    n = timed.progress.n_steps
+    assert n >= 1
+    if timed.progress.step == n:  # a busy machine may have cut it short
+        again = run(with_steps(n), tmp_path / "steps")
+        assert same(to_numpy(timed.learner.weights), to_numpy(again.learner.weights))
+
+
+def test_accumulated_pieces_make_the_same_step_as_the_whole_batch(tmp_path: Path) -> None:
+    whole = run(replace(CONFIG, machine=replace(CONFIG.machine, micro_batch=4)), tmp_path / "a")
+    pieces = run(replace(CONFIG, machine=replace(CONFIG.machine, micro_batch=1)), tmp_path / "b")
+    # Only the order of float32 sums differs; AdamW's first steps are signs of gradients, which
+    # amplify that where a gradient is nearly 0: lr * steps = 0.024 bounds it, the mean is far less.
+    a, b = to_numpy(whole.learner.weights), to_numpy(pieces.learner.weights)
+    assert max(float(np.abs(a[name] - b[name]).mean()) for name in a) < 1e-4
+    assert abs(whole.valid_loss - pieces.valid_loss) < 1e-3
+
+
+def test_learning_rate_rises_then_falls_to_its_end() -> None:
+    recipe = replace(CONFIG.recipe, warmup_steps=10, lr=1.0, lr_final=0.1)
+    rates = [learning_rate(recipe, step, 100) for step in range(101)]
+    assert rates[:10] == pytest.approx(np.arange(1, 11) / 10)
+    assert all(a >= b for a, b in pairwise(rates[10:]))
+    assert rates[100] == pytest.approx(0.1)
+
+
+def test_training_learns_and_the_baseline_is_on_the_same_scale(tmp_path: Path) -> None:
+    config = with_steps(60)
+    result = run(config, tmp_path)
+    prepared = prepare(config, tmp_path, source, resume=True)
+    baseline = baseline_loss(config, source, prepared)
+    untrained = np.log(config.model.n_vocab)
+    assert 0.1 < baseline < 0.5 * untrained
+    assert result.valid_loss < 0.6 * untrained
+    assert isinstance(result.learner, Learner)
