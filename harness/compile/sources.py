@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 KERNEL_DIR = ROOT / "kernel"
 LAYERS = ("lib", "arch", "dev", "platform", "smp", "nn", "llm", "link")
-PORTABLE_LAYERS = ("lib", "nn", "llm", "link")
+PORTABLE_LAYERS = ("lib", "smp", "nn", "llm", "link")
 ROOTS = ("main", "twin")  # composition roots in kernel/app: one per program
 LIBC_HAS = ("lib/string.c",)  # the twin takes these from the host's libc
 

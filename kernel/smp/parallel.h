@@ -1,0 +1,25 @@
+// Work on all cores at once. Every core runs the same function and takes its own share of each
+// phase; a barrier between phases. Results must not depend on the number of cores: shares are whole
+// output rows or heads, never parts of a sum.
+#pragma once
+
+// Cores that take part, 1 or more.
+int parallel_n_cores(void);
+
+// Run work(core, n_cores, arg) on all cores, core 0 being the caller's; return when all are done.
+void parallel_run(void (*work)(int core, int n_cores, void *arg), void *arg);
+
+// Only within parallel_run: return when all cores are here, with all that they wrote.
+void parallel_barrier(void);
+
+// Part `core` of n items: [begin, end), in whole steps but for the last.
+struct share {
+    int begin, end;
+};
+
+static inline struct share share_of(int n, int step, int core, int n_cores)
+{
+    const int n_steps = (n + step - 1) / step;
+    const int begin = n_steps * core / n_cores * step, end = n_steps * (core + 1) / n_cores * step;
+    return (struct share){begin < n ? begin : n, end < n ? end : n};
+}
