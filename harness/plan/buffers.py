@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from harness.gguf.model import HyperParameters
-from harness.plan.memory import KIB, TILE_ROWS, Buffer, align_up
+from harness.plan.memory import KIB, MAX_TILE_ROWS, Buffer, align_up
 
 LINK_WINDOW = 8  # frames that the kernel keeps until they are acknowledged
 LINK_SLOT_SIZE = 1280  # one frame on the wire: COBS of 1024 bytes payload, head and CRC
@@ -97,7 +97,7 @@ def activation_buffers(hyper: HyperParameters, n_batch: int) -> Stack:
     """
 
     def batch(n: int) -> int:
-        return n_batch * 4 * align_up(n, TILE_ROWS)
+        return n_batch * 4 * align_up(n, MAX_TILE_ROWS)
 
     n_q = hyper.n_head * hyper.head_size
     n_kv = hyper.n_head_kv * hyper.head_size
@@ -109,6 +109,6 @@ def activation_buffers(hyper: HyperParameters, n_batch: int) -> Stack:
     stack.push_sharing(
         {"ACT_Q": batch(n_q), "ACT_K": batch(n_kv), "ACT_V": batch(n_kv), "ACT_ATT": batch(n_q)},
         {"ACT_GATE": batch(hyper.n_ff), "ACT_UP": batch(hyper.n_ff)},
-        {"ACT_LOGITS": 4 * align_up(hyper.n_vocab_rows, TILE_ROWS)},
+        {"ACT_LOGITS": 4 * align_up(hyper.n_vocab_rows, MAX_TILE_ROWS)},
     )
     return stack

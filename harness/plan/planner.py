@@ -20,7 +20,6 @@ from harness.plan.memory import (
     KIB,
     MIB,
     STATE_BUDGET,
-    TILE_ROWS,
     KvType,
     MemoryPlan,
     Region,
@@ -32,6 +31,7 @@ N_CTX_DEFAULT = 2048
 N_BATCHES = (16, 8, 4, 1)
 APPEND_LIMIT = 16 * MIB  # a larger blob travels as initrd, which the loader need not copy twice
 PAGE = 4 * KIB
+LANES = 4  # floats of a NEON vector
 PAGE_TABLES = 20  # level 1, up to 4 of level 2 (per GiB not one block), 15 for ragged edges
 STACK_SIZE = 64 * KIB
 FDT_ROOM = 2 * MIB  # QEMU's tree has 1 MiB; a loader may align it
@@ -182,16 +182,16 @@ def _least_ram(image_bytes: int, initrd_bytes: int) -> int:
 
 
 def _check_shape(model: Model) -> None:
-    """Row tiles write four results at a time: no vector of a batch may end inside a tile."""
+    """Vectors of a batch lie back to back, and each begins with a whole NEON vector."""
     hyper = model.hyper
     for what, n in (
         ("embedding length", hyper.n_embd),
         ("query length", hyper.n_head * hyper.head_size),
         ("key length", hyper.n_head_kv * hyper.head_size),
     ):
-        if n % TILE_ROWS:
+        if n % LANES:
             raise PlanError(
-                f"{model.name}: {what} {n} is not a multiple of {TILE_ROWS}",
+                f"{model.name}: {what} {n} is not a multiple of {LANES}",
                 hint="such a model is not supported",
             )
 

@@ -38,7 +38,7 @@ OPERATION(void, f32_to_f16_row, uint16_t *out, const float *x, int n);
 OPERATION(void, quantize_q8_0, void *act, const float *x, int n);
 OPERATION(void, quantize_q8_k, void *act, const float *x, int n);
 
-// out[row] = w[row] . x for n_rows_padded rows (a multiple of 4) of w_tiles (nn/tiles.h).
+// out[row] = w[row] . x for n_rows_padded rows (whole tiles) of w_tiles (nn/tiles.h).
 // act: floats for f32, f16, bf16; struct act_q8_0 for q8_0, q4_0; struct act_q8_k for q4_k, q6_k.
 #define MATVEC(name)                                                                               \
     OPERATION(void, name, float *out, const void *w_tiles, const void *act, int n_rows_padded,     \

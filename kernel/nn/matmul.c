@@ -78,16 +78,16 @@ void matmul(float *out, const struct tensor *w, struct activation *x, int n_toke
 {
     ASSERT((int)w->n_cols == x->n);
     const uint8_t *tiles = tensor_data(w);
-    const int n_rows = (int)w->n_rows;
-    const int n_whole = n_rows / TILE_ROWS * TILE_ROWS;
+    const int n_rows = (int)w->n_rows, rows = tile_rows(w->type);
+    const int n_whole = n_rows / rows * rows;
 
     prepare(x, w->type, n_tokens);
     for (int t = 0; t < n_tokens; t++, out += n_rows) {
         matvec(out, w->type, tiles, x, t, n_whole);
         if (n_whole < n_rows) { // the last tile computes rows that are not there
-            float last[TILE_ROWS];
+            float last[MAX_TILE_ROWS];
             const size_t row_bytes = tile_row_bytes(w->type, w->n_cols);
-            matvec(last, w->type, tiles + n_whole / TILE_ROWS * row_bytes, x, t, TILE_ROWS);
+            matvec(last, w->type, tiles + n_whole / rows * row_bytes, x, t, rows);
             for (int r = n_whole; r < n_rows; r++) {
                 out[r] = last[r - n_whole];
             }

@@ -15,6 +15,34 @@
 // own and loads with post-increment.
 #define FORGET_ORIGIN(pointer) __asm__("" : "+r"(pointer))
 
+// The compiler no longer knows that lanes are equal: to use the low half for the high one as well
+// it would move the other operand's half down.
+#define FORGET_LANES(vector) __asm__("" : "+w"(vector))
+
+// Lane i everywhere, i being constant after inlining. (A subscript goes through a general
+// register.)
+ALWAYS_INLINE int16x8_t repeat_lane(int16x8_t v, int i)
+{
+    switch (i) {
+    case 0:
+        return vdupq_laneq_s16(v, 0);
+    case 1:
+        return vdupq_laneq_s16(v, 1);
+    case 2:
+        return vdupq_laneq_s16(v, 2);
+    case 3:
+        return vdupq_laneq_s16(v, 3);
+    case 4:
+        return vdupq_laneq_s16(v, 4);
+    case 5:
+        return vdupq_laneq_s16(v, 5);
+    case 6:
+        return vdupq_laneq_s16(v, 6);
+    default:
+        return vdupq_laneq_s16(v, 7);
+    }
+}
+
 // Eight halves to floats, exact.
 ALWAYS_INLINE float32x4x2_t widen_f16(uint16x8_t half)
 {

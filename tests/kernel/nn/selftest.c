@@ -14,7 +14,7 @@
 #define MAX_FLOATS   1024
 #define MAX_KV       6144 // elements of k and of v
 #define MAX_COLS     1024
-#define MAX_ROWS     20                   // more than the 16 that some twins take at a time
+#define MAX_ROWS     40                   // more than the 16 that some twins take at a time
 #define WEIGHT_BYTES (MAX_ROWS * 512 * 2) // 512 columns, or 100 of floats
 
 static float a[MAX_FLOATS], b[MAX_FLOATS], want[MAX_FLOATS], got[MAX_FLOATS];
@@ -308,11 +308,12 @@ static void test_matvec(const char *name, matvec_function *plain, matvec_functio
     begin(name);
     for (int i = 0; i < 150; i++) {
         const bool floats = block == 1;
+        const int rows = tile_rows(type);
         const int n_cols = floats ? random_below(100) : block * (1 + random_below(512 / block));
-        const int n_rows = 4 * (1 + random_below(MAX_ROWS / 4));
+        const int n_rows = rows * (1 + random_below(MAX_ROWS / rows));
         const int flavour = i % 24;
         const bool extreme = !floats && flavour < 12;
-        const size_t n_tiles = (size_t)n_rows / 4 * (size_t)(n_cols / block);
+        const size_t n_tiles = (size_t)(n_rows / rows) * (size_t)(n_cols / block);
         random_weights(n_tiles * (size_t)tile_bytes, (size_t)tile_bytes, n_halves,
                        extreme ? flavour % 4 : 4);
         if (type == TYPE_F32) {
@@ -357,10 +358,10 @@ int nn_selftest(void (*print)(const char *line))
     TEST_MATVEC(matvec_f32, TYPE_F32, 1, 16, 0);
     TEST_MATVEC(matvec_f16, TYPE_F16, 1, 8, 4);
     TEST_MATVEC(matvec_bf16, TYPE_BF16, 1, 8, 0);
-    TEST_MATVEC(matvec_q8_0, TYPE_Q8_0, QK8_0, sizeof(struct tile_q8_0), 4);
-    TEST_MATVEC(matvec_q4_0, TYPE_Q4_0, QK8_0, sizeof(struct tile_q4_0), 4);
-    TEST_MATVEC(matvec_q4_k, TYPE_Q4_K, QK_K, sizeof(struct tile_q4_k), 8);
-    TEST_MATVEC(matvec_q6_k, TYPE_Q6_K, QK_K, sizeof(struct tile_q6_k), 4);
+    TEST_MATVEC(matvec_q8_0, TYPE_Q8_0, QK8_0, sizeof(struct tile_q8_0), 8);
+    TEST_MATVEC(matvec_q4_0, TYPE_Q4_0, QK8_0, sizeof(struct tile_q4_0), 8);
+    TEST_MATVEC(matvec_q4_k, TYPE_Q4_K, QK_K, sizeof(struct tile_q4_k), 16);
+    TEST_MATVEC(matvec_q6_k, TYPE_Q6_K, QK_K, sizeof(struct tile_q6_k), 8);
     print(report.n_failed_operations == 0 ? "SELFTEST all ok\n" : "SELFTEST FAIL\n");
     return report.n_failed_operations;
 }

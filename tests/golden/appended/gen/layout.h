@@ -47,6 +47,6 @@ extern uint8_t __link_start[], __session_start[], __activations_start[], __kv_ca
 #define ACT_K 0x5c00 // [N_BATCH][N_HEAD_KV * HEAD_SIZE]
 #define ACT_V 0x6400 // [N_BATCH][N_HEAD_KV * HEAD_SIZE]
 #define ACT_ATT 0x6c00 // [N_BATCH][N_HEAD * HEAD_SIZE] attention output
-#define ACT_GATE 0x4c00 // [N_BATCH][N_FF padded to 4]
-#define ACT_UP 0x6300 // [N_BATCH][N_FF padded to 4]
+#define ACT_GATE 0x4c00 // [N_BATCH][N_FF padded to 8]
+#define ACT_UP 0x6400 // [N_BATCH][N_FF padded to 8]
 #define ACT_LOGITS 0x4c00 // [N_VOCAB_ROWS_PADDED]

@@ -47,6 +47,6 @@ extern uint8_t __link_start[], __session_start[], __activations_start[], __kv_ca
 #define ACT_K 0x2500 // [N_BATCH][N_HEAD_KV * HEAD_SIZE]
 #define ACT_V 0x2900 // [N_BATCH][N_HEAD_KV * HEAD_SIZE]
 #define ACT_ATT 0x2d00 // [N_BATCH][N_HEAD * HEAD_SIZE] attention output
-#define ACT_GATE 0x1d00 // [N_BATCH][N_FF padded to 4]
-#define ACT_UP 0x2500 // [N_BATCH][N_FF padded to 4]
+#define ACT_GATE 0x1d00 // [N_BATCH][N_FF padded to 8]
+#define ACT_UP 0x2500 // [N_BATCH][N_FF padded to 8]
 #define ACT_LOGITS 0x1d00 // [N_VOCAB_ROWS_PADDED]
