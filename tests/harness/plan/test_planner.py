@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.board import load_board
+from harness.compile.sources import KERNEL_DIR
 from harness.errors import PlanError
 from harness.gguf import GGMLType, Model
 from harness.plan import MemoryPlan, over_budget, plan_memory
+from harness.plan.buffers import MAX_CORES
 from harness.plan.memory import KIB, MIB, STATE_BUDGET, KvType
 from tests.harness.plan.shapes import STORIES260K, TINYLLAMA, model_of
 
@@ -97,6 +99,13 @@ def test_the_state_of_stories260k_is_below_one_mib() -> None:
     assert plan.n_batch == 16
     assert plan.blob_appended
     assert plan.state_bytes < 800 * KIB
+
+
+def test_every_core_the_kernel_may_use_has_a_row_of_its_own() -> None:
+    header = (KERNEL_DIR / "smp" / "parallel.h").read_text()
+    assert f"#define PARALLEL_MAX_CORES {MAX_CORES}\n" in header
+    plan = plan_memory(STORIES260K, VIRT)
+    assert plan.buffer("ACT_QUANT").size_bytes >= MAX_CORES * plan.act_quant_row_size
 
 
 def test_the_state_of_tinyllama_fits_its_budget() -> None:
