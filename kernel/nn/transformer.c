@@ -19,6 +19,10 @@
 #define N_Q   (N_HEAD * HEAD_SIZE)
 #define N_KV  (N_HEAD_KV * HEAD_SIZE)
 
+#define ATTENTION (KV_F16 ? attention_f16 : attention_f32)
+
+static_assert(HEAD_SIZE <= ATTENTION_MAX_HEAD, "the planner refuses larger heads");
+
 // A core's part of a forward pass.
 struct part {
     int core, n_cores;
@@ -118,15 +122,18 @@ static void rope_and_append(const struct part *part, struct share q_heads, struc
     }
 }
 
-// A token's query heads [begin, end) over keys 0 .. pos; each kv head serves GROUP query heads.
-static void attention_heads(float *out, const float *q, struct share heads, int layer, int pos)
+// Query heads [begin, end) of n_tokens tokens from t on; each kv head serves GROUP query heads.
+static void attention_heads(const struct part *part, struct share heads, int layer, int t,
+                            int n_tokens)
 {
+    float *out = buffer(ACT_ATT) + t * N_Q;
+    const float *q = buffer(ACT_Q) + t * N_Q;
     for (int h = heads.begin; h < heads.end;) {
         const int kv_head = h / GROUP;
         const int group_end = (kv_head + 1) * GROUP;
         const int n = (group_end < heads.end ? group_end : heads.end) - h;
-        attention(out + h * HEAD_SIZE, q + h * HEAD_SIZE, kv_cache_k(layer, kv_head),
-                  kv_cache_v(layer, kv_head), pos + 1, n, HEAD_SIZE, KV_F16);
+        ATTENTION(out + h * HEAD_SIZE, q + h * HEAD_SIZE, N_Q, kv_cache_k(layer, kv_head),
+                  kv_cache_v(layer, kv_head), part->pos + t + 1, n_tokens, n, HEAD_SIZE);
         h += n;
     }
 }
@@ -143,10 +150,12 @@ static void attend(const struct part *part, int layer)
     if (!whole_kv_heads) {
         parallel_barrier();
     }
-    for (int t = 0; t < part->n_tokens; t++) {
+    // As many tokens at once as fill the rows that a load can serve.
+    const int step = GROUP < ATTENTION_ROWS ? ATTENTION_ROWS / GROUP : 1;
+    for (int t = 0; t < part->n_tokens; t += step) {
+        const int left = part->n_tokens - t;
         nn_progress[part->core].token = part->pos + t;
-        attention_heads(buffer(ACT_ATT) + t * N_Q, buffer(ACT_Q) + t * N_Q, q_heads, layer,
-                        part->pos + t);
+        attention_heads(part, q_heads, layer, t, left < step ? left : step);
     }
 }
 

@@ -16,6 +16,7 @@ from harness.gguf import GGMLType, Model
 from harness.plan import MemoryPlan, over_budget, plan_memory
 from harness.plan.buffers import MAX_CORES
 from harness.plan.memory import KIB, MIB, STATE_BUDGET, KvType
+from harness.plan.planner import HEAD_SIZE_MAX
 from tests.harness.plan.shapes import STORIES260K, TINYLLAMA, model_of
 
 VIRT = load_board("virt")
@@ -23,7 +24,7 @@ GIB = 1 << 30
 
 shapes = st.builds(
     model_of,
-    n_embd=st.sampled_from([32, 64, 256, 768]),
+    n_embd=st.sampled_from([32, 64, 256, 512]),
     n_head=st.sampled_from([2, 4, 8]),
     n_head_kv=st.sampled_from([1, 2]),
     n_layer=st.integers(1, 5),
@@ -154,6 +155,14 @@ def test_a_context_out_of_range_is_refused(n_ctx: int, hint: int) -> None:
 def test_a_vector_that_would_end_inside_a_tile_is_refused() -> None:
     with pytest.raises(PlanError, match="key length 6 is not a multiple of 4"):
         plan_memory(model_of(n_embd=12, n_head=2, n_head_kv=1), VIRT)
+
+
+def test_heads_larger_than_attention_has_room_for_are_refused() -> None:
+    header = (KERNEL_DIR / "nn" / "kernels.h").read_text()
+    assert f"#define ATTENTION_MAX_HEAD {HEAD_SIZE_MAX} //" in header
+    plan_memory(model_of(n_embd=512, n_head=2, n_head_kv=1), VIRT)
+    with pytest.raises(PlanError, match="heads of 260 values, at most 256 fit"):
+        plan_memory(model_of(n_embd=520, n_head=2, n_head_kv=1), VIRT)
 
 
 def fits(plan: MemoryPlan) -> bool:
