@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from harness.gguf.model import HyperParameters
-from harness.plan.memory import KIB, TILE_ROWS, Buffer, align_up
+from harness.plan.memory import KIB, MAX_TILE_ROWS, Buffer, align_up
 
 LINK_WINDOW = 8  # frames that the kernel keeps until they are acknowledged
 LINK_SLOT_SIZE = 1280  # one frame on the wire: COBS of 1024 bytes payload, head and CRC
@@ -15,6 +15,10 @@ TEXT_SIZE_MAX = 16 * KIB
 # The tokenizer's symbols and heap: TOK_SCRATCH_BYTES of kernel/llm/tokenizer.h.
 SCRATCH_BYTES_PER_TEXT_BYTE = 28
 SCRATCH_SLACK = 64
+
+# Each core norms and quantises a single token into a row of its own: PARALLEL_MAX_CORES of
+# kernel/smp/parallel.h.
+MAX_CORES = 8
 
 ALIGN = 64  # a cache line, and enough for any vector load
 
@@ -97,18 +101,19 @@ def activation_buffers(hyper: HyperParameters, n_batch: int) -> Stack:
     """
 
     def batch(n: int) -> int:
-        return n_batch * 4 * align_up(n, TILE_ROWS)
+        return n_batch * 4 * align_up(n, MAX_TILE_ROWS)
 
     n_q = hyper.n_head * hyper.head_size
     n_kv = hyper.n_head_kv * hyper.head_size
+    n_rows = max(n_batch, MAX_CORES)
     stack = Stack("activations")
     stack.push("ACT_X", batch(hyper.n_embd))
-    stack.push("ACT_H", batch(hyper.n_embd))
+    stack.push("ACT_H", n_rows * 4 * align_up(hyper.n_embd, MAX_TILE_ROWS))
     stack.push("ACT_Y", batch(hyper.n_embd))
-    stack.push("ACT_QUANT", n_batch * quant_row(hyper).size_bytes)
+    stack.push("ACT_QUANT", n_rows * quant_row(hyper).size_bytes)
     stack.push_sharing(
         {"ACT_Q": batch(n_q), "ACT_K": batch(n_kv), "ACT_V": batch(n_kv), "ACT_ATT": batch(n_q)},
         {"ACT_GATE": batch(hyper.n_ff), "ACT_UP": batch(hyper.n_ff)},
-        {"ACT_LOGITS": 4 * align_up(hyper.n_vocab_rows, TILE_ROWS)},
+        {"ACT_LOGITS": 4 * align_up(hyper.n_vocab_rows, MAX_TILE_ROWS)},
     )
     return stack

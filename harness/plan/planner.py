@@ -20,7 +20,6 @@ from harness.plan.memory import (
     KIB,
     MIB,
     STATE_BUDGET,
-    TILE_ROWS,
     KvType,
     MemoryPlan,
     Region,
@@ -32,8 +31,11 @@ N_CTX_DEFAULT = 2048
 N_BATCHES = (16, 8, 4, 1)
 APPEND_LIMIT = 16 * MIB  # a larger blob travels as initrd, which the loader need not copy twice
 PAGE = 4 * KIB
+LANES = 4  # floats of a NEON vector
 PAGE_TABLES = 20  # level 1, up to 4 of level 2 (per GiB not one block), 15 for ragged edges
 STACK_SIZE = 64 * KIB
+STACK_GUARD_SIZE = 16 * KIB  # more than the largest frame, attention's 11 KiB: none jumps over it
+HEAD_SIZE_MAX = 256  # ATTENTION_MAX_HEAD of kernel/nn/kernels.h
 FDT_ROOM = 2 * MIB  # QEMU's tree has 1 MiB; a loader may align it
 
 
@@ -115,7 +117,7 @@ class _Planner:
         if appended:
             add("blob", "ro", blob_bytes)
         add("page_tables", "rw", PAGE_TABLES * PAGE)
-        add("stack_guard", "guard", PAGE)
+        add("stack_guard", "guard", STACK_GUARD_SIZE)
         add("stack", "rw", STACK_SIZE)
         add("link", "rw", link.offset)
         add("session", "rw", session.offset)
@@ -182,18 +184,23 @@ def _least_ram(image_bytes: int, initrd_bytes: int) -> int:
 
 
 def _check_shape(model: Model) -> None:
-    """Row tiles write four results at a time: no vector of a batch may end inside a tile."""
+    """Vectors of a batch lie back to back, and each begins with a whole NEON vector."""
     hyper = model.hyper
     for what, n in (
         ("embedding length", hyper.n_embd),
         ("query length", hyper.n_head * hyper.head_size),
         ("key length", hyper.n_head_kv * hyper.head_size),
     ):
-        if n % TILE_ROWS:
+        if n % LANES:
             raise PlanError(
-                f"{model.name}: {what} {n} is not a multiple of {TILE_ROWS}",
+                f"{model.name}: {what} {n} is not a multiple of {LANES}",
                 hint="such a model is not supported",
             )
+    if hyper.head_size > HEAD_SIZE_MAX:
+        raise PlanError(
+            f"{model.name}: heads of {hyper.head_size} values, at most {HEAD_SIZE_MAX} fit",
+            hint="such a model is not supported",
+        )
 
 
 def _hint(planner: _Planner, n_ctx: int) -> str:

@@ -23,8 +23,8 @@ static char description[160];
 
 static void progress(int *layer, int *token)
 {
-    *layer = nn_progress.layer;
-    *token = nn_progress.token;
+    *layer = nn_progress[0].layer;
+    *token = nn_progress[0].token;
 }
 
 // Field by field: a static initialiser with pointers would need relocations.

@@ -21,7 +21,7 @@ static bool prefill(const struct generate_events *events, float *logits)
     while (go_on && done < total) {
         const uint32_t n = session_pending(N_BATCH, &ids, &pos);
         done += n;
-        transformer_forward(ids, (int)n, (int)pos, done == total ? logits : NULL);
+        transformer_forward(ids, (int)n, (int)pos, logits, logits != NULL && done == total ? 1 : 0);
         session_computed(n);
         go_on = done == total || events->prefill(done, total);
     }
@@ -39,7 +39,7 @@ static bool decode(uint32_t id, float *logits)
     uint32_t pos;
     session_pending(1, &ids, &pos);
     PHASE_MARK(PHASE_DECODE_BEGIN);
-    transformer_forward(ids, 1, (int)pos, logits);
+    transformer_forward(ids, 1, (int)pos, logits, 1);
     PHASE_MARK(PHASE_DECODE_END);
     session_computed(1);
     return true;

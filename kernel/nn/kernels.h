@@ -9,6 +9,9 @@
 #define ATTENTION_CHUNK 64 // keys per step of the online softmax, at absolute positions
 #define KV_TILE         8  // positions interleaved in the K cache
 
+#define ATTENTION_ROWS     8   // query rows (a head of a token each) that a load of a key can serve
+#define ATTENTION_MAX_HEAD 256 // elements
+
 // The declaration of both forms of an operation.
 #define OPERATION(type, name, ...)                                                                 \
     type name(__VA_ARGS__);                                                                        \
@@ -27,10 +30,16 @@ OPERATION(void, softmax, float *x, int n); // in place; n >= 1
 // x: [n_heads][head_size]; table_row: [n_rot / 2] pairs (cos, sin) of the position; n_rot even.
 OPERATION(void, rope, float *x, const float *table_row, int n_heads, int head_size, int n_rot);
 
-// n_heads query heads that share one kv head. q, out: [n_heads][head_size]. Keys 0 .. n_keys - 1,
-// n_keys >= 1. k: [tile][head_size][KV_TILE], v: [position][head_size], halves or floats.
-OPERATION(void, attention, float *out, const float *q, const void *k, const void *v, int n_keys,
-          int n_heads, int head_size, bool kv_f16);
+// n_heads query heads of n_tokens tokens, all sharing one kv head. q, out: [n_heads][head_size] of
+// each token, tokens `stride` floats apart. Token t attends to keys 0 .. n_keys - 1 + t, n_keys >=
+// 1; head_size <= ATTENTION_MAX_HEAD. k: [tile][head_size][KV_TILE], v: [position][head_size], of
+// the type in the name.
+#define ATTENTION(name)                                                                            \
+    OPERATION(void, name, float *out, const float *q, int stride, const void *k, const void *v,    \
+              int n_keys, int n_tokens, int n_heads, int head_size)
+ATTENTION(attention_f16);
+ATTENTION(attention_f32);
+#undef ATTENTION
 
 OPERATION(void, f32_to_f16_row, uint16_t *out, const float *x, int n);
 
@@ -38,7 +47,7 @@ OPERATION(void, f32_to_f16_row, uint16_t *out, const float *x, int n);
 OPERATION(void, quantize_q8_0, void *act, const float *x, int n);
 OPERATION(void, quantize_q8_k, void *act, const float *x, int n);
 
-// out[row] = w[row] . x for n_rows_padded rows (a multiple of 4) of w_tiles (nn/tiles.h).
+// out[row] = w[row] . x for n_rows_padded rows (whole tiles) of w_tiles (nn/tiles.h).
 // act: floats for f32, f16, bf16; struct act_q8_0 for q8_0, q4_0; struct act_q8_k for q4_k, q6_k.
 #define MATVEC(name)                                                                               \
     OPERATION(void, name, float *out, const void *w_tiles, const void *act, int n_rows_padded,     \

@@ -39,16 +39,14 @@ static void round_head(kv_element *out, const float *x)
 #endif
 }
 
-void kv_cache_append(int layer, int pos, const float *k, const float *v)
+void kv_cache_append(int layer, int kv_head, int pos, const float *k, const float *v)
 {
     const size_t tile = (size_t)pos / KV_TILE * HEAD_SIZE * KV_TILE + (size_t)pos % KV_TILE;
-    for (int h = 0; h < N_HEAD_KV; h++) {
-        kv_element rounded[HEAD_SIZE]; // not all heads at once: the stack's guard is one page
-        round_head(rounded, k + h * HEAD_SIZE);
-        kv_element *key = head_start(KV_K_OFFSET, layer, h) + tile;
-        for (int d = 0; d < HEAD_SIZE; d++) {
-            key[d * KV_TILE] = rounded[d];
-        }
-        round_head(head_start(KV_V_OFFSET, layer, h) + (size_t)pos * HEAD_SIZE, v + h * HEAD_SIZE);
+    kv_element rounded[HEAD_SIZE];
+    round_head(rounded, k);
+    kv_element *key = head_start(KV_K_OFFSET, layer, kv_head) + tile;
+    for (int d = 0; d < HEAD_SIZE; d++) {
+        key[d * KV_TILE] = rounded[d];
     }
+    round_head(head_start(KV_V_OFFSET, layer, kv_head) + (size_t)pos * HEAD_SIZE, v);
 }

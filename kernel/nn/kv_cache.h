@@ -5,8 +5,8 @@
 // not written yet hold anything.
 #pragma once
 
-// k, v: [N_HEAD_KV][HEAD_SIZE], rounded to the cache's type. 0 <= pos < N_CTX.
-void kv_cache_append(int layer, int pos, const float *k, const float *v);
+// k, v: [HEAD_SIZE], rounded to the cache's type. 0 <= pos < N_CTX.
+void kv_cache_append(int layer, int kv_head, int pos, const float *k, const float *v);
 
 const void *kv_cache_k(int layer, int kv_head);
 const void *kv_cache_v(int layer, int kv_head);

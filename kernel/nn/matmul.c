@@ -6,38 +6,35 @@
 #include "nn/ops.h"
 #include "nn/tiles.h"
 
-struct activation activation_of(const float *x, int n)
+static uint8_t *quant_row(const struct activation *x, int t)
 {
-    return (struct activation){.x = x, .n = n};
+    return x->quant + (size_t)t * ACT_QUANT_ROW_SIZE;
 }
 
-static uint8_t *quant_row(int t)
+unsigned matmul_form(const struct tensor *w)
 {
-    return __activations_start + ACT_QUANT + (size_t)t * ACT_QUANT_ROW_SIZE;
-}
-
-static void need_q8_0(struct activation *x, int n_tokens)
-{
-    for (int t = 0; t < n_tokens && !x->has_q8_0; t++) {
-        quantize_q8_0(quant_row(t), x->x + (size_t)t * x->n, x->n);
+    switch (w->type) {
+    case TYPE_Q8_0:
+    case TYPE_Q4_0:
+        return FORM_Q8_0;
+    case TYPE_Q4_K:
+    case TYPE_Q6_K:
+        return FORM_Q8_K;
+    default:
+        return FORM_FLOAT;
     }
-    x->has_q8_0 = true;
 }
 
-static void need_q8_k(struct activation *x, int n_tokens)
+void activation_prepare(const struct activation *x, unsigned forms, int begin, int end)
 {
-    for (int t = 0; t < n_tokens && !x->has_q8_k; t++) {
-        quantize_q8_k(quant_row(t) + ACT_QUANT_Q8_K, x->x + (size_t)t * x->n, x->n);
-    }
-    x->has_q8_k = true;
-}
-
-static void prepare(struct activation *x, uint32_t type, int n_tokens)
-{
-    if (type == TYPE_Q8_0 || type == TYPE_Q4_0) {
-        need_q8_0(x, n_tokens);
-    } else if (type == TYPE_Q4_K || type == TYPE_Q6_K) {
-        need_q8_k(x, n_tokens);
+    for (int t = begin; t < end; t++) {
+        const float *floats = x->x + (size_t)t * x->n;
+        if (forms & FORM_Q8_0) {
+            quantize_q8_0(quant_row(x, t), floats, x->n);
+        }
+        if (forms & FORM_Q8_K) {
+            quantize_q8_k(quant_row(x, t) + ACT_QUANT_Q8_K, floats, x->n);
+        }
     }
 }
 
@@ -46,7 +43,7 @@ static void matvec(float *out, uint32_t type, const void *w, const struct activa
                    int n_rows_padded)
 {
     const float *floats = x->x + (size_t)t * x->n;
-    const void *q8_0 = quant_row(t), *q8_k = quant_row(t) + ACT_QUANT_Q8_K;
+    const void *q8_0 = quant_row(x, t), *q8_k = quant_row(x, t) + ACT_QUANT_Q8_K;
     switch (type) {
     case TYPE_F32:
         matvec_f32(out, w, floats, n_rows_padded, x->n);
@@ -74,22 +71,31 @@ static void matvec(float *out, uint32_t type, const void *w, const struct activa
     }
 }
 
-void matmul(float *out, const struct tensor *w, struct activation *x, int n_tokens)
+struct share matmul_rows(const struct tensor *w, int core, int n_cores)
+{
+    return share_of((int)w->n_rows, MAX_TILE_ROWS, core, n_cores);
+}
+
+void matmul(float *out, const struct tensor *w, const struct activation *x, int n_tokens, int core,
+            int n_cores)
 {
     ASSERT((int)w->n_cols == x->n);
+    const int n_rows = (int)w->n_rows, tile = tile_rows(w->type);
+    const struct share rows = matmul_rows(w, core, n_cores);
+    const int end = rows.end / tile * tile; // of the tiles with all their rows
     const uint8_t *tiles = tensor_data(w);
-    const int n_rows = (int)w->n_rows;
-    const int n_whole = n_rows / TILE_ROWS * TILE_ROWS;
+    const size_t tile_bytes = tile_row_bytes(w->type, w->n_cols);
 
-    prepare(x, w->type, n_tokens);
     for (int t = 0; t < n_tokens; t++, out += n_rows) {
-        matvec(out, w->type, tiles, x, t, n_whole);
-        if (n_whole < n_rows) { // the last tile computes rows that are not there
-            float last[TILE_ROWS];
-            const size_t row_bytes = tile_row_bytes(w->type, w->n_cols);
-            matvec(last, w->type, tiles + n_whole / TILE_ROWS * row_bytes, x, t, TILE_ROWS);
-            for (int r = n_whole; r < n_rows; r++) {
-                out[r] = last[r - n_whole];
+        if (rows.begin < end) {
+            const uint8_t *first = tiles + (size_t)(rows.begin / tile) * tile_bytes;
+            matvec(out + rows.begin, w->type, first, x, t, end - rows.begin);
+        }
+        if (end < rows.end) { // the last tile computes rows that are not there
+            float last[MAX_TILE_ROWS];
+            matvec(last, w->type, tiles + (size_t)(end / tile) * tile_bytes, x, t, tile);
+            for (int r = end; r < rows.end; r++) {
+                out[r] = last[r - end];
             }
         }
     }

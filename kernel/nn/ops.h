@@ -12,7 +12,8 @@
 #define rmsnorm        rmsnorm_neon
 #define softmax        softmax_neon
 #define rope           rope_neon
-#define attention      attention_neon
+#define attention_f16  attention_f16_neon
+#define attention_f32  attention_f32_neon
 #define f32_to_f16_row f32_to_f16_row_neon
 #define quantize_q8_0  quantize_q8_0_neon
 #define quantize_q8_k  quantize_q8_k_neon

@@ -3,6 +3,8 @@
 // output rows or heads, never parts of a sum.
 #pragma once
 
+#define PARALLEL_MAX_CORES 8
+
 // Cores that take part, 1 or more.
 int parallel_n_cores(void);
 

@@ -10,10 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.board import load_board
+from harness.compile.sources import KERNEL_DIR
 from harness.errors import PlanError
 from harness.gguf import GGMLType, Model
 from harness.plan import MemoryPlan, over_budget, plan_memory
+from harness.plan.buffers import MAX_CORES
 from harness.plan.memory import KIB, MIB, STATE_BUDGET, KvType
+from harness.plan.planner import HEAD_SIZE_MAX
 from tests.harness.plan.shapes import STORIES260K, TINYLLAMA, model_of
 
 VIRT = load_board("virt")
@@ -21,7 +24,7 @@ GIB = 1 << 30
 
 shapes = st.builds(
     model_of,
-    n_embd=st.sampled_from([32, 64, 256, 768]),
+    n_embd=st.sampled_from([32, 64, 256, 512]),
     n_head=st.sampled_from([2, 4, 8]),
     n_head_kv=st.sampled_from([1, 2]),
     n_layer=st.integers(1, 5),
@@ -99,6 +102,13 @@ def test_the_state_of_stories260k_is_below_one_mib() -> None:
     assert plan.state_bytes < 800 * KIB
 
 
+def test_every_core_the_kernel_may_use_has_a_row_of_its_own() -> None:
+    header = (KERNEL_DIR / "smp" / "parallel.h").read_text()
+    assert f"#define PARALLEL_MAX_CORES {MAX_CORES}\n" in header
+    plan = plan_memory(STORIES260K, VIRT)
+    assert plan.buffer("ACT_QUANT").size_bytes >= MAX_CORES * plan.act_quant_row_size
+
+
 def test_the_state_of_tinyllama_fits_its_budget() -> None:
     plan = plan_memory(TINYLLAMA, VIRT, ram_size_bytes=2 * GIB)
     assert plan.state_bytes <= STATE_BUDGET
@@ -145,6 +155,14 @@ def test_a_context_out_of_range_is_refused(n_ctx: int, hint: int) -> None:
 def test_a_vector_that_would_end_inside_a_tile_is_refused() -> None:
     with pytest.raises(PlanError, match="key length 6 is not a multiple of 4"):
         plan_memory(model_of(n_embd=12, n_head=2, n_head_kv=1), VIRT)
+
+
+def test_heads_larger_than_attention_has_room_for_are_refused() -> None:
+    header = (KERNEL_DIR / "nn" / "kernels.h").read_text()
+    assert f"#define ATTENTION_MAX_HEAD {HEAD_SIZE_MAX} //" in header
+    plan_memory(model_of(n_embd=512, n_head=2, n_head_kv=1), VIRT)
+    with pytest.raises(PlanError, match="heads of 260 values, at most 256 fit"):
+        plan_memory(model_of(n_embd=520, n_head=2, n_head_kv=1), VIRT)
 
 
 def fits(plan: MemoryPlan) -> bool:

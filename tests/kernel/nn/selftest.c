@@ -12,9 +12,9 @@
 #include "selftest_random.h"
 
 #define MAX_FLOATS   1024
-#define MAX_KV       6144 // elements of k and of v
+#define MAX_KV       10240 // elements of k and of v
 #define MAX_COLS     1024
-#define MAX_ROWS     20                   // more than the 16 that some twins take at a time
+#define MAX_ROWS     40                   // more than the 16 that some twins take at a time
 #define WEIGHT_BYTES (MAX_ROWS * 512 * 2) // 512 columns, or 100 of floats
 
 static float a[MAX_FLOATS], b[MAX_FLOATS], want[MAX_FLOATS], got[MAX_FLOATS];
@@ -222,34 +222,45 @@ static void poison_keys(int n_keys, int head_size, bool f16)
     memset((uint8_t *)&v + v_end * size, 0xff, (MAX_KV - v_end) * size);
 }
 
-static void test_attention(void)
+typedef void attention_function(float *, const float *, int, const void *, const void *, int, int,
+                                int, int);
+
+// Heads of 1 .. 256 elements, 1 .. 8 of them for a kv head, several tokens at once.
+static void test_attention(const char *name, attention_function *plain, attention_function *neon,
+                           bool f16)
 {
-    begin("attention");
-    for (int i = 0; i < 300; i++) {
+    begin(name);
+    for (int i = 0; i < 400; i++) {
         static const uint8_t usual_sizes[] = {8, 16, 32, 48, 64, 80, 96, 128};
-        const bool f16 = i % 2;
-        const int head_size = i == 0            ? 256
+        const int head_size = i < 8             ? ATTENTION_MAX_HEAD - i
                               : random_below(2) ? usual_sizes[random_below(8)]
-                                                : 2 * (1 + random_below(40));
+                                                : 1 + random_below(80);
         const int max_keys = MAX_KV / head_size / KV_TILE * KV_TILE;
-        const int n_keys = 1 + random_below(max_keys < 260 ? max_keys : 260);
-        const int n_heads =
-            1 + random_below(MAX_FLOATS / head_size < 8 ? MAX_FLOATS / head_size : 8);
-        random_floats(a, n_heads * head_size);
+        const int max_rows = MAX_FLOATS / head_size;
+        const int n_heads = 1 + random_below(max_rows < 8 ? max_rows : 8);
+        const int max_tokens = max_rows / n_heads < max_keys ? max_rows / n_heads : max_keys;
+        const int n_tokens =
+            random_below(2) ? 1 : 1 + random_below(max_tokens < 9 ? max_tokens : 9);
+        const int most = 1 + max_keys - n_tokens;
+        const int n_keys = 1 + random_below(most < 260 ? most : 260);
+        const int stride = n_heads * head_size;
+        random_floats(a, n_tokens * stride);
         fill_cache(&k, f16, i % 5 == 0);
         fill_cache(&v, f16, false);
         if (i % 7 == 0) { // scores that are no numbers; values stay finite, and so does the output
-            poison(a, n_heads * head_size);
+            poison(a, n_tokens * stride);
         } else if (i % 7 == 1 && !f16) {
             poison(k.f32, MAX_KV);
         }
-        attention(want, a, &k, &v, n_keys, n_heads, head_size, f16);
-        poison_keys(n_keys, head_size, f16);
-        attention_neon(got, a, &k, &v, n_keys, n_heads, head_size, f16);
+        plain(want, a, stride, &k, &v, n_keys, n_tokens, n_heads, head_size);
+        poison_keys(n_keys + n_tokens - 1, head_size, f16);
+        neon(got, a, stride, &k, &v, n_keys, n_tokens, n_heads, head_size);
         compare_out(head_size, n_keys);
     }
     end();
 }
+
+#define TEST_ATTENTION(name, f16) test_attention(#name, name, name##_neon, f16)
 
 static void test_quantize(void)
 {
@@ -308,11 +319,12 @@ static void test_matvec(const char *name, matvec_function *plain, matvec_functio
     begin(name);
     for (int i = 0; i < 150; i++) {
         const bool floats = block == 1;
+        const int rows = tile_rows(type);
         const int n_cols = floats ? random_below(100) : block * (1 + random_below(512 / block));
-        const int n_rows = 4 * (1 + random_below(MAX_ROWS / 4));
+        const int n_rows = rows * (1 + random_below(MAX_ROWS / rows));
         const int flavour = i % 24;
         const bool extreme = !floats && flavour < 12;
-        const size_t n_tiles = (size_t)n_rows / 4 * (size_t)(n_cols / block);
+        const size_t n_tiles = (size_t)(n_rows / rows) * (size_t)(n_cols / block);
         random_weights(n_tiles * (size_t)tile_bytes, (size_t)tile_bytes, n_halves,
                        extreme ? flavour % 4 : 4);
         if (type == TYPE_F32) {
@@ -352,15 +364,16 @@ int nn_selftest(void (*print)(const char *line))
     test_exp();
     test_softmax();
     test_rope();
-    test_attention();
+    TEST_ATTENTION(attention_f16, true);
+    TEST_ATTENTION(attention_f32, false);
     test_quantize();
     TEST_MATVEC(matvec_f32, TYPE_F32, 1, 16, 0);
     TEST_MATVEC(matvec_f16, TYPE_F16, 1, 8, 4);
     TEST_MATVEC(matvec_bf16, TYPE_BF16, 1, 8, 0);
-    TEST_MATVEC(matvec_q8_0, TYPE_Q8_0, QK8_0, sizeof(struct tile_q8_0), 4);
-    TEST_MATVEC(matvec_q4_0, TYPE_Q4_0, QK8_0, sizeof(struct tile_q4_0), 4);
-    TEST_MATVEC(matvec_q4_k, TYPE_Q4_K, QK_K, sizeof(struct tile_q4_k), 8);
-    TEST_MATVEC(matvec_q6_k, TYPE_Q6_K, QK_K, sizeof(struct tile_q6_k), 4);
+    TEST_MATVEC(matvec_q8_0, TYPE_Q8_0, QK8_0, sizeof(struct tile_q8_0), 8);
+    TEST_MATVEC(matvec_q4_0, TYPE_Q4_0, QK8_0, sizeof(struct tile_q4_0), 8);
+    TEST_MATVEC(matvec_q4_k, TYPE_Q4_K, QK_K, sizeof(struct tile_q4_k), 16);
+    TEST_MATVEC(matvec_q6_k, TYPE_Q6_K, QK_K, sizeof(struct tile_q6_k), 8);
     print(report.n_failed_operations == 0 ? "SELFTEST all ok\n" : "SELFTEST FAIL\n");
     return report.n_failed_operations;
 }

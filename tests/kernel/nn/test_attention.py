@@ -60,7 +60,8 @@ def test_attention_is_the_online_softmax_over_the_keys(
     k, v = k.astype(stored).astype(np.float32), v_cache.astype(np.float32)
 
     out = np.zeros_like(q)
-    nn.call("attention", out, q, k_cache, v_cache, n_keys, n_heads, head_size, kv_f16)
+    name = "attention_f16" if kv_f16 else "attention_f32"
+    nn.call(name, out, q, q.size, k_cache, v_cache, n_keys, 1, n_heads, head_size)
 
     assert np.array_equal(out, [attend_exactly(head, k, v) for head in q])
     scores = q.astype(np.float64) @ k.T.astype(np.float64)

@@ -15,6 +15,7 @@ from tests.kernel.nn.random_tiles import random_matrix
 from tests.kernel.nn.tiny_model import LAYER_TENSORS, Matrix, Shape, write_model
 
 DRIVER = Path(__file__).parent / "forward_program.c"
+CORES = Path(__file__).parent / "parallel_threads.c"
 
 # Awkward on purpose: heads of 2 mod 4, a wider than the stream, odd widths, rows beyond a tile.
 AWKWARD = Shape(
@@ -57,11 +58,16 @@ class Kernel:
         self.shape, self.blob = shape, out / "model.blob"
         self.tensors = random_tensors(shape, types)
         write_model(shape, self.tensors, out)
-        self.program = build_program(out, DRIVER, [*OPERATIONS, *NEEDS_GENERATED_HEADERS])
+        self.program = build_program(
+            out, DRIVER, [*OPERATIONS, *NEEDS_GENERATED_HEADERS, str(CORES)]
+        )
 
-    def logits(self, ids: list[int], n_batch: int) -> Floats:
-        """After each batch."""
-        output = run_program(self.program, str(self.blob), str(n_batch), *map(str, ids))
+    def logits(
+        self, ids: list[int], n_batch: int, *, n_cores: int = 1, n_logits: int = 1
+    ) -> Floats:
+        """After the last n_logits tokens of each batch."""
+        options = map(str, (n_batch, n_cores, n_logits))
+        output = run_program(self.program, str(self.blob), *options, *map(str, ids))
         return np.frombuffer(output, np.float32).reshape(-1, self.shape.n_vocab)
 
 
@@ -121,3 +127,22 @@ def test_batching_changes_no_bit(name: str, request: pytest.FixtureRequest) -> N
     for n_batch in (2, 5, 8):
         ends = [min(i + n_batch, len(ids)) - 1 for i in range(0, len(ids), n_batch)]
         assert np.array_equal(kernel.logits(ids, n_batch), one[ends])
+
+
+@pytest.mark.parametrize("name", ["awkward", "plain", "quantised"])
+def test_cores_change_no_bit(name: str, request: pytest.FixtureRequest) -> None:
+    kernel: Kernel = request.getfixturevalue(name)
+    ids = random_ids(kernel, 20)
+    one = kernel.logits(ids, 1)
+    for n_cores in (2, 3, 4, 8):
+        assert np.array_equal(kernel.logits(ids, 1, n_cores=n_cores), one)
+        assert np.array_equal(kernel.logits(ids, 5, n_cores=n_cores), one[4::5])
+
+
+@pytest.mark.parametrize("n_cores", [1, 3])
+def test_logits_of_every_token_of_a_batch(quantised: Kernel, n_cores: int) -> None:
+    ids = random_ids(quantised, 21)
+    one = quantised.logits(ids, 1)
+    assert np.array_equal(quantised.logits(ids, 7, n_cores=n_cores, n_logits=7), one)
+    last_two = [i for i in range(21) if i % 7 >= 5]
+    assert np.array_equal(quantised.logits(ids, 7, n_cores=n_cores, n_logits=2), one[last_two])

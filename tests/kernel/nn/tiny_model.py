@@ -8,6 +8,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
+MAX_CORES = 8  # PARALLEL_MAX_CORES
+
 TYPE_IDS = {"F32": 0, "F16": 1, "Q4_0": 2, "Q8_0": 8, "Q4_K": 12, "Q6_K": 14, "BF16": 30}
 LAYER_TENSORS = (
     "attn_norm", "attn_q", "attn_k", "attn_v", "attn_output",
@@ -127,14 +129,15 @@ def layout_header(shape: Shape, kv_bytes: int) -> str:
     }  # fmt: skip
     lines = ["#pragma once", '#include "lib/types.h"']
     end = 0
+    n_rows = max(shape.n_batch, MAX_CORES)
     for name, n in floats.items():
         lines.append(f"#define ACT_{name} {end}")
-        end += 4 * n * shape.n_batch + 63 & ~63
+        end += 4 * n * (n_rows if name == "H" else shape.n_batch) + 63 & ~63
     lines += [
         f"#define ACT_QUANT {end}",
         f"#define ACT_QUANT_ROW_SIZE {quant_row}",
         f"#define ACT_QUANT_Q8_K {q8_0_bytes}",
-        f"#define REGION_ACTIVATIONS_SIZE {end + quant_row * shape.n_batch}ull",
+        f"#define REGION_ACTIVATIONS_SIZE {end + quant_row * n_rows}ull",
         f"#define REGION_KV_CACHE_SIZE {kv_bytes}ull",
         "extern uint8_t __activations_start[], __kv_cache_start[];",
     ]

@@ -4,7 +4,7 @@
 #include "nn/model.h" // struct tensor, struct layer_tensors
 
 #define MODEL_NAME "golden Q4_0 tied" // printable ASCII, escaped
-#define BUILD_ID 0xf55d014135fdd6e4ull
+#define BUILD_ID 0x8a06c00778619edaull
 
 #define N_VOCAB 60000 // tokens in the vocabulary
 #define N_VOCAB_ROWS 60000 // rows of the output matrix = logits
@@ -44,7 +44,7 @@
 #define BLOB_TOKEN_TYPE 0x131ea80ull // u8 [N_VOCAB]
 #define BLOB_TOKEN_SORTED 0x132d500ull // u32 [N_VOCAB]: ids by (text, id)
 
-// Offsets from the blob's start. n_rows as in the model (tiles are padded to a multiple of 4 rows).
+// Offsets from the blob's start. n_rows as in the model (the tiles may hold more rows).
 #define TENSOR_TOKEN_EMBD {TYPE_Q4_0, 60000, 512, 0x40ull}
 #define TENSOR_OUTPUT_NORM {TYPE_F32, 1, 512, 0x1153c40ull}
 #define TENSOR_OUTPUT TENSOR_TOKEN_EMBD // tied
