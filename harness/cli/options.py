@@ -5,8 +5,10 @@ import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from harness.link.messages import SamplingParams
+from harness.plan import KvType
 
 SIZE = re.compile(r"(\d+)([KMG]?)(i?B)?", re.I)
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -21,7 +23,7 @@ class BuildOptions:
     model: Path | None
     board: str
     n_ctx: int | None
-    kv_type: str
+    kv_type: KvType
     ram_bytes: int | None
     cc: str | None
     out: Path
@@ -59,7 +61,7 @@ def add_build(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--board", default="virt", help="a file in images/boards (default: virt)")
     group.add_argument("-c", "--ctx", type=positive, metavar="N", help="context size in tokens")
     group.add_argument(
-        "--kv", choices=("f16", "f32"), default="f16", help="KV cache type (default: f16)"
+        "--kv", choices=get_args(KvType), default="f16", help="KV cache type (default: f16)"
     )
     group.add_argument("--ram", type=size_bytes, metavar="SIZE", help="RAM of the board, e.g. 2G")
     group.add_argument("--cc", metavar="PATH", help="compiler (default: the newest clang found)")

@@ -101,8 +101,9 @@ class _Planner:
         blob_bytes = blob_size_bytes(entries)
         appended = blob_bytes <= APPEND_LIMIT
         n_ctx_padded = align_up(n_ctx, CTX_ALIGN)
-        kv_values = hyper.n_layer * hyper.n_head_kv * hyper.head_size * n_ctx_padded
-        kv_bytes = kv_values * _KV_BYTES[self.kv_type]  # of the keys, and as many of the values
+        kv_rows = hyper.n_layer * hyper.n_head_kv * n_ctx_padded
+        # Of the keys, and as many of the values.
+        kv_bytes = kv_rows * kv_row_bytes(self.kv_type, hyper.head_size)
         link = link_buffers()
         session = session_buffers(hyper, n_ctx)
         activations = activation_buffers(hyper, n_batch)
@@ -156,7 +157,11 @@ class _Planner:
         )
 
 
-_KV_BYTES: dict[KvType, int] = {"f16": 2, "f32": 4}
+def kv_row_bytes(kv_type: KvType, head_size: int) -> int:
+    """The key or value of one position and head, as kernel/nn/kv_layout.h has it."""
+    if kv_type == "q8_0":
+        return 2 * -(-head_size // 32) + align_up(head_size, 2)
+    return head_size * (2 if kv_type == "f16" else 4)
 
 
 def _loader_layout(image_bytes: int, initrd_bytes: int, ram_size_bytes: int) -> tuple[int, int]:

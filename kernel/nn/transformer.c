@@ -19,7 +19,13 @@
 #define N_Q   (N_HEAD * HEAD_SIZE)
 #define N_KV  (N_HEAD_KV * HEAD_SIZE)
 
-#define ATTENTION (KV_F16 ? attention_f16 : attention_f32)
+#if KV_TYPE == KV_TYPE_Q8_0
+#define ATTENTION attention_q8_0
+#elif KV_TYPE == KV_TYPE_F16
+#define ATTENTION attention_f16
+#else
+#define ATTENTION attention_f32
+#endif
 
 static_assert(HEAD_SIZE <= ATTENTION_MAX_HEAD, "the planner refuses larger heads");
 

@@ -16,6 +16,7 @@ from harness.link.generation import Generation
 from harness.link.messages import SamplingParams
 from harness.link.prompt import Prompt
 from harness.link.session import Session
+from harness.plan import KvType
 
 CPUS = ("cortex-a53", "cortex-a72", "cortex-a76", "max")
 GREEDY = SamplingParams(temp=0.0)
@@ -40,7 +41,7 @@ class Workshop:
         *,
         board: str = "virt",
         n_ctx: int | None = 512,
-        kv_type: str = "f16",
+        kv_type: KvType = "f16",
         ram_bytes: int | None = None,
         cc: str | None = None,
     ) -> Built:

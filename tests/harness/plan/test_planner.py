@@ -36,7 +36,7 @@ shapes = st.builds(
 )
 
 
-@given(model=shapes, kv_type=st.sampled_from(["f16", "f32"]))
+@given(model=shapes, kv_type=st.sampled_from(["f16", "f32", "q8_0"]))
 @settings(max_examples=60, deadline=None)
 def test_regions_are_aligned_in_order_and_disjoint(model: Model, kv_type: KvType) -> None:
     plan = plan_memory(model, VIRT, kv_type=kv_type, ram_size_bytes=8 * GIB)
@@ -130,6 +130,11 @@ def test_f32_keys_and_values_take_twice_the_bytes() -> None:
     half, single = (plan_memory(STORIES260K, VIRT, kv_type=kind) for kind in ("f16", "f32"))
     assert single.kv_bytes == 2 * half.kv_bytes
     assert single.kv_v_offset == 2 * half.kv_v_offset
+
+
+def test_q8_0_keys_and_values_take_a_byte_each_and_a_half_per_block() -> None:
+    plan = plan_memory(TINYLLAMA, VIRT, kv_type="q8_0", ram_size_bytes=2 * GIB)
+    assert plan.kv_v_offset == 22 * 4 * 2048 * (64 + 2 * 2)
 
 
 @pytest.mark.parametrize(("n_ctx", "padded"), [(1, 64), (64, 64), (65, 128), (2048, 2048)])

@@ -19,9 +19,10 @@ CORES = Path(__file__).parent / "parallel_threads.c"
 
 # Awkward on purpose: heads of 2 mod 4, a wider than the stream, odd widths, rows beyond a tile.
 AWKWARD = Shape(
-    n_embd=34, n_head=6, n_head_kv=2, head_size=10, n_rot=6, n_ff=51, n_vocab=41, kv_f16=False
+    n_embd=34, n_head=6, n_head_kv=2, head_size=10, n_rot=6, n_ff=51, n_vocab=41, kv_type="f32"
 )
 PLAIN = Shape(n_layer=3)
+INT8_CACHE = Shape(n_head=2, n_head_kv=1, head_size=44, n_rot=44, kv_type="q8_0")
 QUANTISED = Shape(n_embd=256, n_head=8, n_head_kv=1, head_size=32, n_rot=32, n_ff=512)
 K_TYPES = {
     "token_embd": "Q4_K", "output": "Q6_K", "attn_q": "Q4_K", "attn_k": "Q8_0", "attn_v": "Q6_K",
@@ -82,6 +83,11 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
 
 
 @pytest.fixture(scope="module")
+def int8_cache(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
+    return Kernel(tmp_path_factory.mktemp("int8_cache"), INT8_CACHE, {})
+
+
+@pytest.fixture(scope="module")
 def quantised(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
     return Kernel(tmp_path_factory.mktemp("quantised"), QUANTISED, K_TYPES)
 
@@ -113,13 +119,18 @@ def test_half_cache_rounds_keys_and_values_only(plain: Kernel) -> None:
     assert errors(plain, 70).max() < 2.0**-11
 
 
+def test_int8_cache_rounds_keys_and_values_only(int8_cache: Kernel) -> None:
+    # As with quantised activations: where no int8 is tipped, the error is that of float32.
+    assert np.median(errors(int8_cache, 8)) < FLOAT_ERROR
+
+
 def test_quantised_activations_are_those_of_the_contract(quantised: Kernel) -> None:
     # Where the float error tips an int8 the token is off by the noise of the quantisation; that is
     # rare, and most of the first tokens show none of it.
     assert np.median(errors(quantised, 8)) < FLOAT_ERROR
 
 
-@pytest.mark.parametrize("name", ["awkward", "plain", "quantised"])
+@pytest.mark.parametrize("name", ["awkward", "plain", "int8_cache", "quantised"])
 def test_batching_changes_no_bit(name: str, request: pytest.FixtureRequest) -> None:
     kernel: Kernel = request.getfixturevalue(name)
     ids = random_ids(kernel, 75)
@@ -129,7 +140,7 @@ def test_batching_changes_no_bit(name: str, request: pytest.FixtureRequest) -> N
         assert np.array_equal(kernel.logits(ids, n_batch), one[ends])
 
 
-@pytest.mark.parametrize("name", ["awkward", "plain", "quantised"])
+@pytest.mark.parametrize("name", ["awkward", "plain", "int8_cache", "quantised"])
 def test_cores_change_no_bit(name: str, request: pytest.FixtureRequest) -> None:
     kernel: Kernel = request.getfixturevalue(name)
     ids = random_ids(kernel, 20)

@@ -4,7 +4,7 @@
 #include "nn/model.h" // struct tensor, struct layer_tensors
 
 #define MODEL_NAME "golden F32" // printable ASCII, escaped
-#define BUILD_ID 0xc4962796a16adfc0ull
+#define BUILD_ID 0x8dc9ba2e52264a9aull
 
 #define N_VOCAB 42 // tokens in the vocabulary
 #define N_VOCAB_ROWS 42 // rows of the output matrix = logits
@@ -22,7 +22,7 @@
 #define RMS_EPS 0x1.4f8b58p-17f
 #define ATTN_SCALE 0x1p-2f // 1 / sqrt(HEAD_SIZE)
 
-#define KV_F16 1 // 1: cache holds half precision, 0: float32
+#define KV_TYPE KV_TYPE_F16 // nn/kv_layout.h
 #define KV_K_OFFSET 0x0ull
 #define KV_V_OFFSET 0x4000ull
 
