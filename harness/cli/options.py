@@ -98,6 +98,19 @@ def add_prompt(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_template(parser: argparse.ArgumentParser) -> None:
+    """Whether and how the model's chat template is used."""
+    group = parser.add_argument_group("conversation")
+    group.add_argument(
+        "--raw", "-no-cnv", "--no-conversation", action="store_true",
+        help="text goes to the model as it is: no chat template",
+    )  # fmt: skip
+    group.add_argument(
+        "-sys", "--system", metavar="TEXT",
+        help="the system turn; '' = none (default: the machine's facts, if the model knows them)",
+    )  # fmt: skip
+
+
 def add_sampling(
     parser: argparse.ArgumentParser,
     *,

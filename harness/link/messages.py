@@ -54,6 +54,11 @@ class PromptFlag(IntFlag):
     LAST = 2  # the segment is complete: tokenise it, append its ids
     ADD_SPECIAL = 4
     PARSE_SPECIAL = 8
+    # At most one of these: the segment is a turn, inside the model's chat template. With FIRST and
+    # ADD_SPECIAL it begins a conversation, with FIRST alone it follows the last reply.
+    SYSTEM = 16
+    USER = 32
+    ASSISTANT = 64
 
 
 class GenerateFlag(IntFlag):
@@ -212,6 +217,7 @@ class Welcome:
     ticks_per_s: int
     boot_ticks: int
     description: str
+    system: str = ""  # what the model is to be told of its machine, by the kernel's knowledge
 
 
 @dataclass(frozen=True)
@@ -301,9 +307,10 @@ def unpack_hello(payload: bytes) -> Hello:
 
 
 def unpack_welcome(payload: bytes) -> Welcome:
-    """WELCOME with its description."""
-    description = payload[_WELCOME.size :].decode("utf-8", "replace")
-    return Welcome(*(*_unpack(Msg.WELCOME, _WELCOME, payload), description))
+    """WELCOME with its description and, on a second line, the system line."""
+    text = payload[_WELCOME.size :].decode("utf-8", "replace")
+    description, _, system = text.partition("\n")
+    return Welcome(*(*_unpack(Msg.WELCOME, _WELCOME, payload), description, system))
 
 
 def unpack_prompt_tokens(payload: bytes) -> PromptTokens:

@@ -52,12 +52,16 @@ def compare(
     model: Model,
     *,
     prompt: Prompt,
+    written: Sequence[int | bytes] | None = None,
     params: SamplingParams,
     kv_type: str = "f16",
     n_ctx: int | None = None,
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> Verdict:
-    """Judge one generation. `on_stage` hears what is being computed, for a progress line."""
+    """Judge one generation. `on_stage` hears what is being computed, for a progress line.
+
+    `written`: a prompt of turns as the chat template writes it, special tokens and plain texts.
+    """
     run = _run_of(generation, model)
     on_stage("contract reference")
     contract = teacher_forced(ContractReference(model, kv_type), run.prompt_ids, run.chosen)
@@ -66,7 +70,7 @@ def compare(
     noise = agreement(contract, exact)
 
     checks = [
-        _prompt_check(run, model, prompt),
+        _prompt_check(run, model, prompt, written),
         _stop_check(generation, run, model, params, n_ctx),
         _text_check(generation, model),
     ]
@@ -169,8 +173,10 @@ class _Judge:
         return self._vocabulary.tokens[token].decode("utf-8", "replace")
 
 
-def _prompt_check(run: _Run, model: Model, prompt: Prompt) -> Check:
-    wanted = expected_ids(model, prompt)
+def _prompt_check(
+    run: _Run, model: Model, prompt: Prompt, written: Sequence[int | bytes] | None
+) -> Check:
+    wanted = expected_ids(model, prompt) if written is None else ids_of_written(model, written)
     ok = run.prompt_ids == wanted
     observed = f"{len(run.prompt_ids)} tokens"
     if not ok:
@@ -195,6 +201,17 @@ def expected_ids(model: Model, prompt: Prompt) -> tuple[int, ...]:
             add_special=segment.add_special,
             parse_special=segment.parse_special,
         )
+    return tuple(ids)
+
+
+def ids_of_written(model: Model, written: Sequence[int | bytes]) -> tuple[int, ...]:
+    """Ids of special tokens as they are; texts by the reference tokenizer."""
+    ids: list[int] = []
+    for part in written:
+        if isinstance(part, int):
+            ids.append(part)
+        else:
+            ids += encode(model.vocabulary, part, add_special=False, parse_special=False)
     return tuple(ids)
 
 

@@ -20,6 +20,7 @@
 static struct platform platform;
 static unsigned entry_el;
 static char description[160];
+static char system_line[240];
 
 static void progress(int *layer, int *token)
 {
@@ -75,6 +76,26 @@ static void describe(void)
            cpu, entry_el, MODEL_NAME);
 }
 
+// What the model is told of its machine, in the form of its training text.
+static void describe_to_model(void)
+{
+    if (!SYSTEM_LINE[0]) {
+        return;
+    }
+    const char *cpu = cpu_name();
+    char fact[32] = "";
+    if (*cpu != '\0') {
+        format(fact, sizeof(fact), " cpu=%s;", cpu);
+    }
+    uint64_t ram_mib = 0;
+    for (int i = 0; i < platform.n_ram; i++) {
+        ram_mib += (platform.ram[i].end - platform.ram[i].start) >> 20;
+    }
+    const bool gib = ram_mib % 1024 == 0;
+    format(system_line, sizeof(system_line), "%s board=%s;%s cores=%d; ram=%lu %s", SYSTEM_LINE,
+           BOARD_TITLE, fact, platform.n_cpu, gib ? ram_mib / 1024 : ram_mib, gib ? "GiB" : "MiB");
+}
+
 static void banner(void)
 {
     print("\r\nBareword: %s", description);
@@ -112,6 +133,7 @@ void kernel_boot(paddr_t fdt, unsigned el)
 noreturn void kernel_main(void)
 {
     describe();
+    describe_to_model();
     banner(); // before what may take a while or be refused
     check_timer();
     const uint8_t *blob = blob_check(&platform, BUILD_ID, BLOB_SIZE); // ours, and whole?
@@ -127,6 +149,7 @@ noreturn void kernel_main(void)
     io.pause = platform_pause;
     struct serve_info info;
     info.description = description;
+    info.system = system_line;
     info.boot_ticks = timer_ticks();
     info.readable = readable;
     const enum serve_end end = serve(&io, &info);

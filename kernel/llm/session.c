@@ -61,6 +61,9 @@ void prompt_add_text(const uint8_t *text, size_t n)
 
 void prompt_end_text(unsigned tok_flags)
 {
+    if (prompt.n_text == 0 && tok_flags == 0) {
+        return;
+    }
     const uint32_t kept = prompt.n_ids < N_CTX ? prompt.n_ids : N_CTX;
     int n = tokenize(prompt_buffer() + kept, (int)(N_CTX - kept), prompt_text(), prompt.n_text,
                      tok_flags);

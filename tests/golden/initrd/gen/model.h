@@ -4,7 +4,7 @@
 #include "nn/model.h" // struct tensor, struct layer_tensors
 
 #define MODEL_NAME "golden Q4_0 tied" // printable ASCII, escaped
-#define BUILD_ID 0xd4096773ad55bd28ull
+#define BUILD_ID 0x365c95839247d507ull
 
 #define N_VOCAB 60000 // tokens in the vocabulary
 #define N_VOCAB_ROWS 60000 // rows of the output matrix = logits
@@ -35,6 +35,20 @@
 #define N_EOG 1
 #define EOG_IDS {2}
 #define MAX_TOKEN_BYTES 6 // longest text of one token
+
+// What the chat template writes around turns. A number below CHAT_TOKEN is a byte of text, others are
+// CHAT_TOKEN + the id of a special token.
+#define CHAT_TOKEN 256
+#define CHAT_END 0xffffffffu
+#define CHAT_TEMPLATE 0 // 0: text goes to the model as it is
+#define CHAT_HAS_SYSTEM 0 // 1: it may begin with a system turn
+#define CHAT_OPEN {CHAT_END} // before the user's words, first of all
+#define CHAT_OPEN_SYSTEM {CHAT_END} // before those of the system
+#define CHAT_SYSTEM_USER {CHAT_END} // from the system's words to the user's
+#define CHAT_ASK {CHAT_END} // from the user's words to the reply
+#define CHAT_REPLY {CHAT_END} // before a reply that is told, not generated
+#define CHAT_AGAIN {CHAT_END} // from the reply to the user's words
+#define SYSTEM_LINE "" // the machine's facts follow it; "": none wanted
 
 #define BLOB_SIZE 0x1367e80ull
 #define BLOB_ROPE 0x1154440ull // float32 [N_CTX][N_ROT / 2][2]
