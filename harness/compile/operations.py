@@ -42,7 +42,10 @@ OURS = {
     "quantize_q8_k_neon": "activations to Q8_K",
     "quantize_q8_0_neon": "activations to Q8_0",
     "rope_neon": "RoPE",
-    "attention_neon": "attention",
+    "attention_f16_neon": "attention, F16 cache",
+    "attention_f32_neon": "attention, F32 cache",
+    "attention_q8_0_neon": "attention, Q8_0 cache",
+    "quantize_kv_q8_0_neon": "keys and values to Q8_0",
     "vec_silu_neon": "SiLU",
     "f32_to_f16_row_neon": "float to half",
 }

@@ -157,3 +157,35 @@ def test_logits_of_every_token_of_a_batch(quantised: Kernel, n_cores: int) -> No
     assert np.array_equal(quantised.logits(ids, 7, n_cores=n_cores, n_logits=7), one)
     last_two = [i for i in range(21) if i % 7 >= 5]
     assert np.array_equal(quantised.logits(ids, 7, n_cores=n_cores, n_logits=2), one[last_two])
+
+
+def random_shape(rng: np.random.Generator) -> Shape:
+    """Odd numbers of rows, heads of 8 to 256, one to eight of them for a kv head."""
+    head_size = int(rng.choice([8, 18, 36, 80, 128, 256]))
+    n_head_kv = int(rng.integers(1, 4))
+    return Shape(
+        n_embd=2 * int(rng.integers(10, 40)),
+        n_layer=1,
+        n_head_kv=n_head_kv,
+        n_head=n_head_kv * int(rng.integers(1, 9)),
+        head_size=head_size,
+        n_rot=2 * int(rng.integers(1, head_size // 2 + 1)),
+        n_ff=2 * int(rng.integers(10, 60)) + 1,
+        n_vocab=2 * int(rng.integers(10, 30)) + 1,
+        kv_type=str(rng.choice(["f16", "f32", "q8_0"])),
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_shapes_give_the_same_bits_however_they_are_run(seed: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(seed)
+    shape = random_shape(rng)
+    types = {name: str(rng.choice(["F32", "F16", "BF16"])) for name in LAYER_TENSORS}
+    kernel = Kernel(tmp_path, shape, types)
+    ids = random_ids(kernel, 69)  # beyond the first chunk of attention
+    one = kernel.logits(ids, 1)
+    assert np.isfinite(one).all()
+    assert len(np.unique(one[-1])) > shape.n_vocab // 2
+    for n_batch, n_cores in ((1, 3), (6, 1), (8, 5)):
+        ends = [min(i + n_batch, len(ids)) - 1 for i in range(0, len(ids), n_batch)]
+        assert np.array_equal(kernel.logits(ids, n_batch, n_cores=n_cores), one[ends]), shape
