@@ -4,6 +4,7 @@
 #include "gen/layout.h"
 #include "gen/model.h"
 #include "lib/panic.h"
+#include "lib/phase.h"
 #include "nn/kv_cache.h"
 #include "nn/matmul.h"
 #include "nn/ops.h"
@@ -89,10 +90,12 @@ static void feed_forward_block(const struct layer_tensors *w, int n_tokens)
 // logits = Wout rms(x), x: (N_EMBD,)
 static void output_head(float *logits, const float *x)
 {
+    PHASE_MARK(PHASE_HEAD_BEGIN);
     float *h = buffer(ACT_H);
     norm_rows(h, x, &output_norm, 1);
     struct activation input = activation_of(h, N_EMBD);
     matmul(logits, &output, &input, 1);
+    PHASE_MARK(PHASE_HEAD_END);
 }
 
 void transformer_forward(const uint32_t *tokens, int n_tokens, int pos, float *logits)
