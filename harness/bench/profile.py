@@ -23,6 +23,7 @@ class Weights:
 
     by_type: dict[str, int]
     head: int
+    head_type: str = ""
 
     @property
     def total(self) -> int:
@@ -78,16 +79,16 @@ class Profile:
 def weights_of(model: Model) -> Weights:
     """What the matrices of a model hold; a tied model multiplies with its embedding."""
     by_type: Counter[str] = Counter()
-    head = 0
+    head, head_type = 0, ""
     for name, tensor in model.tensors.items():
         if tensor.n_rows == 1 or (name == "token_embd.weight" and not model.tied):
             continue
         n = tensor.n_rows * tensor.n_cols
         if name in ("output.weight", "token_embd.weight"):
-            head += n
+            head, head_type = n, tensor.type.name.lower()
         else:
             by_type[tensor.type.name.lower()] += n
-    return Weights(dict(by_type), head)
+    return Weights(dict(by_type), head, head_type)
 
 
 def make_profile(

@@ -3,16 +3,20 @@
 import argparse
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from harness.bench.baseline import Baseline, changes, counts_of, read_baseline
+from harness.bench.kernels import kernels_table
+from harness.bench.mca import as_json, mca_table
 from harness.bench.profile import Profile, Weights, weights_of
 from harness.bench.table import tables
+from harness.cli.bench_kernels import count_kernels
+from harness.cli.bench_mca import model_loops
 from harness.cli.bench_runs import measure, usable_contexts, usable_cores
 from harness.cli.manifest import require_manifest, write_json
-from harness.cli.options import add_build, add_model, build_options, positive
+from harness.cli.options import BuildOptions, add_build, add_model, build_options, positive
 from harness.cli.pipeline import Built, built_from
 from harness.cli.progress import note
 from harness.compile.sources import ROOT
@@ -34,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--smp", type=numbers, metavar="1,2,4", help="numbers of cores")
     group.add_argument("--ctx-list", type=numbers, metavar="16,128,1024", help="prompt lengths")
     group.add_argument("-n", "--n-decode", type=positive, metavar="N", help="tokens to decode")
+    group = parser.add_argument_group("other questions")
+    group.add_argument("--kernels", action="store_true", help="portable against NEON, by operation")
+    group.add_argument("--mca", action="store_true", help="cycles of hot loops, by llvm-mca")
     group = parser.add_argument_group("what to do with the counts")
     group.add_argument("--json", action="store_true", help="one JSON object on stdout")
     group.add_argument("--functions", action="store_true", help="name the functions of each row")
@@ -52,13 +59,18 @@ def run(args: argparse.Namespace) -> int:
     """Build, boot each combination under the plugin, print, plot, save, compare."""
     baseline = read_baseline(args.check) if args.check else None
     _settle(args, baseline)
-    built = built_from(replace(build_options(args), cpu=None))
+    options = replace(build_options(args), cpu=None)
+    built = built_from(options)
+    if args.kernels:
+        return _kernels(args, replace(options, model=built.model_path), built)
+    weights = weights_of(read_gguf(built.model_path))
+    if args.mca:
+        return _mca(args, built, weights)
     n_ctx = require_manifest(built.directory)["n_ctx"]
     cores = usable_cores(args.smp)
     contexts = usable_contexts(args.ctx_list, args.n_decode, n_ctx)
     if not cores or not contexts:
         raise BenchError("nothing is left to run", hint="smaller numbers for --smp and --ctx-list")
-    weights = weights_of(read_gguf(built.model_path))
     profiles = measure(built, cpus=args.cpu, cores=cores, contexts=contexts, n_decode=args.n_decode)
     report = _report(built, weights, profiles)
     write_json(built.directory / "bench.json", report)
@@ -68,6 +80,25 @@ def run(args: argparse.Namespace) -> int:
     if args.save:
         _save(args, built, profiles, cores, contexts)
     return _judge(baseline, built, profiles) if baseline else 0
+
+
+def _kernels(args: argparse.Namespace, options: BuildOptions, built: Built) -> int:
+    counted = {cpu: count_kernels(options, built, cpu) for cpu in args.cpu}
+    if args.json:
+        print(json.dumps({cpu: [asdict(o) for o in counts] for cpu, counts in counted.items()}))
+    else:
+        print("\n\n".join(kernels_table(cpu, counts) for cpu, counts in counted.items()))
+    return 0
+
+
+def _mca(args: argparse.Namespace, built: Built, weights: Weights) -> int:
+    loops = {cpu: model_loops(built, weights, cpu) for cpu in args.cpu}
+    if args.json:
+        print(json.dumps({cpu: as_json(found) for cpu, found in loops.items()}))
+    else:
+        for cpu, found in loops.items():
+            print(f"loops that run on {cpu}, {compiler_of(built)}; {mca_table(found)}")
+    return 0
 
 
 def _settle(args: argparse.Namespace, baseline: Baseline | None) -> None:

@@ -86,7 +86,7 @@ def measure(
     profiles = []
     with bar("counting", len(runs), "runs") as shown:
         for cpu, n_cores, n_prompt in runs:
-            counts = _count(built, elf, cpu, n_cores, n_prompt, n_decode)
+            counts = count_run(built, elf, cpu, n_cores, n_prompt, n_decode)
             profiles.append(
                 make_profile(
                     counts, code, cpu=cpu, cores=n_cores, n_ctx=n_prompt, n_prompt=n_prompt
@@ -96,7 +96,10 @@ def measure(
     return profiles
 
 
-def _count(built: Built, elf: Elf, cpu: str, n_cores: int, n_prompt: int, n_decode: int) -> Counts:
+def count_run(
+    built: Built, elf: Elf, cpu: str, n_cores: int, n_prompt: int, n_decode: int
+) -> Counts:
+    """What the plugin counts in one run: boot, a prompt of n_prompt ids, n_decode passes."""
     options = TargetOptions(cpu, None, icount=False, twin=False)
     # The first token comes out of the prefill; each further one is a pass of its own.
     params = SamplingParams(n_predict=n_decode + 1, temp=0.0, ignore_eog=True)

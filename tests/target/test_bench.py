@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from harness.bench.baseline import counts_of, read_baseline
+from harness.bench.kernels import ratio
 from harness.bench.profile import weights_of
 from harness.cli.bench import BASELINE, compiler_of
+from harness.cli.bench_kernels import count_kernels
 from harness.cli.bench_runs import measure
 from harness.cli.default_model import default_model
 from harness.cli.main import main
@@ -20,10 +22,15 @@ pytestmark = pytest.mark.target
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    needs_qemu()
+def options(tmp_path_factory: pytest.TempPathFactory) -> BuildOptions:
     out = tmp_path_factory.mktemp("bench")
-    return build(BuildOptions(default_model(out), "virt", None, "f16", None, None, out))
+    return BuildOptions(default_model(out), "virt", None, "f16", None, None, out)
+
+
+@pytest.fixture(scope="module")
+def built(options: BuildOptions) -> Built:
+    needs_qemu()
+    return build(options)
 
 
 def test_counts_repeat_to_the_instruction_and_nearly_all_of_them_are_known(built: Built) -> None:
@@ -62,3 +69,13 @@ def test_no_count_is_above_the_saved_baseline(
     replace(short, compilers={compiler: better}).save(tmp_path / "better.json")
     assert main([*run, "--check", str(tmp_path / "better.json")]) == 1
     assert "REGRESSION: max, 1 core, context 16, decode: total" in capsys.readouterr().err
+
+
+def test_portable_dequantise_and_multiply_takes_ten_times_the_instructions_of_neon(
+    options: BuildOptions, built: Built
+) -> None:
+    found = count_kernels(options, built, "cortex-a72")
+    assert {o.n_blocks for o in found} == {32, 128, 512}
+    for type_name in ("q4_k", "q6_k"):
+        for name in ("dequantize_multiply", "dot"):
+            assert ratio(found, type_name, name, 512) >= 10
