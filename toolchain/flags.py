@@ -75,6 +75,7 @@ LINK: Flags = (
 )
 
 GENERAL_LAYERS = frozenset({"arch", "dev", "platform", "lib"})
+BOOT_FILES = frozenset({"app/main.c", "app/bench.c"})  # of app, what runs before the MMU is on
 FLOAT_FILES = frozenset({"lib/math.c", "lib/f16.c"})
 
 
@@ -93,7 +94,7 @@ def _machine(source: str) -> Flags:
         return ASSEMBLY
     if path.name == "crc32_arm.c":
         return CRC
-    early = path.parts[0] in GENERAL_LAYERS or source == "app/main.c"
+    early = path.parts[0] in GENERAL_LAYERS or source in BOOT_FILES
     return BEFORE_MMU if early and source not in FLOAT_FILES else COMPUTE
 
 

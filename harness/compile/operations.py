@@ -146,10 +146,10 @@ def _functions(elf: Elf) -> list[_Function]:
     decoder = capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM)
     decoder.detail = True
     decoder.skipdata = True
-    return [_analyse(decoder, name, elf, a, b) for name, a, b in _extents(elf)]
+    return [_analyse(decoder, name, elf, a, b) for name, a, b in extents(elf)]
 
 
-def _extents(elf: Elf) -> Iterator[tuple[str, int, int]]:
+def extents(elf: Elf) -> Iterator[tuple[str, int, int]]:
     """(name, start, end) of each function; one without a size ends where the next begins."""
     for section in elf.sections:
         if not section.flags & SHF_EXECINSTR:
