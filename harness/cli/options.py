@@ -14,6 +14,7 @@ SIZE = re.compile(r"(\d+)([KMG]?)(i?B)?", re.I)
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 UNLIMITED = (1 << 32) - 1
 FLOAT32_MAX = 3.4028234e38
+DRAFT_MAX = 8  # as many as any image has rows of logits for
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,15 @@ def add_sampling(
         group.add_argument(
             flag, type=kind, default=value, metavar="X", help=f"{summary} (default: {value:g})"
         )
+    group.add_argument(
+        "--spec-type", choices=("none", "ngram-simple"), default="none",
+        help="ngram-simple: guess that the text goes on as after the last occurrence of its end, "
+        "compute several tokens at once; the answer is the same (default: none)",
+    )  # fmt: skip
+    group.add_argument(
+        "--draft-max", type=positive, default=DRAFT_MAX, metavar="N",
+        help=f"tokens to guess at most (default: {DRAFT_MAX}; the image may hold fewer)",
+    )  # fmt: skip
     group.add_argument("--ignore-eos", action="store_true", help="go on after an end of sequence")
 
 
@@ -171,6 +181,7 @@ def sampling(args: argparse.Namespace) -> SamplingParams:
         repeat_last_n=args.repeat_last_n,
         seed=seed,
         ignore_eog=args.ignore_eos,
+        n_draft=args.draft_max if args.spec_type == "ngram-simple" else 0,
     )
 
 

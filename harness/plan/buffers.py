@@ -20,6 +20,9 @@ SCRATCH_SLACK = 64
 # kernel/smp/parallel.h.
 MAX_CORES = 8
 
+# 1 + the longest guess: beyond it few guesses are right to the end.
+LOGIT_ROWS_MAX = 9
+
 ALIGN = 64  # a cache line, and enough for any vector load
 
 
@@ -114,6 +117,24 @@ def activation_buffers(hyper: HyperParameters, n_batch: int) -> Stack:
     stack.push_sharing(
         {"ACT_Q": batch(n_q), "ACT_K": batch(n_kv), "ACT_V": batch(n_kv), "ACT_ATT": batch(n_q)},
         {"ACT_GATE": batch(hyper.n_ff), "ACT_UP": batch(hyper.n_ff)},
-        {"ACT_LOGITS": 4 * align_up(hyper.n_vocab_rows, MAX_TILE_ROWS)},
+        {"ACT_LOGITS": _logits_bytes(hyper, n_logit_rows(hyper, n_batch))},
     )
     return stack
+
+
+def n_logit_rows(hyper: HyperParameters, n_batch: int) -> int:
+    """Rows of logits that one forward pass can give, the guesses of speculation being the others.
+
+    As many as fit into the bytes that the feed-forward uses before, so that they cost nothing.
+    """
+    free_bytes = 2 * n_batch * 4 * align_up(hyper.n_ff, MAX_TILE_ROWS)
+    rows = LOGIT_ROWS_MAX
+    while rows > 1 and _logits_bytes(hyper, rows) > free_bytes:
+        rows -= 1
+    return min(rows, n_batch)
+
+
+def _logits_bytes(hyper: HyperParameters, n_rows: int) -> int:
+    # The matrix kernels write whole tiles, behind the last row too.
+    padding = align_up(hyper.n_vocab_rows, MAX_TILE_ROWS) - hyper.n_vocab_rows
+    return 4 * (n_rows * hyper.n_vocab_rows + padding)

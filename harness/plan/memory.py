@@ -107,6 +107,7 @@ class MemoryPlan:
     n_ctx: int
     n_ctx_padded: int
     n_batch: int
+    n_logit_rows: int
     kv_type: KvType
     kv_k_offset: int
     kv_v_offset: int

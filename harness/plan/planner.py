@@ -9,6 +9,7 @@ from harness.plan.blob import BlobContents, blob_contents, blob_size_bytes
 from harness.plan.buffers import (
     activation_buffers,
     link_buffers,
+    n_logit_rows,
     quant_row,
     scratch_size_bytes,
     session_buffers,
@@ -141,6 +142,7 @@ class _Planner:
             n_ctx=n_ctx,
             n_ctx_padded=n_ctx_padded,
             n_batch=n_batch,
+            n_logit_rows=n_logit_rows(hyper, n_batch),
             kv_type=self.kv_type,
             kv_k_offset=0,
             kv_v_offset=kv_bytes,

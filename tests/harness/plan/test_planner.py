@@ -113,6 +113,9 @@ def test_the_state_of_tinyllama_fits_its_budget() -> None:
     plan = plan_memory(TINYLLAMA, VIRT, ram_size_bytes=2 * GIB)
     assert plan.state_bytes <= STATE_BUDGET
     assert plan.n_batch == 8
+    rows_bytes = plan.buffer("ACT_UP").offset - plan.buffer("ACT_GATE").offset
+    assert 1 < plan.n_logit_rows <= 9
+    assert plan.buffer("ACT_LOGITS").size_bytes <= 2 * rows_bytes, "guessing costs no memory"
     assert not plan.blob_appended
     assert [region.name for region in plan.regions][:2] == ["kernel", "page_tables"]
 

@@ -49,4 +49,4 @@ extern uint8_t __link_start[], __session_start[], __activations_start[], __kv_ca
 #define ACT_ATT 0x6c00 // [N_BATCH][N_HEAD * HEAD_SIZE] attention output
 #define ACT_GATE 0x4c00 // [N_BATCH][N_FF padded to 8]
 #define ACT_UP 0x6400 // [N_BATCH][N_FF padded to 8]
-#define ACT_LOGITS 0x4c00 // [N_VOCAB_ROWS_PADDED]
+#define ACT_LOGITS 0x4c00 // [N_LOGIT_ROWS][N_VOCAB_ROWS], padded to N_VOCAB_ROWS_PADDED at the end
