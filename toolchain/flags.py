@@ -57,6 +57,7 @@ ASSEMBLY: Flags = (("-march=armv8-a+fp+simd", "assembly says itself what it uses
 TWIN: Flags = (
     ("-DTWIN", "built as a host program"),
     ("-fno-omit-frame-pointer", "readable backtraces from the sanitizers"),
+    ("-pthread", "its cores are threads"),
 )
 SANITIZE: Flags = (
     ("-g", "file and line in reports"),

@@ -9,6 +9,8 @@ KERNEL_DIR = ROOT / "kernel"
 LAYERS = ("lib", "arch", "dev", "platform", "smp", "nn", "llm", "link")
 PORTABLE_LAYERS = ("lib", "smp", "nn", "llm", "link")
 ROOTS = ("main", "twin")  # composition roots in kernel/app: one per program
+TWIN_ONLY = ("app/twin_cores.c",)  # threads of the host in place of the files below
+BARE_ONLY = ("smp/cores.c", "smp/wait_arm.c")  # real cores
 LIBC_HAS = ("lib/string.c",)  # the twin takes these from the host's libc
 
 INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.M)
@@ -24,7 +26,7 @@ def twin_sources() -> list[str]:
     portable = [
         source
         for source in _folder_sources(PORTABLE_LAYERS, "*.c")
-        if "_neon" not in source and source not in LIBC_HAS
+        if "_neon" not in source and source not in LIBC_HAS + BARE_ONLY
     ]
     return portable + _app_sources("twin")
 
@@ -36,6 +38,7 @@ def _folder_sources(layers: tuple[str, ...], pattern: str) -> list[str]:
 
 def _app_sources(app: str) -> list[str]:
     others = {f"app/{root}.c" for root in ROOTS if root != app}
+    others |= set() if app == "twin" else set(TWIN_ONLY)
     return [source for source in _folder_sources(("app",), "*.c") if source not in others]
 
 

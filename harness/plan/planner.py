@@ -7,6 +7,7 @@ from harness.errors import PlanError
 from harness.gguf import Model
 from harness.plan.blob import BlobContents, blob_contents, blob_size_bytes
 from harness.plan.buffers import (
+    MAX_CORES,
     activation_buffers,
     link_buffers,
     quant_row,
@@ -29,11 +30,12 @@ from harness.plan.memory import (
 )
 
 N_CTX_DEFAULT = 2048
-N_BATCHES = (16, 8, 4, 1)
+N_BATCHES = (16, 12, 8, 6, 4, 2, 1)
 APPEND_LIMIT = 16 * MIB  # a larger blob travels as initrd, which the loader need not copy twice
 PAGE = 4 * KIB
 PAGE_TABLES = 20  # level 1, up to 4 of level 2 (per GiB not one block), 15 for ragged edges
-STACK_SIZE = 64 * KIB
+STACK_SIZE = 32 * KIB
+CORE_SLOT_SIZE = 20 * KIB  # of kernel/arch/start.h: a guard page below a stack
 FDT_ROOM = 2 * MIB  # QEMU's tree has 1 MiB; a loader may align it
 
 
@@ -117,6 +119,7 @@ class _Planner:
         add("page_tables", "rw", PAGE_TABLES * PAGE)
         add("stack_guard", "guard", PAGE)
         add("stack", "rw", STACK_SIZE)
+        add("core_stacks", "rw", (MAX_CORES - 1) * CORE_SLOT_SIZE)
         add("link", "rw", link.offset)
         add("session", "rw", session.offset)
         add("activations", "rw", activations.offset)

@@ -8,6 +8,9 @@
 #define PHASE_PREFILL_END   99
 #define PHASE_DECODE_BEGIN  100 // forward pass of one decoded token
 #define PHASE_DECODE_END    101
+// Around every wait of a core for another one: what is between them is no work.
+#define PHASE_WAIT_BEGIN 102
+#define PHASE_WAIT_END   103
 
 // The isb on either side keeps the work of one phase from being counted in its neighbour.
 #if defined(__ASSEMBLER__)

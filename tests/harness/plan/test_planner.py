@@ -98,7 +98,7 @@ def test_the_state_of_stories260k_is_below_one_mib() -> None:
     plan = plan_memory(STORIES260K, VIRT)
     assert plan.n_batch == 16
     assert plan.blob_appended
-    assert plan.state_bytes < 800 * KIB
+    assert plan.state_bytes < 900 * KIB
 
 
 def test_every_core_the_kernel_may_use_has_a_row_of_its_own() -> None:
@@ -111,7 +111,7 @@ def test_every_core_the_kernel_may_use_has_a_row_of_its_own() -> None:
 def test_the_state_of_tinyllama_fits_its_budget() -> None:
     plan = plan_memory(TINYLLAMA, VIRT, ram_size_bytes=2 * GIB)
     assert plan.state_bytes <= STATE_BUDGET
-    assert plan.n_batch == 8
+    assert plan.n_batch == 6
     assert not plan.blob_appended
     assert [region.name for region in plan.regions][:2] == ["kernel", "page_tables"]
 
