@@ -53,11 +53,11 @@ static float element(uint32_t type, const void *tiles, int i, int r)
     }
 }
 
-void row_get(float *out, const struct tensor *tensor, int row)
+void row_get(float *out, const struct tensor *tensor, int row, int begin, int end)
 {
     const size_t tile = (size_t)row / TILE_ROWS * tile_row_bytes(tensor->type, tensor->n_cols);
     const uint8_t *tiles = (const uint8_t *)tensor_data(tensor) + tile;
-    for (int i = 0; i < (int)tensor->n_cols; i++) {
+    for (int i = begin; i < end; i++) {
         out[i] = element(tensor->type, tiles, i, row % TILE_ROWS);
     }
 }
