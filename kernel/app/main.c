@@ -42,6 +42,13 @@ static void panic_init(void)
     serror_unmask(); // an access that fails late is reported too, now that somebody can
 }
 
+// The console, unless another core has failed: the rest of the line is its report's.
+static void line_putc(uint8_t byte)
+{
+    wait_if_stopped();
+    uart_putc(byte);
+}
+
 static PRINTF_LIKE(1, 2) void print(const char *fmt, ...)
 {
     char line[200];
@@ -50,10 +57,10 @@ static PRINTF_LIKE(1, 2) void print(const char *fmt, ...)
     vformat(line, sizeof(line), fmt, args);
     va_end(args);
     for (const char *c = line; *c != '\0'; c++) {
-        uart_putc((uint8_t)*c);
+        line_putc((uint8_t)*c);
     }
-    uart_putc('\r');
-    uart_putc('\n');
+    line_putc('\r');
+    line_putc('\n');
 }
 
 static void print_region(const char *name, const uint8_t *start, uint64_t size_bytes)
@@ -177,7 +184,7 @@ noreturn void kernel_main(void)
 
     struct link_io io;
     io.getc = line_getc;
-    io.putc = uart_putc;
+    io.putc = line_putc;
     io.ticks = timer_ticks;
     io.ticks_per_s = timer_ticks_per_s();
     io.idle = platform_idle;
