@@ -52,7 +52,7 @@ HOMES: dict[str, set[str]] = {
 }
 STANDARD_C = {"stdalign.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdnoreturn.h"}
 INTRINSICS = {"arm_neon.h": r"_neon\w*\.[ch]$", "arm_acle.h": r"^arch/crc32_arm\.c$"}
-PROGRAM_OF_THE_HOST = {"app/twin.c"}
+PROGRAM_OF_THE_HOST = {"app/twin.c", "app/twin_cores.c"}
 
 
 def includes(file: Path) -> set[str]:

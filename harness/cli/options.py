@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from harness.cli.smp import MAX_CORES
 from harness.link.messages import SamplingParams
 from harness.plan import KvType
 
@@ -39,6 +40,7 @@ class TargetOptions:
     ram_bytes: int | None
     icount: bool
     twin: bool
+    n_cores: int = 1
 
     @property
     def clock(self) -> str:
@@ -76,7 +78,9 @@ def add_machine(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
     """What the image is started on."""
     group = parser.add_argument_group("target")
     group.add_argument("--cpu", help="QEMU's CPU model (default: the board's)")
-    group.add_argument("--smp", type=int, default=1, metavar="N", help="cores (only 1 so far)")
+    group.add_argument(
+        "--smp", type=int, default=1, metavar="N", help=f"cores, 1 to {MAX_CORES} (default: 1)"
+    )
     return group
 
 
@@ -165,7 +169,7 @@ def build_options(args: argparse.Namespace) -> BuildOptions:
 
 def target_options(args: argparse.Namespace) -> TargetOptions:
     """The target part of the arguments."""
-    return TargetOptions(args.cpu, args.ram, args.icount, args.target == "twin")
+    return TargetOptions(args.cpu, args.ram, args.icount, args.target == "twin", args.smp)
 
 
 def sampling(args: argparse.Namespace) -> SamplingParams:

@@ -46,12 +46,13 @@ def _started(
     if options.twin:
         with locked(built.directory):
             twin = compile_twin(built.directory, built.directory)
-        return boot_twin(twin, built.directory / "model.blob", log=log)
+        return boot_twin(twin, built.directory / "model.blob", n_cores=options.n_cores, log=log)
     return boot(
         built.image,
         built.board,
         cpu=options.cpu or built.cpu,
         ram_bytes=options.ram_bytes or built.ram_bytes,
+        n_cores=options.n_cores,
         icount=options.icount,
         log=log,
         extra=extra,

@@ -9,6 +9,7 @@ KERNEL_DIR = ROOT / "kernel"
 LAYERS = ("lib", "arch", "dev", "platform", "smp", "nn", "llm", "link")
 PORTABLE_LAYERS = ("lib", "smp", "nn", "llm", "link")
 ROOTS = ("main", "twin", "bench")  # composition roots in kernel/app: one per program
+BARE_ONLY = ("smp/cores.c", "smp/wait_arm.c")  # real cores
 LIBC_HAS = ("lib/string.c",)  # the twin takes these from the host's libc
 
 INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.M)
@@ -24,7 +25,7 @@ def twin_sources() -> list[str]:
     portable = [
         source
         for source in _folder_sources(PORTABLE_LAYERS, "*.c")
-        if "_neon" not in source and source not in LIBC_HAS
+        if "_neon" not in source and source not in LIBC_HAS + BARE_ONLY
     ]
     return portable + _app_sources("twin")
 

@@ -39,6 +39,11 @@ class Stack:
         self.buffers.append(Buffer(name, self.region, self.offset, size_bytes))
         self.offset = align_up(self.offset + size_bytes, ALIGN)
 
+    def push_over(self, name: str, size_bytes: int) -> None:
+        """Place a buffer over all the others: it lives when none of them does."""
+        self.buffers.append(Buffer(name, self.region, 0, size_bytes))
+        self.offset = max(self.offset, align_up(size_bytes, ALIGN))
+
     def push_sharing(self, *groups: dict[str, int]) -> None:
         """Place groups of buffers (name: size) over the same bytes: never live together."""
         base = top = self.offset
@@ -76,7 +81,6 @@ def session_buffers(hyper: HyperParameters, n_ctx: int) -> Stack:
     stack.push("SESSION_PROMPT_IDS", 4 * n_ctx)
     stack.push("SESSION_HISTORY_IDS", 4 * n_ctx)
     stack.push("SESSION_CANDIDATES", 4 * hyper.n_vocab_rows)
-    stack.push("SESSION_SCRATCH", scratch_size_bytes(n_ctx))
     return stack
 
 
@@ -96,8 +100,11 @@ def quant_row(hyper: HyperParameters) -> QuantRow:
     return QuantRow(q8_k_offset=q8_0, size_bytes=q8_0 + q8_k)
 
 
-def activation_buffers(hyper: HyperParameters, n_batch: int) -> Stack:
-    """Vectors of a forward pass over n_batch tokens.
+def activation_buffers(hyper: HyperParameters, n_batch: int, n_ctx: int) -> Stack:
+    """Vectors of a forward pass over n_batch tokens; the tokenizer works in the same bytes.
+
+    A text becomes tokens before its forward pass begins, and no vector outlives one but the logits,
+    of which the sampler has made a token before the next text is looked at.
 
     Attention, feed-forward and the output matrix follow one another and read only ACT_H or
     ACT_QUANT, so that their own vectors share one space.
@@ -119,6 +126,7 @@ def activation_buffers(hyper: HyperParameters, n_batch: int) -> Stack:
         {"ACT_GATE": batch(hyper.n_ff), "ACT_UP": batch(hyper.n_ff)},
         {"ACT_LOGITS": _logits_bytes(hyper, n_logit_rows(hyper, n_batch))},
     )
+    stack.push_over("ACT_SCRATCH", scratch_size_bytes(n_ctx))
     return stack
 
 

@@ -7,6 +7,7 @@ from harness.errors import PlanError
 from harness.gguf import Model
 from harness.plan.blob import BlobContents, blob_contents, blob_size_bytes
 from harness.plan.buffers import (
+    MAX_CORES,
     activation_buffers,
     link_buffers,
     n_logit_rows,
@@ -29,14 +30,15 @@ from harness.plan.memory import (
 )
 
 N_CTX_DEFAULT = 2048
-N_BATCHES = (16, 8, 4, 1)
+N_BATCHES = (16, 12, 8, 4, 2, 1)
 APPEND_LIMIT = 16 * MIB  # a larger blob travels as initrd, which the loader need not copy twice
 PAGE = 4 * KIB
 LANES = 4  # floats of a NEON vector
 PAGE_TABLES = 20  # level 1, up to 4 of level 2 (per GiB not one block), 15 for ragged edges
-STACK_SIZE = 64 * KIB
+STACK_SIZE = 32 * KIB
 STACK_GUARD_SIZE = 16 * KIB  # more than the largest frame, attention's 11 KiB: none jumps over it
 HEAD_SIZE_MAX = 256  # ATTENTION_MAX_HEAD of kernel/nn/kernels.h
+CORE_SLOT_SIZE = 32 * KIB  # of kernel/arch/start.h: a guard below a stack
 FDT_ROOM = 2 * MIB  # QEMU's tree has 1 MiB; a loader may align it
 
 
@@ -107,7 +109,7 @@ class _Planner:
         kv_bytes = kv_rows * kv_row_bytes(self.kv_type, hyper.head_size)
         link = link_buffers()
         session = session_buffers(hyper, n_ctx)
-        activations = activation_buffers(hyper, n_batch)
+        activations = activation_buffers(hyper, n_batch, n_ctx)
 
         regions: list[Region] = []
 
@@ -121,6 +123,7 @@ class _Planner:
         add("page_tables", "rw", PAGE_TABLES * PAGE)
         add("stack_guard", "guard", STACK_GUARD_SIZE)
         add("stack", "rw", STACK_SIZE)
+        add("core_stacks", "rw", (MAX_CORES - 1) * CORE_SLOT_SIZE)
         add("link", "rw", link.offset)
         add("session", "rw", session.offset)
         add("activations", "rw", activations.offset)

@@ -7,7 +7,7 @@
 #include "llm/draft.h"
 #include "llm/tokenizer.h"
 
-static_assert(TOK_SCRATCH_BYTES((uint64_t)SESSION_TEXT_SIZE) <= SESSION_SCRATCH_SIZE,
+static_assert(TOK_SCRATCH_BYTES((uint64_t)SESSION_TEXT_SIZE) <= ACT_SCRATCH_SIZE,
               "any text that fits its buffer can be tokenised");
 
 static struct {

@@ -38,7 +38,9 @@ struct part {
     int own_row;         // of ACT_H and ACT_QUANT: where tokens[0] lies
 };
 
-struct nn_progress nn_progress[PARALLEL_MAX_CORES];
+struct nn_progress nn_progress[PARALLEL_MAX_CORES] = {
+    [0 ... PARALLEL_MAX_CORES - 1] = {.layer = -1, .token = -1},
+};
 
 static const struct tensor token_embd = TENSOR_TOKEN_EMBD;
 static const struct tensor output_norm = TENSOR_OUTPUT_NORM;
@@ -238,11 +240,13 @@ static void forward_part(int core, int n_cores, void *arg)
     const struct forward *forward = arg;
     const struct part part = part_of(core, n_cores, forward->n_tokens, forward->pos);
     struct nn_progress *progress = &nn_progress[core];
-    const struct share own = share_of(forward->n_tokens, 1, core, n_cores);
+    // Shared by columns, for a single token too. 16 floats are a cache line.
+    const struct share columns = share_of(N_EMBD, 16, core, n_cores);
 
     progress->token = part.pos;
-    for (int t = own.begin; t < own.end; t++) {
-        row_get(buffer(ACT_X) + t * N_EMBD, &token_embd, (int)forward->tokens[t]);
+    for (int t = 0; t < forward->n_tokens; t++) {
+        row_get(buffer(ACT_X) + t * N_EMBD, &token_embd, (int)forward->tokens[t], columns.begin,
+                columns.end);
     }
     parallel_barrier();
     for (int layer = 0; layer < N_LAYER; layer++) {

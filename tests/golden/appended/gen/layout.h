@@ -4,7 +4,7 @@
 #include "lib/types.h"
 
 #define LAYOUT_LOAD_ADDRESS 0x40080000ull // where the plan's addresses assume the image; it may run elsewhere
-#define LAYOUT_IMAGE_SIZE 0xdc000ull // bytes from the image's start to the end of the last region
+#define LAYOUT_IMAGE_SIZE 0x114000ull // bytes from the image's start to the end of the last region
 #define LAYOUT_KERNEL_BUDGET 0x40000ull
 
 #define BLOB_APPENDED 1 // 1: blob region inside the image; 0: the blob comes as initrd
@@ -13,11 +13,13 @@
 #define REGION_PAGE_TABLES_SIZE 0x14000ull
 #define REGION_STACK_GUARD_SIZE 0x4000ull
 #define REGION_STACK_SIZE 0x10000ull
+#define REGION_CORE_STACKS_SIZE 0x38000ull
 #define REGION_LINK_SIZE 0x3000ull
 #define REGION_SESSION_SIZE 0x1e000ull
 #define REGION_ACTIVATIONS_SIZE 0x8000ull
 #define REGION_KV_CACHE_SIZE 0x8000ull
 extern uint8_t __blob_start[], __page_tables_start[], __stack_guard_start[], __stack_start[], __stack_end[];
+extern uint8_t __core_stacks_start[];
 extern uint8_t __link_start[], __session_start[], __activations_start[], __kv_cache_start[];
 
 // link region: buffers, offsets from __link_start, sizes in bytes

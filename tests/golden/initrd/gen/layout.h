@@ -13,11 +13,13 @@
 #define REGION_PAGE_TABLES_SIZE 0x14000ull
 #define REGION_STACK_GUARD_SIZE 0x4000ull
 #define REGION_STACK_SIZE 0x10000ull
+#define REGION_CORE_STACKS_SIZE 0x38000ull
 #define REGION_LINK_SIZE 0x3000ull
 #define REGION_SESSION_SIZE 0x79000ull
 #define REGION_ACTIVATIONS_SIZE 0x43000ull
 #define REGION_KV_CACHE_SIZE 0x200000ull
 extern uint8_t __blob_start[], __page_tables_start[], __stack_guard_start[], __stack_start[], __stack_end[];
+extern uint8_t __core_stacks_start[];
 extern uint8_t __link_start[], __session_start[], __activations_start[], __kv_cache_start[];
 
 // link region: buffers, offsets from __link_start, sizes in bytes
