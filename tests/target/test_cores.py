@@ -14,7 +14,7 @@ from harness.image import Image
 from harness.link.console import TargetPanic
 from harness.link.generation import Generation
 from harness.link.session import Session
-from tests.kernel.device_tree import Node, write_device_tree
+from tests.kernel.device_tree import Node, Value, write_device_tree
 from tests.target.machine import Workshop, greedy, qemu_pids
 from tests.target.test_failures import _symbol_offset, with_bytes
 
@@ -154,8 +154,13 @@ def hand_made_tree(path: Path) -> Path:
         return [half for value in values for half in (value >> 32, value & 0xFFFFFFFF)]
 
     def cpu(number: int, method: str, release: int = 0) -> Node:
-        more = {"cpu-release-addr": cells64(release)} if release else {}
-        properties = {"device_type": "cpu", "reg": [number], "enable-method": method, **more}
+        properties: dict[str, Value] = {
+            "device_type": "cpu",
+            "reg": [number],
+            "enable-method": method,
+        }
+        if release:
+            properties["cpu-release-addr"] = cells64(release)
         return Node(f"cpu@{number}", properties)
 
     root = Node(
