@@ -62,7 +62,8 @@ def test_buffers_lie_in_their_regions_and_share_bytes_only_where_meant(model: Mo
         for b in plan.buffers[i + 1 :]:
             overlap = a.region == b.region and a.offset < b.end and b.offset < a.end
             shared = {phases.get(a.name), phases.get(b.name)}
-            assert not overlap or (len(shared) == 2 and None not in shared), (a, b)
+            before = "ACT_SCRATCH" in (a.name, b.name)  # of the tokenizer, before a forward pass
+            assert not overlap or before or (len(shared) == 2 and None not in shared), (a, b)
 
 
 @given(model=shapes)
