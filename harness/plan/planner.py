@@ -34,7 +34,6 @@ APPEND_LIMIT = 16 * MIB  # a larger blob travels as initrd, which the loader nee
 PAGE = 4 * KIB
 PAGE_TABLES = 20  # level 1, up to 4 of level 2 (per GiB not one block), 15 for ragged edges
 STACK_SIZE = 64 * KIB
-STACK_GUARD_SIZE = 16 * KIB  # more than the largest frame, attention's 11 KiB: none jumps over it
 HEAD_SIZE_MAX = 256  # ATTENTION_MAX_HEAD of kernel/nn/kernels.h
 FDT_ROOM = 2 * MIB  # QEMU's tree has 1 MiB; a loader may align it
 
@@ -118,7 +117,7 @@ class _Planner:
         if appended:
             add("blob", "ro", blob_bytes)
         add("page_tables", "rw", PAGE_TABLES * PAGE)
-        add("stack_guard", "guard", STACK_GUARD_SIZE)
+        add("stack_guard", "guard", PAGE)
         add("stack", "rw", STACK_SIZE)
         add("link", "rw", link.offset)
         add("session", "rw", session.offset)

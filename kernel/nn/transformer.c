@@ -10,6 +10,7 @@
 #include "gen/layout.h"
 #include "gen/model.h"
 #include "lib/panic.h"
+#include "lib/phase.h"
 #include "nn/kv_cache.h"
 #include "nn/matmul.h"
 #include "nn/ops.h"
@@ -215,12 +216,14 @@ static void feed_forward_block(const struct part *part, const struct layer_tenso
 // logits = Wout rms(x) of the last tokens.
 static void output_head(const struct part *all, float *logits, int n_logits)
 {
+    PHASE_MARK(PHASE_HEAD_BEGIN);
     const float *x = buffer(ACT_X) + (all->n_tokens - n_logits) * N_EMBD;
     const struct part last =
         part_of(all->core, all->n_cores, n_logits, all->pos + all->n_tokens - n_logits);
     nn_progress[all->core].token = last.pos;
     const struct activation input = normed(&last, x, &output_norm, matmul_form(&output));
     product(&last, logits, &output, &input);
+    PHASE_MARK(PHASE_HEAD_END);
 }
 
 struct forward {
