@@ -11,9 +11,9 @@
 // Per region: size, and the symbol the linker script places (the twin defines arrays of the same name).
 #define REGION_BLOB_SIZE 0x0ull // not appended
 #define REGION_PAGE_TABLES_SIZE 0x14000ull
-#define REGION_STACK_GUARD_SIZE 0x4000ull
+#define REGION_STACK_GUARD_SIZE 0x2000ull
 #define REGION_STACK_SIZE 0x8000ull
-#define REGION_CORE_STACKS_SIZE 0x38000ull
+#define REGION_CORE_STACKS_SIZE 0x2a000ull
 #define REGION_LINK_SIZE 0x3000ull
 #define REGION_SESSION_SIZE 0x41000ull
 #define REGION_ACTIVATIONS_SIZE 0x43000ull
