@@ -11,7 +11,9 @@ from harness.bench.code import Function
 from harness.bench.counter import Mark, Piece
 
 TYPES = "f32|f16|bf16|q[2-8]_[01k]|iq\\d_\\w+"
-MATMUL = re.compile(rf"(?:matvec|gemm|matmul|panel|unpack|dot|tile)\w*?_({TYPES})(?![a-z0-9])")
+MATMUL = re.compile(
+    rf"(?:matvec|gemm|matmul|multiply|panel|unpack|dot|tile)\w*?_({TYPES})(?![a-z0-9])"
+)
 NO_PRODUCT = re.compile(r"quanti[sz]e|^vec_")
 
 HEAD = "output head"
@@ -30,7 +32,7 @@ TABLE: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("rope, KV append", r"rope|kv_cache|f16_row|append"),
         ("norm, quantise", r"rmsnorm|norm_rows|quanti[sz]e|\bvec_dot_f32"),
         (SAMPLING, r"sampler|\bsoftmax|pcg32|\bllm/generate\.c"),
-        ("matmul dispatch", r"matmul|matvec|gemm|panel"),
+        ("matmul, any type", r"matmul|matvec|gemm|panel|unpack"),
         ("residual, SiLU", r"\bvec_|silu"),
         ("transformer", r"transformer|\bnn/"),
         ("barriers", r"^smp/|parallel_|barrier"),
@@ -39,7 +41,7 @@ TABLE: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 )
 ORDER = (
     "attention", "norm, quantise", "residual, SiLU", "rope, KV append", "embedding row",
-    "transformer", "matmul dispatch", HEAD, SAMPLING, "barriers", OTHER, LINK, WAITING,
+    "transformer", "matmul, any type", HEAD, SAMPLING, "barriers", OTHER, LINK, WAITING,
 )  # fmt: skip
 # What depends on how fast the host answers, or on how far cores run apart: shown, never judged.
 UNSTEADY = (LINK, WAITING)

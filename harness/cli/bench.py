@@ -26,7 +26,7 @@ from harness.gguf import read_gguf
 BASELINE = ROOT / "tests" / "bench" / "baseline.json"
 CPUS, CORES, CONTEXTS, N_DECODE = ("cortex-a72",), (1, 2, 4), (16, 128, 1024), 4
 # What a baseline holds: short enough for every run of the tests.
-BASELINE_CPUS, BASELINE_CONTEXTS = ("cortex-a72", "max"), (16, 128)
+BASELINE_CPUS, BASELINE_CORES, BASELINE_CONTEXTS = ("cortex-a72", "max"), (1, 4), (16, 128)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -112,7 +112,7 @@ def _settle(args: argparse.Namespace, baseline: Baseline | None) -> None:
         args.cpu, args.smp = list(baseline.cpus), list(baseline.cores)
         args.ctx_list, args.n_decode = list(baseline.contexts), baseline.n_decode
     args.cpu = args.cpu or list(BASELINE_CPUS if args.save else CPUS)
-    args.smp = args.smp or list(CORES)
+    args.smp = args.smp or list(BASELINE_CORES if args.save else CORES)
     args.ctx_list = args.ctx_list or list(BASELINE_CONTEXTS if args.save else CONTEXTS)
     args.n_decode = args.n_decode or N_DECODE
 
