@@ -60,4 +60,19 @@ MATVEC(matvec_q4_0);
 MATVEC(matvec_q4_k);
 MATVEC(matvec_q6_k);
 #undef MATVEC
+
+// out[t * out_stride + row] = w[row] . x[t] for n_rows rows, any number of them, and n_tokens
+// tokens; the last tile's padding is not written. act: the form as above, of token t at
+// t * act_stride bytes. The same bits as the mat-vec of each token.
+#define GEMM(name)                                                                                 \
+    OPERATION(void, name, float *out, size_t out_stride, const void *w_tiles, const void *act,     \
+              size_t act_stride, int n_tokens, int n_rows, int n_cols)
+GEMM(gemm_f32);
+GEMM(gemm_f16);
+GEMM(gemm_bf16);
+GEMM(gemm_q8_0);
+GEMM(gemm_q4_0);
+GEMM(gemm_q4_k);
+GEMM(gemm_q6_k);
+#undef GEMM
 #undef OPERATION

@@ -24,4 +24,11 @@
 #define matvec_q4_0    matvec_q4_0_neon
 #define matvec_q4_k    matvec_q4_k_neon
 #define matvec_q6_k    matvec_q6_k_neon
+#define gemm_f32       gemm_f32_neon
+#define gemm_f16       gemm_f16_neon
+#define gemm_bf16      gemm_bf16_neon
+#define gemm_q8_0      gemm_q8_0_neon
+#define gemm_q4_0      gemm_q4_0_neon
+#define gemm_q4_k      gemm_q4_k_neon
+#define gemm_q6_k      gemm_q6_k_neon
 #endif

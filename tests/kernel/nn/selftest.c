@@ -18,11 +18,13 @@
 #define WEIGHT_BYTES (MAX_ROWS * 512 * 2) // 512 columns, or 100 of floats
 
 static float a[MAX_FLOATS], b[MAX_FLOATS], want[MAX_FLOATS], got[MAX_FLOATS];
-static union cache {
+static _Alignas(64) union cache {
     float f32[MAX_KV];
     uint16_t f16[MAX_KV];
 } k, v;
-static _Alignas(64) uint8_t weights[WEIGHT_BYTES];
+// An image has 256 KiB for code and data: products borrow the memory of attention's cache.
+#define weights ((uint8_t *)&k)
+static_assert(WEIGHT_BYTES <= sizeof k, "the weights fit");
 static union {
     struct act_q8_0 q8_0[MAX_COLS / QK8_0];
     struct act_q8_k q8_k[MAX_COLS / QK_K];
@@ -300,6 +302,20 @@ static void random_weights(size_t bytes, size_t period, int n_halves, int flavou
     }
 }
 
+// Tiles of the type; extreme ones for flavour < 12.
+static void random_tiles(uint32_t type, size_t n_tiles, int tile_bytes, int n_halves, int flavour)
+{
+    random_weights(n_tiles * (size_t)tile_bytes, (size_t)tile_bytes, n_halves,
+                   flavour < 12 ? flavour % 4 : 4);
+    if (type == TYPE_F32) {
+        random_floats((float *)weights, 4 * (int)n_tiles);
+    } else if (type == TYPE_BF16) {
+        for (size_t w = 0; w < 4 * n_tiles; w++) { // finite: exponents below 2^32
+            ((uint16_t *)weights)[w] &= 0xcfff;
+        }
+    }
+}
+
 // Activations of +-127 in all places for the flavours that go with the extremes.
 static void extreme_floats(float *x, int n, int flavour)
 {
@@ -325,15 +341,7 @@ static void test_matvec(const char *name, matvec_function *plain, matvec_functio
         const int flavour = i % 24;
         const bool extreme = !floats && flavour < 12;
         const size_t n_tiles = (size_t)(n_rows / rows) * (size_t)(n_cols / block);
-        random_weights(n_tiles * (size_t)tile_bytes, (size_t)tile_bytes, n_halves,
-                       extreme ? flavour % 4 : 4);
-        if (type == TYPE_F32) {
-            random_floats((float *)weights, 4 * (int)n_tiles);
-        } else if (type == TYPE_BF16) {
-            for (size_t w = 0; w < 4 * n_tiles; w++) { // finite: exponents below 2^32
-                ((uint16_t *)weights)[w] &= 0xcfff;
-            }
-        }
+        random_tiles(type, n_tiles, tile_bytes, n_halves, extreme ? flavour : 12);
         random_floats(a, n_cols);
         if (extreme) {
             extreme_floats(a, n_cols, flavour);
@@ -353,6 +361,8 @@ static void test_matvec(const char *name, matvec_function *plain, matvec_functio
 }
 
 #define TEST_MATVEC(name, ...) test_matvec(#name, name, name##_neon, __VA_ARGS__)
+
+#include "selftest_gemm.h"
 
 // The number of operations that failed.
 int nn_selftest(void (*print)(const char *line))
@@ -374,6 +384,13 @@ int nn_selftest(void (*print)(const char *line))
     TEST_MATVEC(matvec_q4_0, TYPE_Q4_0, QK8_0, sizeof(struct tile_q4_0), 8);
     TEST_MATVEC(matvec_q4_k, TYPE_Q4_K, QK_K, sizeof(struct tile_q4_k), 16);
     TEST_MATVEC(matvec_q6_k, TYPE_Q6_K, QK_K, sizeof(struct tile_q6_k), 8);
+    TEST_GEMM(gemm_f32, TYPE_F32, 1, 16, 0);
+    TEST_GEMM(gemm_f16, TYPE_F16, 1, 8, 4);
+    TEST_GEMM(gemm_bf16, TYPE_BF16, 1, 8, 0);
+    TEST_GEMM(gemm_q8_0, TYPE_Q8_0, QK8_0, sizeof(struct tile_q8_0), 8);
+    TEST_GEMM(gemm_q4_0, TYPE_Q4_0, QK8_0, sizeof(struct tile_q4_0), 8);
+    TEST_GEMM(gemm_q4_k, TYPE_Q4_K, QK_K, sizeof(struct tile_q4_k), 16);
+    TEST_GEMM(gemm_q6_k, TYPE_Q6_K, QK_K, sizeof(struct tile_q6_k), 8);
     print(report.n_failed_operations == 0 ? "SELFTEST all ok\n" : "SELFTEST FAIL\n");
     return report.n_failed_operations;
 }

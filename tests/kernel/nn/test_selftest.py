@@ -19,7 +19,8 @@ TWINNED = (
     "vec_dot_f32", "vec_add", "vec_mul", "vec_scale", "vec_silu", "rmsnorm", "softmax", "rope",
     "attention_f16", "attention_f32", "f32_to_f16_row", "quantize_q8_0", "quantize_q8_k",
     "matvec_f32", "matvec_f16", "matvec_bf16", "matvec_q8_0", "matvec_q4_0", "matvec_q4_k",
-    "matvec_q6_k",
+    "matvec_q6_k", "gemm_f32", "gemm_f16", "gemm_bf16", "gemm_q8_0", "gemm_q4_0", "gemm_q4_k",
+    "gemm_q6_k",
 )  # fmt: skip
 
 
