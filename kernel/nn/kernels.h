@@ -1,4 +1,5 @@
-// The operations, each twice: X in plain C is the specification, X_neon gives the same bits.
+// The operations, each twice: X in plain C is the specification, X_neon gives the same bits. Where
+// a newer instruction set (nn/tier.h) does better there is also X_dotprod.
 //
 // Callers include nn/ops.h, which chooses. out may be x in the element-wise operations.
 // n, n_cols and sizes may be any number >= 0 unless said otherwise.
@@ -43,12 +44,17 @@ OPERATION(void, quantize_q8_k, void *act, const float *x, int n);
 #define MATVEC(name)                                                                               \
     OPERATION(void, name, float *out, const void *w_tiles, const void *act, int n_rows_padded,     \
               int n_cols)
-MATVEC(matvec_f32);
+#define MATVEC_DOTPROD(name)                                                                       \
+    MATVEC(name);                                                                                  \
+    void name##_dotprod(float *out, const void *w_tiles, const void *act, int n_rows_padded,       \
+                        int n_cols)
+MATVEC(matvec_f32); // SDOT multiplies int8 only
 MATVEC(matvec_f16);
 MATVEC(matvec_bf16);
-MATVEC(matvec_q8_0);
-MATVEC(matvec_q4_0);
-MATVEC(matvec_q4_k);
-MATVEC(matvec_q6_k);
+MATVEC_DOTPROD(matvec_q8_0);
+MATVEC_DOTPROD(matvec_q4_0);
+MATVEC_DOTPROD(matvec_q4_k);
+MATVEC_DOTPROD(matvec_q6_k);
+#undef MATVEC_DOTPROD
 #undef MATVEC
 #undef OPERATION

@@ -1,7 +1,9 @@
-// The operations under their plain names: the NEON form in a kernel, the portable one on the host.
+// The operations under their plain names: in a kernel the twin of the tier in use, on the host the
+// portable form.
 #pragma once
 
 #include "nn/kernels.h"
+#include "nn/tier.h"
 
 #ifdef NN_NEON
 #define vec_dot_f32    vec_dot_f32_neon
@@ -19,8 +21,24 @@
 #define matvec_f32     matvec_f32_neon
 #define matvec_f16     matvec_f16_neon
 #define matvec_bf16    matvec_bf16_neon
-#define matvec_q8_0    matvec_q8_0_neon
-#define matvec_q4_0    matvec_q4_0_neon
-#define matvec_q4_k    matvec_q4_k_neon
-#define matvec_q6_k    matvec_q6_k_neon
+#define matvec_q8_0    matvec_q8_0_tier
+#define matvec_q4_0    matvec_q4_0_tier
+#define matvec_q4_k    matvec_q4_k_tier
+#define matvec_q6_k    matvec_q6_k_tier
+
+#define CHOOSE_MATVEC(name)                                                                        \
+    static inline void name##_tier(float *out, const void *w_tiles, const void *act,               \
+                                   int n_rows_padded, int n_cols)                                  \
+    {                                                                                              \
+        if (nn_tier >= TIER_DOTPROD) {                                                             \
+            name##_dotprod(out, w_tiles, act, n_rows_padded, n_cols);                              \
+        } else {                                                                                   \
+            name##_neon(out, w_tiles, act, n_rows_padded, n_cols);                                 \
+        }                                                                                          \
+    }
+CHOOSE_MATVEC(matvec_q8_0)
+CHOOSE_MATVEC(matvec_q4_0)
+CHOOSE_MATVEC(matvec_q4_k)
+CHOOSE_MATVEC(matvec_q6_k)
+#undef CHOOSE_MATVEC
 #endif

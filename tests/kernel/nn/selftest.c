@@ -7,6 +7,7 @@
 #include "lib/string.h"
 #include "nn/activation.h"
 #include "nn/kernels.h"
+#include "nn/tier.h"
 #include "nn/tiles.h"
 
 #include "selftest_random.h"
@@ -343,8 +344,17 @@ static void test_matvec(const char *name, matvec_function *plain, matvec_functio
 
 #define TEST_MATVEC(name, ...) test_matvec(#name, name, name##_neon, __VA_ARGS__)
 
+// And the twin of a tier, where the CPU has its instructions.
+#define TEST_MATVEC_DOTPROD(name, ...)                                                             \
+    TEST_MATVEC(name, __VA_ARGS__);                                                                \
+    if (tier >= TIER_DOTPROD) {                                                                    \
+        test_matvec(#name "_dotprod", name, name##_dotprod, __VA_ARGS__);                          \
+    } else {                                                                                       \
+        print("SELFTEST " #name "_dotprod not on this CPU\n");                                     \
+    }
+
 // The number of operations that failed.
-int nn_selftest(void (*print)(const char *line))
+int nn_selftest(void (*print)(const char *line), enum nn_tier tier)
 {
     report.print = print;
     report.n_failed_operations = 0;
@@ -358,10 +368,10 @@ int nn_selftest(void (*print)(const char *line))
     TEST_MATVEC(matvec_f32, TYPE_F32, 1, 16, 0);
     TEST_MATVEC(matvec_f16, TYPE_F16, 1, 8, 4);
     TEST_MATVEC(matvec_bf16, TYPE_BF16, 1, 8, 0);
-    TEST_MATVEC(matvec_q8_0, TYPE_Q8_0, QK8_0, sizeof(struct tile_q8_0), 8);
-    TEST_MATVEC(matvec_q4_0, TYPE_Q4_0, QK8_0, sizeof(struct tile_q4_0), 8);
-    TEST_MATVEC(matvec_q4_k, TYPE_Q4_K, QK_K, sizeof(struct tile_q4_k), 16);
-    TEST_MATVEC(matvec_q6_k, TYPE_Q6_K, QK_K, sizeof(struct tile_q6_k), 8);
+    TEST_MATVEC_DOTPROD(matvec_q8_0, TYPE_Q8_0, QK8_0, sizeof(struct tile_q8_0), 8);
+    TEST_MATVEC_DOTPROD(matvec_q4_0, TYPE_Q4_0, QK8_0, sizeof(struct tile_q4_0), 8);
+    TEST_MATVEC_DOTPROD(matvec_q4_k, TYPE_Q4_K, QK_K, sizeof(struct tile_q4_k), 16);
+    TEST_MATVEC_DOTPROD(matvec_q6_k, TYPE_Q6_K, QK_K, sizeof(struct tile_q6_k), 8);
     print(report.n_failed_operations == 0 ? "SELFTEST all ok\n" : "SELFTEST FAIL\n");
     return report.n_failed_operations;
 }
