@@ -24,7 +24,8 @@ ALWAYS_INLINE void unpack_signed_nibbles(int8x16_t w[2], uint8x16_t q)
 // 16 columns of four rows of Q6_K, less 32: four column groups.
 ALWAYS_INLINE void unpack_six_bits(int8x16_t w[4], const uint8_t qs[3][4][4])
 {
-    q6_k_groups(w, qs);
+    const uint8x16_t v[3] = {vld1q_u8(qs[0][0]), vld1q_u8(qs[1][0]), vld1q_u8(qs[2][0])};
+    q6_k_groups(w, v, vdupq_n_u8(63));
     UNROLL for (int i = 0; i < 4; i++)
     {
         w[i] = vsubq_s8(w[i], vdupq_n_s8(32));

@@ -70,3 +70,12 @@ static void test_gemm(const char *name, gemm_function *plain, gemm_function *neo
 }
 
 #define TEST_GEMM(name, ...) test_gemm(#name, name, name##_neon, __VA_ARGS__)
+
+// And the twin of a tier, where the CPU has its instructions.
+#define TEST_GEMM_DOTPROD(name, ...)                                                               \
+    TEST_GEMM(name, __VA_ARGS__);                                                                  \
+    if (tier >= TIER_DOTPROD) {                                                                    \
+        test_gemm(#name "_dotprod", name, name##_dotprod, __VA_ARGS__);                            \
+    } else {                                                                                       \
+        print("SELFTEST " #name "_dotprod not on this CPU\n");                                     \
+    }

@@ -26,6 +26,7 @@ TWINNED = (
 
 def test_portable_operations_are_clean_under_sanitizers(tmp_path: Path) -> None:
     defines = [f"{name}_neon={name}" for name in TWINNED]  # compared with themselves
+    defines += [f"{name}_dotprod={name}" for name in TWINNED if name.startswith("matvec_q")]
     sources = [*SOURCES, str(HERE / "selftest.c")]
     program = build_program(tmp_path, HERE / "selftest_user.c", sources, defines)
     assert b"SELFTEST all ok" in run_program(program)
@@ -38,11 +39,17 @@ def test_neon_twins_give_the_same_bits(tmp_path: Path, cc: str) -> None:
         pytest.skip(f"needs {cc} and qemu-aarch64; the booted self-test needs neither")
     twins = [str(path) for path in sorted((KERNEL_DIR / "nn").glob("*_neon.c"))]
     sources = [str(KERNEL_DIR / source) for source in SOURCES]
+    driver = [str(HERE / "selftest.c"), str(HERE / "selftest_user.c")]
     program = tmp_path / "selftest"
     flags = ["-std=c17", "-O2", "-ffp-contract=off", "-fno-math-errno", "-fno-strict-aliasing"]
-    flags += ["-march=armv8-a", "-static", f"-I{KERNEL_DIR}"]
-    driver = [str(HERE / "selftest.c"), str(HERE / "selftest_user.c")]
-    subprocess.run([cc, *flags, *driver, *sources, *twins, "-o", str(program)], check=True)
+    flags += ["-static", f"-I{KERNEL_DIR}"]
+    objects = []
+    for number, file in enumerate([*driver, *sources, *twins]):
+        objects.append(str(tmp_path / f"{number}.o"))
+        march = "armv8.2-a+dotprod" if "dotprod" in Path(file).name else "armv8-a"
+        command = [cc, *flags, f"-march={march}", "-c", file, "-o", objects[-1]]
+        subprocess.run(command, check=True)
+    subprocess.run([cc, "-static", *objects, "-o", str(program)], check=True)
     done = subprocess.run(["qemu-aarch64", str(program)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert "SELFTEST all ok" in done.stdout
