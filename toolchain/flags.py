@@ -1,5 +1,6 @@
 """Every compiler and linker flag, with the reason beside it."""
 
+from fnmatch import fnmatch
 from pathlib import Path, PurePath
 from typing import Literal
 
@@ -47,6 +48,15 @@ BEFORE_MMU: Flags = (
     ("-mstrict-align", "unaligned access faults while the MMU is off"),
 )
 COMPUTE: Flags = (("-march=armv8-a", "plain NEON; newer instructions are chosen at run time"),)
+TIERS: dict[str, Flags] = {  # by the end of the file's name
+    "_dotprod_neon.c": (("-march=armv8.2-a+dotprod", "SDOT; called only where all cores have it"),),
+    "_i8mm_neon.c": (("-march=armv8.2-a+dotprod+i8mm", "SMMLA; as above"),),
+}
+# Their hot loops are written in the order that they should run in.
+CLANG_PRODUCTS: Flags = (
+    ("-mllvm", "an option of LLVM follows"),
+    ("-enable-misched=false", "the scheduler would move loads up until vectors spill: +20 %"),
+)
 CRC: Flags = (
     ("-march=armv8-a+crc", "the crc32x instruction; called only where the CPU has it"),
     ("-mgeneral-regs-only", "as the rest of arch/"),
@@ -87,7 +97,10 @@ FLOAT_FILES = frozenset({"lib/math.c", "lib/f16.c"})
 def compile_flags(kind: Kind, source: str) -> list[str]:
     """Flags for one kernel source, named by its path below kernel/ (`nn/rope.c`)."""
     own = CLANG if kind == "clang" else GCC
-    flags = [flag for table in (COMMON, own, KERNEL, _machine(source)) for flag, _ in table]
+    tables = [COMMON, own, KERNEL, _machine(source)]
+    if kind == "clang" and fnmatch(source, "nn/mat*_neon.c"):
+        tables.append(CLANG_PRODUCTS)
+    flags = [flag for table in tables for flag, _ in table]
     if not source.endswith(".S"):
         flags += ["-include", str(HIDDEN_H)]
     return flags
@@ -99,6 +112,9 @@ def _machine(source: str) -> Flags:
         return ASSEMBLY
     if path.name == "crc32_arm.c":
         return CRC
+    for ending, flags in TIERS.items():
+        if source.endswith(ending):
+            return flags
     early = path.parts[0] in GENERAL_LAYERS or source in BOOT_FILES
     return BEFORE_MMU if early and source not in FLOAT_FILES else COMPUTE
 

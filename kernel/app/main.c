@@ -12,6 +12,7 @@
 #include "lib/format.h"
 #include "lib/panic.h"
 #include "nn/model.h"
+#include "nn/tier.h"
 #include "nn/transformer.h"
 #include "platform/blob.h"
 #include "platform/layout.h"
@@ -76,6 +77,15 @@ static void check_timer(void)
     }
 }
 
+// Of this core. One that has I8MM has DotProd, which Armv8.4 makes mandatory.
+static enum nn_tier cpu_tier(void)
+{
+    if (!cpu_has_dotprod()) {
+        return TIER_NEON;
+    }
+    return cpu_has_i8mm() ? TIER_I8MM : TIER_DOTPROD;
+}
+
 static void describe(void)
 {
     const char *cpu = cpu_name();
@@ -84,8 +94,8 @@ static void describe(void)
         format(midr, sizeof(midr), "CPU with MIDR 0x%08lx", READ_SYSREG(midr_el1));
         cpu = midr;
     }
-    format(description, sizeof(description), "%s, %d x %s, EL%u, %s", BOARD_NAME,
-           parallel_n_cores(), cpu, entry_el, MODEL_NAME);
+    format(description, sizeof(description), "%s, %d x %s (%s), EL%u, %s", BOARD_NAME,
+           parallel_n_cores(), cpu, nn_tier_name(), entry_el, MODEL_NAME);
 }
 
 static void print_cores(void)
@@ -195,6 +205,7 @@ void kernel_boot(paddr_t fdt, unsigned el)
 // Called by start.S after kernel_boot(), on the planned stack above its guard page.
 noreturn void kernel_main(void)
 {
+    nn_tier_init(cpu_tier()); // the model's code for this CPU
     check_timer();
     start_cores();
     describe();

@@ -43,7 +43,18 @@ const char *cpu_name(void)
     return "";
 }
 
+// Fields of four bits; 0 means that the CPU has none of it.
 bool cpu_has_crc32(void)
 {
     return (READ_SYSREG(id_aa64isar0_el1) >> 16 & 0xf) != 0;
+}
+
+bool cpu_has_dotprod(void)
+{
+    return (READ_SYSREG(id_aa64isar0_el1) >> 44 & 0xf) != 0;
+}
+
+bool cpu_has_i8mm(void)
+{
+    return (READ_SYSREG(id_aa64isar1_el1) >> 52 & 0xf) != 0;
 }

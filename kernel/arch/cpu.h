@@ -55,5 +55,9 @@ unsigned cpu_number(void);
 // Name of the core from MIDR_EL1, or "" if it is none that we know.
 const char *cpu_name(void);
 
+// SDOT (FEAT_DotProd) and SMMLA (FEAT_I8MM) on vectors.
+bool cpu_has_dotprod(void);
+bool cpu_has_i8mm(void);
+
 // The CRC32 instructions are optional in Armv8.0.
 bool cpu_has_crc32(void);

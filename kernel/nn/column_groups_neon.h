@@ -27,13 +27,17 @@ ALWAYS_INLINE void add_group(int16x8_t dot[2], int8x16_t w, int8x16_t x, bool fi
     }
 }
 
-// The same of eight rows of 4-bit weights: dot[0], dot[1] of rows 0..3, dot[2], dot[3] of rows 4..7
-// as q - 8. Eight products to a lane are at most 8 * 15 * 127 = 15240: two lanes still add in
-// int16.
-ALWAYS_INLINE void add_nibble_group(int16x8_t dot[4], const uint8_t qs[4][4], uint8x16_t low_nibble,
-                                    int8x16_t x, bool first)
+// The same of four column groups of eight rows of 4-bit weights: dot[0], dot[1] of rows 0..3,
+// dot[2], dot[3] of rows 4..7 as q - 8. Eight products to a lane are at most 8 * 15 * 127 = 15240:
+// two lanes still add in int16.
+ALWAYS_INLINE void add_nibble_groups(int16x8_t dot[4], uint8x16x4_t q, uint8x16_t low_nibble,
+                                     const int8x16_t x[4], bool first)
 {
-    const uint8x16_t q = vld1q_u8(&qs[0][0]);
-    add_group(dot, vreinterpretq_s8_u8(vandq_u8(q, low_nibble)), x, first);
-    add_group(dot + 2, vshrq_n_s8(vreinterpretq_s8_u8(q), 4), x, first);
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        const int8x16_t low = vreinterpretq_s8_u8(vandq_u8(q.val[i], low_nibble));
+        const int8x16_t high = vshrq_n_s8(vreinterpretq_s8_u8(q.val[i]), 4);
+        add_group(dot, low, x[i], first && i == 0);
+        add_group(dot + 2, high, x[i], first && i == 0);
+    }
 }

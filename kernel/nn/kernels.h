@@ -1,4 +1,5 @@
-// The operations, each twice: X in plain C is the specification, X_neon gives the same bits.
+// The operations, each twice: X in plain C is the specification, X_neon gives the same bits. Where
+// a newer instruction set (nn/tier.h) does better there is also X_dotprod.
 //
 // Callers include nn/ops.h, which chooses. out may be x in the element-wise operations.
 // n, n_cols and sizes may be any number >= 0 unless said otherwise.
@@ -55,12 +56,37 @@ OPERATION(void, quantize_q8_k, void *act, const float *x, int n);
 #define MATVEC(name)                                                                               \
     OPERATION(void, name, float *out, const void *w_tiles, const void *act, int n_rows_padded,     \
               int n_cols)
-MATVEC(matvec_f32);
+#define MATVEC_DOTPROD(name)                                                                       \
+    MATVEC(name);                                                                                  \
+    void name##_dotprod(float *out, const void *w_tiles, const void *act, int n_rows_padded,       \
+                        int n_cols)
+MATVEC(matvec_f32); // SDOT multiplies int8 only
 MATVEC(matvec_f16);
 MATVEC(matvec_bf16);
-MATVEC(matvec_q8_0);
-MATVEC(matvec_q4_0);
-MATVEC(matvec_q4_k);
-MATVEC(matvec_q6_k);
+MATVEC_DOTPROD(matvec_q8_0);
+MATVEC_DOTPROD(matvec_q4_0);
+MATVEC_DOTPROD(matvec_q4_k);
+MATVEC_DOTPROD(matvec_q6_k);
+#undef MATVEC_DOTPROD
 #undef MATVEC
+
+// out[t * out_stride + row] = w[row] . x[t] for n_rows rows, any number of them, and n_tokens
+// tokens; the last tile's padding is not written. act: the form as above, of token t at
+// t * act_stride bytes. The same bits as the mat-vec of each token.
+#define GEMM(name)                                                                                 \
+    OPERATION(void, name, float *out, size_t out_stride, const void *w_tiles, const void *act,     \
+              size_t act_stride, int n_tokens, int n_rows, int n_cols)
+#define GEMM_DOTPROD(name)                                                                         \
+    GEMM(name);                                                                                    \
+    void name##_dotprod(float *out, size_t out_stride, const void *w_tiles, const void *act,       \
+                        size_t act_stride, int n_tokens, int n_rows, int n_cols)
+GEMM(gemm_f32);
+GEMM(gemm_f16);
+GEMM(gemm_bf16);
+GEMM_DOTPROD(gemm_q8_0);
+GEMM_DOTPROD(gemm_q4_0);
+GEMM_DOTPROD(gemm_q4_k);
+GEMM_DOTPROD(gemm_q6_k);
+#undef GEMM_DOTPROD
+#undef GEMM
 #undef OPERATION

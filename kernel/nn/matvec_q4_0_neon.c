@@ -19,13 +19,22 @@ ALWAYS_INLINE void tiles(float *out, const struct tile_q4_0 *w, const struct act
     FORGET_LANES(low_nibble); // else it is made anew before each use
     for (int b = 0; b < n_blocks; b++, w++, x++) {
         const int8_t *q = x->q;
+        const uint8_t *qs[MAX_TILES];
         int16x8_t dot[MAX_TILES][4];
-        UNROLL for (int k = 0; k < 8; k++)
+        UNROLL for (int i = 0; i < n_tiles; i++)
         {
-            const int8x16_t group = next_group(&q);
+            qs[i] = (const uint8_t *)w[i * n_blocks].qs;
+        }
+        UNROLL for (int k = 0; k < 8; k += 4)
+        {
+            int8x16_t groups[4];
+            UNROLL for (int i = 0; i < 4; i++)
+            {
+                groups[i] = next_group(&q);
+            }
             UNROLL for (int i = 0; i < n_tiles; i++)
             {
-                add_nibble_group(dot[i], w[i * n_blocks].qs[k], low_nibble, group, k == 0);
+                add_nibble_groups(dot[i], next_u8x4(&qs[i]), low_nibble, groups, k == 0);
             }
         }
         // The lower rows are stored without their offset: sum (q - 8) * x = sum q * x - 8 * sum x.

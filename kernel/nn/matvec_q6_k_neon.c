@@ -9,12 +9,12 @@
 
 // a[r] += s[r] * 16 columns of row r times x, for four rows. Four products to a lane: at most
 // 4 * 63 * 127 = 32004, which no second lane may join in int16.
-ALWAYS_INLINE void add_sub_block(int32x4_t a[4], const uint8_t qs[3][4][4], const int8x16_t x[4],
-                                 int16x4_t s)
+ALWAYS_INLINE void add_sub_block(int32x4_t a[4], const uint8x16_t v[3], uint8x16_t six_bits,
+                                 const int8x16_t x[4], int16x4_t s)
 {
     int8x16_t w[4];
     int16x8_t dot[2];
-    q6_k_groups(w, qs);
+    q6_k_groups(w, v, six_bits);
     add_group(dot, w[0], x[0], true);
     add_group(dot, w[1], x[1], false);
     add_group(dot, w[2], x[2], false);
@@ -39,10 +39,13 @@ void matvec_q6_k_neon(float *out, const void *w_tiles, const void *act, int n_ro
 {
     const struct tile_q6_k *tile = w_tiles;
     const struct act_q8_k *end = (const struct act_q8_k *)act + n_cols / QK_K;
+    uint8x16_t six_bits = vdupq_n_u8(63);
+    FORGET_LANES(six_bits); // else it is made anew before each use
     for (int row = 0; row < n_rows_padded; row += QUANT_TILE_ROWS) {
         float32x4_t acc0 = vdupq_n_f32(0), acc1 = acc0;
         for (const struct act_q8_k *x = act; x != end; x++, tile++) {
             const int8_t *q = x->q;
+            const uint8_t *qs = (const uint8_t *)tile->qs;
             const int16x8_t sums[2] = {vld1q_s16(x->bsum), vld1q_s16(x->bsum + 8)};
             int32x4_t a[8], m[2];
             UNROLL for (int r = 0; r < 8; r++)
@@ -50,16 +53,22 @@ void matvec_q6_k_neon(float *out, const void *w_tiles, const void *act, int n_ro
                 a[r] = vdupq_n_s32(0);
             }
             m[0] = m[1] = vdupq_n_s32(0);
+            int8x16_t sc = vdupq_n_s8(0); // of two sub-blocks
             UNROLL for (int j = 0; j < 16; j++)
             {
-                const int16x8_t s = vmovl_s8(vld1_s8(tile->sc[j]));
+                if (j % 2 == 0) {
+                    sc = vld1q_s8(tile->sc[j]);
+                    FORGET_LANES(sc); // else it is loaded by halves
+                }
+                const int16x8_t s = j % 2 ? vmovl_high_s8(sc) : vmovl_s8(vget_low_s8(sc));
                 int8x16_t group[4];
                 UNROLL for (int k = 0; k < 4; k++)
                 {
                     group[k] = next_group(&q);
                 }
-                add_sub_block(a, tile->qs[j][0], group, vget_low_s16(s));
-                add_sub_block(a + 4, tile->qs[j][1], group, vget_high_s16(s));
+                const uint8x16x3_t v0 = next_u8x3(&qs), v1 = next_u8x3(&qs);
+                add_sub_block(a, v0.val, six_bits, group, vget_low_s16(s));
+                add_sub_block(a + 4, v1.val, six_bits, group, vget_high_s16(s));
                 m[0] = vmlal_n_s16(m[0], vget_low_s16(s), sums[j / 8][j % 8]);
                 m[1] = vmlal_high_n_s16(m[1], s, sums[j / 8][j % 8]);
             }

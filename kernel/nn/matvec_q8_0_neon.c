@@ -9,18 +9,16 @@
 
 // Two column groups of eight rows: sum has two lanes per row. Two products fit an int16 even at
 // -128 * 127: 32512.
-ALWAYS_INLINE void add_groups(int32x4_t sum[4], const int8_t qs[2][8][4], const int8x16_t x[2],
-                              bool first)
+ALWAYS_INLINE void add_groups(int32x4_t sum[4], int8x16x4_t w, const int8x16_t x[2], bool first)
 {
-    UNROLL for (int h = 0; h < 2; h++) // rows 0..3 and 4..7
+    int16x8_t dot[4];
+    add_group(dot, w.val[0], x[0], true);
+    add_group(dot + 2, w.val[1], x[0], true);
+    add_group(dot, w.val[2], x[1], false);
+    add_group(dot + 2, w.val[3], x[1], false);
+    UNROLL for (int i = 0; i < 4; i++)
     {
-        int16x8_t dot[2];
-        add_group(dot, vld1q_s8(qs[0][4 * h]), x[0], true);
-        add_group(dot, vld1q_s8(qs[1][4 * h]), x[1], false);
-        UNROLL for (int i = 2 * h; i < 2 * h + 2; i++)
-        {
-            sum[i] = first ? vpaddlq_s16(dot[i % 2]) : vpadalq_s16(sum[i], dot[i % 2]);
-        }
+        sum[i] = first ? vpaddlq_s16(dot[i]) : vpadalq_s16(sum[i], dot[i]);
     }
 }
 
@@ -34,7 +32,12 @@ ALWAYS_INLINE void tiles(float *out, const struct tile_q8_0 *w, const struct act
     }
     for (int b = 0; b < n_blocks; b++, w++, x++) {
         const int8_t *q = x->q;
+        const int8_t *qs[MAX_TILES];
         int32x4_t sum[MAX_TILES][4];
+        UNROLL for (int i = 0; i < n_tiles; i++)
+        {
+            qs[i] = (const int8_t *)w[i * n_blocks].qs;
+        }
         UNROLL for (int k = 0; k < 8; k += 2)
         {
             int8x16_t groups[2];
@@ -42,7 +45,7 @@ ALWAYS_INLINE void tiles(float *out, const struct tile_q8_0 *w, const struct act
             groups[1] = next_group(&q);
             UNROLL for (int i = 0; i < n_tiles; i++)
             {
-                add_groups(sum[i], w[i * n_blocks].qs + k, groups, k == 0);
+                add_groups(sum[i], next_s8x4(&qs[i]), groups, k == 0);
             }
         }
         UNROLL for (int i = 0; i < n_tiles; i++)

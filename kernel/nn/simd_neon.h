@@ -19,28 +19,28 @@
 // it would move the other operand's half down.
 #define FORGET_LANES(vector) __asm__("" : "+w"(vector))
 
-// Lane i everywhere, i being constant after inlining. (A subscript goes through a general
-// register.)
-ALWAYS_INLINE int16x8_t repeat_lane(int16x8_t v, int i)
+// The next 48 or 64 bytes of a stream by one instruction, which also moves the pointer.
+#define NEXT(pointer, load, bytes)                                                                 \
+    ({                                                                                             \
+        const __auto_type next_ = load(*(pointer));                                                \
+        *(pointer) += (bytes);                                                                     \
+        FORGET_ORIGIN(*(pointer));                                                                 \
+        next_;                                                                                     \
+    })
+
+ALWAYS_INLINE uint8x16x3_t next_u8x3(const uint8_t **p)
 {
-    switch (i) {
-    case 0:
-        return vdupq_laneq_s16(v, 0);
-    case 1:
-        return vdupq_laneq_s16(v, 1);
-    case 2:
-        return vdupq_laneq_s16(v, 2);
-    case 3:
-        return vdupq_laneq_s16(v, 3);
-    case 4:
-        return vdupq_laneq_s16(v, 4);
-    case 5:
-        return vdupq_laneq_s16(v, 5);
-    case 6:
-        return vdupq_laneq_s16(v, 6);
-    default:
-        return vdupq_laneq_s16(v, 7);
-    }
+    return NEXT(p, vld1q_u8_x3, 48);
+}
+
+ALWAYS_INLINE uint8x16x4_t next_u8x4(const uint8_t **p)
+{
+    return NEXT(p, vld1q_u8_x4, 64);
+}
+
+ALWAYS_INLINE int8x16x4_t next_s8x4(const int8_t **p)
+{
+    return NEXT(p, vld1q_s8_x4, 64);
 }
 
 // Eight halves to floats, exact.

@@ -57,7 +57,9 @@ def write_layout(folder: Path, n_vocab: int) -> None:
     }
     write_header(folder / "gen" / "layout.h", constants)
     with (folder / "gen" / "layout.h").open("a") as header:
-        header.write('#include "lib/types.h"\nextern uint8_t __session_start[], __activations_start[];\n')
+        header.write(
+            '#include "lib/types.h"\nextern uint8_t __session_start[], __activations_start[];\n'
+        )
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@
 #include "lib/string.h"
 #include "nn/activation.h"
 #include "nn/kernels.h"
+#include "nn/tier.h"
 #include "nn/tiles.h"
 
 #include "selftest_random.h"
@@ -226,28 +227,7 @@ static void test_quantize(void)
     end();
 }
 
-// Random bytes, the extremes of a byte, and scales that are numbers. period: bytes per tile struct.
-static void random_weights(size_t bytes, size_t period, int n_halves, int flavour)
-{
-    static const uint8_t extremes[] = {0xff, 0x80, 0x7f, 0x00};
-    for (size_t i = 0; i < bytes; i++) {
-        weights[i] = flavour < 4 ? extremes[flavour] : (uint8_t)random_u32();
-    }
-    for (size_t tile = 0; tile < bytes; tile += period) {
-        for (int i = 0; i < n_halves; i++) {
-            const uint16_t half = random_half();
-            memcpy(weights + tile + 2 * (size_t)i, &half, sizeof half);
-        }
-    }
-}
-
-// Activations of +-127 in all places for the flavours that go with the extremes.
-static void extreme_floats(float *x, int n, int flavour)
-{
-    for (int i = 0; i < n; i++) {
-        x[i] = flavour & 4 ? -127.0f : flavour & 8 && i & 1 ? -127.0f : 127.0f;
-    }
-}
+#include "selftest_tiles.h"
 
 typedef void matvec_function(float *, const void *, const void *, int, int);
 
@@ -266,15 +246,7 @@ static void test_matvec(const char *name, matvec_function *plain, matvec_functio
         const int flavour = i % 24;
         const bool extreme = !floats && flavour < 12;
         const size_t n_tiles = (size_t)(n_rows / rows) * (size_t)(n_cols / block);
-        random_weights(n_tiles * (size_t)tile_bytes, (size_t)tile_bytes, n_halves,
-                       extreme ? flavour % 4 : 4);
-        if (type == TYPE_F32) {
-            random_floats((float *)weights, 4 * (int)n_tiles);
-        } else if (type == TYPE_BF16) {
-            for (size_t w = 0; w < 4 * n_tiles; w++) { // finite: exponents below 2^32
-                ((uint16_t *)weights)[w] &= 0xcfff;
-            }
-        }
+        random_tiles(type, n_tiles, tile_bytes, n_halves, extreme ? flavour : 12);
         random_floats(a, n_cols);
         if (extreme) {
             extreme_floats(a, n_cols, flavour);
@@ -295,8 +267,19 @@ static void test_matvec(const char *name, matvec_function *plain, matvec_functio
 
 #define TEST_MATVEC(name, ...) test_matvec(#name, name, name##_neon, __VA_ARGS__)
 
+// And the twin of a tier, where the CPU has its instructions.
+#define TEST_MATVEC_DOTPROD(name, ...)                                                             \
+    TEST_MATVEC(name, __VA_ARGS__);                                                                \
+    if (tier >= TIER_DOTPROD) {                                                                    \
+        test_matvec(#name "_dotprod", name, name##_dotprod, __VA_ARGS__);                          \
+    } else {                                                                                       \
+        print("SELFTEST " #name "_dotprod not on this CPU\n");                                     \
+    }
+
+#include "selftest_gemm.h"
+
 // The number of operations that failed.
-int nn_selftest(void (*print)(const char *line))
+int nn_selftest(void (*print)(const char *line), enum nn_tier tier)
 {
     report.print = print;
     report.n_failed_operations = 0;
@@ -313,10 +296,17 @@ int nn_selftest(void (*print)(const char *line))
     TEST_MATVEC(matvec_f32, TYPE_F32, 1, 16, 0);
     TEST_MATVEC(matvec_f16, TYPE_F16, 1, 8, 4);
     TEST_MATVEC(matvec_bf16, TYPE_BF16, 1, 8, 0);
-    TEST_MATVEC(matvec_q8_0, TYPE_Q8_0, QK8_0, sizeof(struct tile_q8_0), 8);
-    TEST_MATVEC(matvec_q4_0, TYPE_Q4_0, QK8_0, sizeof(struct tile_q4_0), 8);
-    TEST_MATVEC(matvec_q4_k, TYPE_Q4_K, QK_K, sizeof(struct tile_q4_k), 16);
-    TEST_MATVEC(matvec_q6_k, TYPE_Q6_K, QK_K, sizeof(struct tile_q6_k), 8);
+    TEST_MATVEC_DOTPROD(matvec_q8_0, TYPE_Q8_0, QK8_0, sizeof(struct tile_q8_0), 8);
+    TEST_MATVEC_DOTPROD(matvec_q4_0, TYPE_Q4_0, QK8_0, sizeof(struct tile_q4_0), 8);
+    TEST_MATVEC_DOTPROD(matvec_q4_k, TYPE_Q4_K, QK_K, sizeof(struct tile_q4_k), 16);
+    TEST_MATVEC_DOTPROD(matvec_q6_k, TYPE_Q6_K, QK_K, sizeof(struct tile_q6_k), 8);
+    TEST_GEMM(gemm_f32, TYPE_F32, 1, 16, 0);
+    TEST_GEMM(gemm_f16, TYPE_F16, 1, 8, 4);
+    TEST_GEMM(gemm_bf16, TYPE_BF16, 1, 8, 0);
+    TEST_GEMM_DOTPROD(gemm_q8_0, TYPE_Q8_0, QK8_0, sizeof(struct tile_q8_0), 8);
+    TEST_GEMM_DOTPROD(gemm_q4_0, TYPE_Q4_0, QK8_0, sizeof(struct tile_q4_0), 8);
+    TEST_GEMM_DOTPROD(gemm_q4_k, TYPE_Q4_K, QK_K, sizeof(struct tile_q4_k), 16);
+    TEST_GEMM_DOTPROD(gemm_q6_k, TYPE_Q6_K, QK_K, sizeof(struct tile_q6_k), 8);
     print(report.n_failed_operations == 0 ? "SELFTEST all ok\n" : "SELFTEST FAIL\n");
     return report.n_failed_operations;
 }
