@@ -67,11 +67,16 @@ ASSEMBLY: Flags = (("-march=armv8-a+fp+simd", "assembly says itself what it uses
 TWIN: Flags = (
     ("-DTWIN", "built as a host program"),
     ("-fno-omit-frame-pointer", "readable backtraces from the sanitizers"),
+    ("-pthread", "its cores are threads"),
 )
 SANITIZE: Flags = (
     ("-g", "file and line in reports"),
     ("-fsanitize=address,undefined", "memory errors and undefined behaviour, on the real code"),
     ("-fno-sanitize-recover=all", "a finding ends the program, so that a test sees it"),
+)
+SANITIZE_THREADS: Flags = (
+    ("-g", "file and line in reports"),
+    ("-fsanitize=thread", "a read of another core's data that no barrier puts in order"),
 )
 
 LINK: Flags = (
@@ -85,6 +90,7 @@ LINK: Flags = (
 )
 
 GENERAL_LAYERS = frozenset({"arch", "dev", "platform", "lib"})
+BOOT_FILES = frozenset({"app/main.c", "app/bench.c"})  # of app, what runs before the MMU is on
 FLOAT_FILES = frozenset({"lib/math.c", "lib/f16.c"})
 
 
@@ -109,17 +115,19 @@ def _machine(source: str) -> Flags:
     for ending, flags in TIERS.items():
         if source.endswith(ending):
             return flags
-    early = path.parts[0] in GENERAL_LAYERS or source == "app/main.c"
+    early = path.parts[0] in GENERAL_LAYERS or source in BOOT_FILES
     return BEFORE_MMU if early and source not in FLOAT_FILES else COMPUTE
 
 
-def twin_flags(*, x86_fma: bool, sanitize: bool) -> list[str]:
+def twin_flags(*, x86_fma: bool, sanitize: bool, sanitize_threads: bool = False) -> list[str]:
     """Flags for the host twin: the same C, compiled natively. `x86_fma`: an x86 CPU with FMA3."""
     flags = [flag for table in (COMMON, TWIN) for flag, _ in table]
     if x86_fma:
         flags.append("-mfma")  # fmaf is one instruction; without it libm computes the same bits
     if sanitize:
         flags += [flag for flag, _ in SANITIZE]
+    if sanitize_threads:
+        flags += [flag for flag, _ in SANITIZE_THREADS]
     return flags
 
 

@@ -5,15 +5,18 @@ import dataclasses
 import io
 import os
 import sys
+import time
 from collections.abc import Iterator
 
 from harness.cli.answer import Live, stats_lines
+from harness.cli.default_model import EXAMPLES, TRAINED
 from harness.cli.options import (
     add_build,
     add_model,
     add_prompt,
     add_sampling,
     add_target,
+    add_template,
     build_options,
     finite,
     sampling,
@@ -21,7 +24,7 @@ from harness.cli.options import (
 )
 from harness.cli.pipeline import built_from
 from harness.cli.progress import note
-from harness.cli.prompt import read_prompt
+from harness.cli.prompt import as_turn, read_prompt, uses_template
 from harness.cli.smp import check_smp
 from harness.cli.target import running
 from harness.errors import LinkError
@@ -42,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Model, first words, sampling."""
     add_model(parser, image_dir=True)
     add_prompt(parser)
+    add_template(parser)
     add_sampling(parser)
     add_build(parser)
     add_target(parser)
@@ -49,16 +53,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Boot and talk until the user leaves; a prompt of the command line is the first turn."""
-    check_smp(args.smp)
+    check_smp(args.smp, icount=args.icount)
     given = (args.prompt, args.file, args.prompt_ids) != (None, None, None)
     first = read_prompt(args) if given else None
     params = sampling(args)
     built = built_from(build_options(args))
+    in_turns = uses_template(args, has_template=built.chat)
     options = target_options(args)
     with running(built, options) as session:
         note(f"{session.welcome.description}; context {session.welcome.n_ctx} tokens; /help")
-        note(f"[seed: {params.seed}; text goes to the model as it is: no chat template]")
-        conversation = Conversation(session, params, options.clock)
+        raw = "" if in_turns else "; text goes to the model as it is: no chat template"
+        note(f"[seed: {params.seed}{raw}]")
+        if args.model is None and TRAINED.is_file():
+            note("Say something, for example:\n" + "\n".join(f"  {line}" for line in EXAMPLES))
+        system = None if not in_turns else _system(session) if args.system is None else args.system
+        conversation = Conversation(session, params, options.clock, system)
         if first is not None:
             conversation.say(first)
         for line in _lines():
@@ -67,12 +76,21 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-class Conversation:
-    """Turns and slash commands."""
+def _system(session: Session) -> str:
+    """What the kernel knows of its machine, and what only the host knows: the time of day."""
+    system = session.welcome.system
+    return f"{system}; clock={time.strftime('%H:%M')}" if system else ""
 
-    def __init__(self, session: Session, params: SamplingParams, clock: str) -> None:
+
+class Conversation:
+    """Turns and slash commands. `system` begins it; "": nothing does; None: no chat template."""
+
+    def __init__(
+        self, session: Session, params: SamplingParams, clock: str, system: str | None = None
+    ) -> None:
         self._session = session
         self._clock = clock
+        self._system = system
         self._params = params
         self._started = False
         self._stats: Stats | None = None
@@ -111,14 +129,9 @@ class Conversation:
     def say(self, prompt: Prompt) -> None:
         """One turn. The user's words are words: `</s>` among them is four characters, no token."""
         live = Live(text=True)
-        add_special = not self._started
-        prompt = dataclasses.replace(
-            prompt,
-            segments=tuple(Segment(s.text, add_special=add_special) for s in prompt.segments),
-        )
         try:
             answer = self._session.generate(
-                prompt,
+                self._turn(prompt),
                 self._params,
                 append=self._started,
                 on_token=live.on_token,
@@ -134,6 +147,15 @@ class Conversation:
         if answer.stop in ("abort", "context"):
             full = "the context is full: /reset starts afresh"
             note(f"[{full if answer.stop == 'context' else 'stopped'}]")
+
+    def _turn(self, prompt: Prompt) -> Prompt:
+        if self._system is None or prompt.ids is not None:
+            first = not self._started
+            parts = tuple(Segment(s.text, add_special=first) for s in prompt.segments)
+            return dataclasses.replace(prompt, segments=parts)
+        if not self._started:
+            return as_turn(prompt, self._system)
+        return Prompt.of_turns(("user", prompt.segments[0].text), first=False)
 
 
 def _lines() -> Iterator[str]:

@@ -57,6 +57,7 @@ class Built:
     cpu: str | None
     ram_bytes: int | None
     kv_type: str
+    chat: bool  # the image knows the model's chat template
     changed: tuple[str, ...]  # artefacts made this time
 
 
@@ -68,7 +69,7 @@ def plan_model(options: BuildOptions) -> Planned:
         model,
         board,
         n_ctx=options.n_ctx,
-        kv_type="f32" if options.kv_type == "f32" else "f16",
+        kv_type=options.kv_type,
         ram_size_bytes=options.ram_bytes,
     )
     return Planned(model, board, plan)
@@ -89,6 +90,8 @@ def build(options: BuildOptions) -> Built:
         known = manifest.get("inputs", {})
         blob_key = _blob_key(plan, headers, gguf["sha256"])
         _set_aside(directory, model.path, gguf, known if known.get("blob") == blob_key else {})
+        if headers.chat.problem:
+            note(f"{model.path.name}: {headers.chat.problem}; text goes to the model as it is")
         write_json(directory / "model.json", model_facts(model))
         write_json(directory / "plan.json", plan.as_dict())
         write_headers(headers, directory)
@@ -108,6 +111,7 @@ def build(options: BuildOptions) -> Built:
             "model_path": gguf["path"],
             "n_ctx": plan.n_ctx,
             "kv_type": plan.kv_type,
+            "chat": headers.chat.form is not None,
             "cpu": options.cpu,
             "ram_bytes": options.ram_bytes,
             "toolchain": str(toolchain),
@@ -181,6 +185,7 @@ def _built(
         cpu=manifest["cpu"],
         ram_bytes=manifest["ram_bytes"],
         kv_type=manifest["kv_type"],
+        chat=manifest.get("chat", False),
         changed=changed,
     )
 

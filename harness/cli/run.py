@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.cli.answer import Live, as_json, stats_lines
+from harness.cli.default_model import default_prompt
 from harness.cli.manifest import write_json
 from harness.cli.options import (
     add_build,
@@ -15,24 +16,24 @@ from harness.cli.options import (
     add_prompt,
     add_sampling,
     add_target,
+    add_template,
     build_options,
     sampling,
     target_options,
 )
 from harness.cli.pipeline import built_from
 from harness.cli.progress import note
-from harness.cli.prompt import read_prompt
+from harness.cli.prompt import as_turn, read_prompt, uses_template
 from harness.cli.smp import check_smp
 from harness.cli.target import running
 from harness.errors import EXIT_INTERRUPTED, HarnessError
-
-DEFAULT_PROMPT = "Once upon a time"  # only when no model is named either
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Model, prompt, sampling, output."""
     add_model(parser, image_dir=True)
     add_prompt(parser)
+    add_template(parser)
     add_sampling(parser)
     add_build(parser)
     add_target(parser)
@@ -44,14 +45,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build what changed, boot, print the answer, switch off."""
-    check_smp(args.smp)
+    check_smp(args.smp, icount=args.icount)
     _check_writable(args.logits)
-    prompt = read_prompt(args, DEFAULT_PROMPT if args.model is None else None)
+    prompt = read_prompt(args, default_prompt() if args.model is None else None)
     params = sampling(args)
     built = built_from(build_options(args))
+    in_turns = uses_template(args, has_template=built.chat)
     live = Live(text=not args.json)
     options = target_options(args)
     with running(built, options) as session:
+        if in_turns:
+            prompt = as_turn(prompt, session.welcome.system if args.system is None else args.system)
         answer = session.generate(
             prompt,
             params,

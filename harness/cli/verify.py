@@ -10,16 +10,20 @@ from harness.cli.options import (
     add_prompt,
     add_sampling,
     add_target,
+    add_template,
     build_options,
     sampling,
     target_options,
 )
 from harness.cli.pipeline import built_from, model_of
 from harness.cli.progress import bar, note, stage
-from harness.cli.prompt import read_prompt
+from harness.cli.prompt import as_turn, read_prompt, uses_template
 from harness.cli.smp import check_smp
 from harness.cli.target import running
+from harness.codegen import Piece, chat_of, fragments
 from harness.errors import EXIT_INTERRUPTED
+from harness.gguf import Model
+from harness.link.prompt import Prompt
 from harness.verify import compare
 
 PROMPT = "Once upon a time"
@@ -30,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Model, prompt, sampling (greedy unless asked otherwise)."""
     add_model(parser, image_dir=True)
     add_prompt(parser)
+    add_template(parser)
     add_sampling(parser, n_predict=N_PREDICT, temp=0.0)
     add_build(parser)
     add_target(parser)
@@ -38,15 +43,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit 0 when every check passes, 1 when one does not, 130 when there is nothing to judge."""
-    check_smp(args.smp)
+    check_smp(args.smp, icount=args.icount)
     prompt = read_prompt(args, PROMPT)
     params = sampling(args)
     built = built_from(build_options(args))
     model = model_of(built)
+    in_turns = uses_template(args, has_template=built.chat)
     with (
         running(built, target_options(args)) as session,
         bar("kernel", params.n_predict, "tokens") as shown,
     ):
+        if in_turns:
+            prompt = as_turn(prompt, session.welcome.system if args.system is None else args.system)
         generation = session.generate(
             prompt, params, want_logits=True, on_token=lambda token: shown.set(token.index + 1)
         )
@@ -59,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
             generation,
             model,
             prompt=prompt,
+            written=written(prompt, model) if in_turns else None,
             params=params,
             kv_type=built.kv_type,
             n_ctx=n_ctx,
@@ -67,3 +76,11 @@ def run(args: argparse.Namespace) -> int:
     write_json(built.directory / "verdict.json", verdict.as_dict())
     print(json.dumps(verdict.as_dict()) if args.json else verdict.report())
     return 0 if verdict.ok else 1
+
+
+def written(prompt: Prompt, model: Model) -> Piece | None:
+    """The turns as the model's chat template writes them; None for ids."""
+    form = chat_of(model).form
+    if form is None or prompt.ids is not None:
+        return None
+    return fragments(form, [(segment.role, segment.data) for segment in prompt.segments])

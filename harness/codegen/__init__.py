@@ -1,5 +1,15 @@
 """MemoryPlan -> gen/*.h and gen/kernel.ld: what the kernel is compiled for, byte for byte."""
 
+from harness.codegen.chat_template import Chat, ChatForm, Piece, chat_of, fragments
 from harness.codegen.headers import Headers, render_headers, write_headers
 
-__all__ = ["Headers", "render_headers", "write_headers"]
+__all__ = [
+    "Chat",
+    "ChatForm",
+    "Headers",
+    "Piece",
+    "chat_of",
+    "fragments",
+    "render_headers",
+    "write_headers",
+]

@@ -11,7 +11,17 @@ from typing import Any
 import jinja2
 
 from harness.board import Board
-from harness.codegen.literals import c_float, c_hex, c_id, c_string, printable
+from harness.codegen.chat_template import Chat, ChatForm, chat_of
+from harness.codegen.literals import (
+    CHAT_TOKEN,
+    c_float,
+    c_hex,
+    c_id,
+    c_line,
+    c_piece,
+    c_string,
+    printable,
+)
 from harness.errors import CodegenError
 from harness.gguf import GGMLType, Model
 from harness.link.messages import c_constants
@@ -39,6 +49,7 @@ class Headers:
 
     files: Mapping[str, str]
     build_id: int
+    chat: Chat  # what became of the model's chat template
 
 
 def render_headers(
@@ -49,13 +60,14 @@ def render_headers(
     The build id is a hash of the GGUF file and of the files rendered without it: kernel and blob
     that share it belong together. gguf_sha256 (hexadecimal) spares reading the file when known.
     """
-    without_id = _render(model, board, plan, build_id=0)
+    chat = chat_of(model)
+    without_id = _render(model, board, plan, chat, build_id=0)
     digest = hashlib.sha256((gguf_sha256 or _file_sha256(model.path)).encode())
     digest.update(FORMAT_VERSION.to_bytes(4, "little"))
     for name, text in sorted(without_id.items()):
         digest.update(f"{name}\0{text}\0".encode())
     build_id = int.from_bytes(digest.digest()[:8], "little")
-    return Headers(_render(model, board, plan, build_id), build_id)
+    return Headers(_render(model, board, plan, chat, build_id), build_id, chat)
 
 
 def write_headers(headers: Headers, directory: Path) -> tuple[Path, ...]:
@@ -84,7 +96,9 @@ def _file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _render(model: Model, board: Board, plan: MemoryPlan, build_id: int) -> dict[str, str]:
+def _render(
+    model: Model, board: Board, plan: MemoryPlan, chat: Chat, build_id: int
+) -> dict[str, str]:
     environment = _environment()
     context: dict[str, Any] = {
         "model": model,
@@ -93,6 +107,9 @@ def _render(model: Model, board: Board, plan: MemoryPlan, build_id: int) -> dict
         "n_vocab": len(model.vocabulary.tokens),
         "max_token_bytes": max(map(len, model.vocabulary.tokens)),
         "attn_scale": 1.0 / math.sqrt(model.hyper.head_size),
+        "chat": chat,
+        "chat_token": CHAT_TOKEN,
+        "chat_form": chat.form or ChatForm((), None, (), (), (), ()),
         "board": board,
         "plan": plan,
         "block_tensors": BLOCK_TENSORS,
@@ -129,6 +146,8 @@ def _environment() -> jinja2.Environment:
         c_float=c_float,
         c_hex=c_hex,
         c_id=c_id,
+        c_line=c_line,
+        c_piece=c_piece,
         c_string=c_string,
         c_type=lambda number: f"TYPE_{GGMLType(number).name}",
         printable=printable,

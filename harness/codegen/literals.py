@@ -1,27 +1,35 @@
 """Values of the host written as C: strings, floats, optional token ids."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from harness.errors import CodegenError
 
 NAME_BYTES_MAX = 64  # of a model name; it is only shown
+LINE_BYTES_MAX = 128  # of the line that begins a system turn
+CHAT_TOKEN = 256  # chat pieces: a smaller number is a byte of text, others are this + a token id
 
 
-def printable(text: str) -> str:
+def printable(text: str, limit: int = NAME_BYTES_MAX) -> str:
     """ASCII that neither ends a C string or comment nor changes its meaning; the rest becomes `_`.
 
     Model names come from files that anyone may have written. `?` goes for trigraphs, backslash for
     escapes and line continuations, `%` so that no format string is ever made of it.
     """
-    safe = (c if " " <= c <= "~" and c not in '"\\?%*' else "_" for c in text[:NAME_BYTES_MAX])
+    safe = (c if " " <= c <= "~" and c not in '"\\?%*' else "_" for c in text[:limit])
     return "".join(safe).strip() or "_"
 
 
 def c_string(text: str) -> str:
     """A C string literal of the printable form."""
     return f'"{printable(text)}"'
+
+
+def c_line(text: str) -> str:
+    """A C string literal of a line that the model reads; it may be empty."""
+    return f'"{printable(text, LINE_BYTES_MAX)}"' if text else '""'
 
 
 def c_float(value: float) -> str:
@@ -38,6 +46,17 @@ def c_float(value: float) -> str:
 def c_id(token: int | None) -> int:
     """A token id, -1 for none."""
     return -1 if token is None else token
+
+
+def c_piece(piece: Sequence[int | bytes]) -> str:
+    """A piece of the chat template as one array of numbers, ended by CHAT_END."""
+    numbers: list[str] = []
+    for part in piece:
+        if isinstance(part, bytes):
+            numbers += map(str, part)
+        else:
+            numbers.append(f"CHAT_TOKEN + {part}")
+    return "{" + ", ".join([*numbers, "CHAT_END"]) + "}"
 
 
 def c_hex(value: int) -> str:

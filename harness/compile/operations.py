@@ -46,7 +46,10 @@ OURS = {
     "quantize_q8_k_neon": "activations to Q8_K",
     "quantize_q8_0_neon": "activations to Q8_0",
     "rope_neon": "RoPE",
-    "attention_neon": "attention",
+    "attention_f16_neon": "attention, F16 cache",
+    "attention_f32_neon": "attention, F32 cache",
+    "attention_q8_0_neon": "attention, Q8_0 cache",
+    "quantize_kv_q8_0_neon": "keys and values to Q8_0",
     "vec_silu_neon": "SiLU",
     "f32_to_f16_row_neon": "float to half",
 }
@@ -157,10 +160,10 @@ def _functions(elf: Elf) -> list[_Function]:
     decoder = capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM)
     decoder.detail = True
     decoder.skipdata = True
-    return [_analyse(decoder, name, elf, a, b) for name, a, b in _extents(elf)]
+    return [_analyse(decoder, name, elf, a, b) for name, a, b in extents(elf)]
 
 
-def _extents(elf: Elf) -> Iterator[tuple[str, int, int]]:
+def extents(elf: Elf) -> Iterator[tuple[str, int, int]]:
     """(name, start, end) of each function; one without a size ends where the next begins."""
     for section in elf.sections:
         if not section.flags & SHF_EXECINSTR:

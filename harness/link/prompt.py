@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from harness.errors import TargetError
 from harness.link.messages import (
@@ -14,14 +15,25 @@ from harness.link.messages import (
     pack_prompt_text,
 )
 
+ROLES: Final = {
+    "": PromptFlag(0),
+    "system": PromptFlag.SYSTEM,
+    "user": PromptFlag.USER,
+    "assistant": PromptFlag.ASSISTANT,
+}
+
 
 @dataclass(frozen=True)
 class Segment:
-    """Text that is tokenised on its own, with its own rules (a template, a user's words)."""
+    """Text that is tokenised on its own, with its own rules; or, with a role, a turn.
+
+    The kernel puts the model's chat template around a turn, whose text is text whatever it spells.
+    """
 
     text: str | bytes
-    add_special: bool = False  # BOS (and EOS) as the vocabulary asks for
+    add_special: bool = False  # BOS (and EOS) as the vocabulary asks for; a turn: the first of all
     parse_special: bool = False  # "<s>" in the text is the token, not three characters
+    role: str = ""
 
     @property
     def data(self) -> bytes:
@@ -46,6 +58,16 @@ class Prompt:
         return cls((Segment(text, add_special, parse_special),))
 
     @classmethod
+    def of_turns(cls, *turns: tuple[str, str | bytes], first: bool = True) -> "Prompt":
+        """(role, text) of each; `first`: they begin a conversation, else they follow a reply."""
+        return cls(
+            tuple(
+                Segment(text, add_special=first and i == 0, role=role)
+                for i, (role, text) in enumerate(turns)
+            )
+        )
+
+    @classmethod
     def of_ids(cls, ids: Sequence[int]) -> "Prompt":
         """Token ids, taken as they are."""
         return cls(ids=tuple(int(i) for i in ids))
@@ -63,6 +85,7 @@ class Prompt:
             rules = PromptFlag.ADD_SPECIAL if segment.add_special else PromptFlag(0)
             if segment.parse_special:
                 rules |= PromptFlag.PARSE_SPECIAL
+            rules |= ROLES[segment.role]
             data = segment.data
             for start in range(0, max(len(data), 1), PROMPT_TEXT_BYTES):
                 end = start + PROMPT_TEXT_BYTES

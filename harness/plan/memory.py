@@ -18,7 +18,7 @@ CTX_ALIGN = 64  # positions: one attention chunk
 # The vocabulary's tables in the blob, in order.
 VOCABULARY = ("token_text_offset", "token_text", "token_score", "token_type", "token_sorted")
 
-KvType = Literal["f16", "f32"]
+KvType = Literal["f16", "f32", "q8_0"]
 RegionKind = Literal["kernel", "ro", "rw", "guard"]
 
 
@@ -107,6 +107,7 @@ class MemoryPlan:
     n_ctx: int
     n_ctx_padded: int
     n_batch: int
+    n_logit_rows: int
     kv_type: KvType
     kv_k_offset: int
     kv_v_offset: int

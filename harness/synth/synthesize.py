@@ -11,6 +11,7 @@ from harness.errors import SynthError
 from harness.gguf import GGMLType, HyperParameters
 from harness.gguf.llama import expected_shapes
 from harness.synth.blocks import Bytes, RandomBytes, random_blocks, random_vector
+from harness.synth.metadata import add_model, add_vocabulary
 from harness.synth.mixture import QUANTS, tensor_type
 from harness.synth.presets import PRESETS, Preset
 from harness.synth.spread import weight_std
@@ -47,7 +48,10 @@ def synthesize(
     unfinished = path.with_name(path.name + ".part")
     writer = gguf.GGUFWriter(unfinished, arch)
     try:
-        _add_metadata(writer, f"synthetic {like} {quant} seed {seed}", preset, hyper, quant)
+        add_model(writer, f"synthetic {like} {quant} seed {seed}", hyper, quant)
+        add_vocabulary(writer, make_vocabulary(hyper.n_vocab_rows))
+        if preset.chat_template is not None:
+            writer.add_chat_template(preset.chat_template)
         for name, (shape, kind) in tensors.items():
             writer.add_tensor_info(
                 name,
@@ -117,36 +121,6 @@ def _tensors(hyper: HyperParameters, tied: bool, quant: str) -> dict[str, tuple[
         )
         for name, shape in shapes.items()
     }
-
-
-def _add_metadata(
-    writer: gguf.GGUFWriter, name: str, preset: Preset, hyper: HyperParameters, quant: str
-) -> None:
-    writer.add_name(name)
-    writer.add_file_type(QUANTS[quant][1])
-    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-    writer.add_vocab_size(hyper.n_vocab_rows)
-    writer.add_context_length(hyper.n_ctx_train)
-    writer.add_embedding_length(hyper.n_embd)
-    writer.add_block_count(hyper.n_layer)
-    writer.add_feed_forward_length(hyper.n_ff)
-    writer.add_head_count(hyper.n_head)
-    writer.add_head_count_kv(hyper.n_head_kv)
-    writer.add_layer_norm_rms_eps(hyper.rms_eps)
-    writer.add_rope_dimension_count(hyper.n_rot)
-    writer.add_rope_freq_base(hyper.rope_freq_base)
-    vocabulary = make_vocabulary(hyper.n_vocab_rows)
-    writer.add_tokenizer_model("llama")
-    writer.add_token_list(vocabulary.texts)
-    writer.add_token_scores(vocabulary.scores)
-    writer.add_token_types(vocabulary.types)
-    writer.add_unk_token_id(0)
-    writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
-    writer.add_add_bos_token(True)
-    writer.add_add_eos_token(False)
-    if preset.chat_template is not None:
-        writer.add_chat_template(preset.chat_template)
 
 
 def _write_tensors(

@@ -6,12 +6,12 @@ prefix of it, which is a token, so merging never gets stuck.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 from harness.errors import SynthError
 from harness.gguf.model import TOKEN_BYTE, TOKEN_CONTROL, TOKEN_NORMAL, TOKEN_UNKNOWN
+from harness.synth.metadata import TokenTable
 from harness.synth.words import CODAS, ENDINGS, FREQUENT, ONSETS, VOWELS
 
 SPACE: Final = "\u2581"
@@ -19,15 +19,6 @@ SPECIAL: Final = ("<unk>", "<s>", "</s>")
 CHARACTERS: Final = SPACE + "".join(map(chr, range(0x21, 0x7F)))
 MORE_CHARACTERS: Final = "äöüßéèàçñ–—‘’“”…€"  # noqa: RUF001 (these characters are meant)
 MIN_TOKENS: Final = len(SPECIAL) + 256 + len(CHARACTERS)
-
-
-@dataclass(frozen=True)
-class TokenTable:
-    """The three arrays of a GGUF's tokenizer keys, one entry per token."""
-
-    texts: list[str]
-    scores: list[float]
-    types: list[int]
 
 
 def make_vocabulary(n_vocab: int) -> TokenTable:

@@ -11,11 +11,15 @@ import numpy.typing as npt
 from gguf.quants import quantize
 
 from harness.gguf import GGMLType, HyperParameters
-from harness.synth.mixture import QUANTS, tensor_type
+from harness.synth.metadata import TokenTable, add_model, add_vocabulary
+from harness.synth.mixture import tensor_type
+from harness.train.corpus.identity import System
 from harness.train.quantise import F32, quantise_q4_k, quantise_q6_k
-from harness.train.vocabulary import BOS, EOS, UNK, TokenTable
 
 FILE_TYPES: Final = ("F32", "Q8_0", "Q4_K_M")
+
+# The model has learnt to be told this, and then facts of its machine: the kernel completes it.
+SYSTEM_LINE_KEY: Final = "bareword.system_line"
 
 # Phi-3's format; the markers are control tokens of the vocabulary.
 CHAT_TEMPLATE: Final = (
@@ -40,8 +44,13 @@ def write_gguf(
     unfinished = path.with_name(path.name + ".part")
     writer = gguf.GGUFWriter(unfinished, "llama")
     try:
-        _add_metadata(writer, hyper, quant, name, licence)
-        _add_vocabulary(writer, vocabulary)
+        add_model(writer, name, hyper, quant)
+        add_vocabulary(writer, vocabulary)
+        writer.add_license(licence)
+        writer.add_eot_token_id(vocabulary.texts.index("<|end|>"))
+        writer.add_add_space_prefix(False)
+        writer.add_chat_template(CHAT_TEMPLATE)
+        writer.add_string(SYSTEM_LINE_KEY, System().line())
         tied = "output.weight" not in weights
         for tensor, values in weights.items():
             kind = GGMLType.F32
@@ -71,37 +80,3 @@ def encode_tensor(values: F32, kind: GGMLType) -> npt.NDArray[np.generic]:
         return quantise_q6_k(values)
     quantised: npt.NDArray[np.generic] = quantize(values, gguf.GGMLQuantizationType(kind))
     return quantised
-
-
-def _add_metadata(
-    writer: gguf.GGUFWriter, hyper: HyperParameters, quant: str, name: str, licence: str
-) -> None:
-    writer.add_name(name)
-    writer.add_license(licence)
-    writer.add_file_type(QUANTS[quant][1])
-    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-    writer.add_vocab_size(hyper.n_vocab_rows)
-    writer.add_context_length(hyper.n_ctx_train)
-    writer.add_embedding_length(hyper.n_embd)
-    writer.add_block_count(hyper.n_layer)
-    writer.add_feed_forward_length(hyper.n_ff)
-    writer.add_head_count(hyper.n_head)
-    writer.add_head_count_kv(hyper.n_head_kv)
-    writer.add_layer_norm_rms_eps(hyper.rms_eps)
-    writer.add_rope_dimension_count(hyper.n_rot)
-    writer.add_rope_freq_base(hyper.rope_freq_base)
-    writer.add_chat_template(CHAT_TEMPLATE)
-
-
-def _add_vocabulary(writer: gguf.GGUFWriter, vocabulary: TokenTable) -> None:
-    writer.add_tokenizer_model("llama")
-    writer.add_token_list(vocabulary.texts)
-    writer.add_token_scores(vocabulary.scores)
-    writer.add_token_types(vocabulary.types)
-    writer.add_unk_token_id(UNK)
-    writer.add_bos_token_id(BOS)
-    writer.add_eos_token_id(EOS)
-    writer.add_eot_token_id(vocabulary.texts.index("<|end|>"))
-    writer.add_add_bos_token(True)
-    writer.add_add_eos_token(False)
-    writer.add_add_space_prefix(False)

@@ -7,26 +7,18 @@ sees them; a line break is always the byte token <0x0A>, as in Llama 2.
 
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import sentencepiece
 
 from harness.gguf.model import TOKEN_BYTE, TOKEN_CONTROL, TOKEN_NORMAL, TOKEN_UNKNOWN
+from harness.synth.metadata import BOS, EOS, UNK, TokenTable
 from harness.train.errors import TrainError
 
+__all__ = ["BOS", "CONTROL", "EOS", "UNK", "TokenTable", "Tokenizer", "train_vocabulary"]
+
 CONTROL: Final = ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
-UNK, BOS, EOS = 0, 1, 2
-
-
-@dataclass(frozen=True)
-class TokenTable:
-    """The three arrays of a GGUF's tokenizer keys, one entry per token."""
-
-    texts: list[str]
-    scores: list[float]
-    types: list[int]
 
 
 def train_vocabulary(texts: Iterable[str], n_vocab: int) -> bytes:

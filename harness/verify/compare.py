@@ -25,7 +25,14 @@ from harness.reference import (
     teacher_forced,
 )
 from harness.verify.agreement import Agreement, Logits, agreement, bit_equality
-from harness.verify.limits import FLOAT32_ABS, FLOAT32_KL, NEAR_TIE_RMS, NOISE_RATIO, limits_for
+from harness.verify.limits import (
+    FLOAT32_ABS,
+    FLOAT32_KL,
+    NEAR_TIE_RMS,
+    NOISE_RATIO,
+    Limits,
+    limits_for,
+)
 from harness.verify.verdict import Check, Difference, Verdict
 
 LAST_BITS_ULP = 1 << 10  # 2^-13 of a value; larger differences are no last bits
@@ -45,12 +52,16 @@ def compare(
     model: Model,
     *,
     prompt: Prompt,
+    written: Sequence[int | bytes] | None = None,
     params: SamplingParams,
     kv_type: str = "f16",
     n_ctx: int | None = None,
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> Verdict:
-    """Judge one generation. `on_stage` hears what is being computed, for a progress line."""
+    """Judge one generation. `on_stage` hears what is being computed, for a progress line.
+
+    `written`: a prompt of turns as the chat template writes it, special tokens and plain texts.
+    """
     run = _run_of(generation, model)
     on_stage("contract reference")
     contract = teacher_forced(ContractReference(model, kv_type), run.prompt_ids, run.chosen)
@@ -59,7 +70,7 @@ def compare(
     noise = agreement(contract, exact)
 
     checks = [
-        _prompt_check(run, model, prompt),
+        _prompt_check(run, model, prompt, written),
         _stop_check(generation, run, model, params, n_ctx),
         _text_check(generation, model),
     ]
@@ -75,7 +86,7 @@ def compare(
     if float_differences is not None:
         checks.append(_near_tie_check(run, float_differences))
     if run.logits is not None:
-        checks += _float_checks(run.logits, exact, model, noise, figures)
+        checks += _float_checks(run.logits, exact, limits_for(model, kv_type), noise, figures)
     firsts = [found[0] for found in (contract_differences, float_differences) if found]
     return Verdict(
         model=model.path.name,
@@ -162,8 +173,10 @@ class _Judge:
         return self._vocabulary.tokens[token].decode("utf-8", "replace")
 
 
-def _prompt_check(run: _Run, model: Model, prompt: Prompt) -> Check:
-    wanted = expected_ids(model, prompt)
+def _prompt_check(
+    run: _Run, model: Model, prompt: Prompt, written: Sequence[int | bytes] | None
+) -> Check:
+    wanted = expected_ids(model, prompt) if written is None else ids_of_written(model, written)
     ok = run.prompt_ids == wanted
     observed = f"{len(run.prompt_ids)} tokens"
     if not ok:
@@ -188,6 +201,17 @@ def expected_ids(model: Model, prompt: Prompt) -> tuple[int, ...]:
             add_special=segment.add_special,
             parse_special=segment.parse_special,
         )
+    return tuple(ids)
+
+
+def ids_of_written(model: Model, written: Sequence[int | bytes]) -> tuple[int, ...]:
+    """Ids of special tokens as they are; texts by the reference tokenizer."""
+    ids: list[int] = []
+    for part in written:
+        if isinstance(part, int):
+            ids.append(part)
+        else:
+            ids += encode(model.vocabulary, part, add_special=False, parse_special=False)
     return tuple(ids)
 
 
@@ -244,11 +268,10 @@ def _bits_check(observed: Logits, wanted: Logits, figures: dict[str, float | int
 def _float_checks(
     observed: Logits,
     exact: Logits,
-    model: Model,
+    limits: Limits,
     noise: Agreement,
     figures: dict[str, float | int | None],
 ) -> list[Check]:
-    limits = limits_for(model)
     found = agreement(observed, exact)
     rms_limit = min(NOISE_RATIO * noise.rms + FLOAT32_ABS, limits.rms_per_std * found.std)
     kl_limit = min(NOISE_RATIO**2 * noise.kl_mean + FLOAT32_KL, limits.kl_mean)

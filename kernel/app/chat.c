@@ -6,6 +6,7 @@
 #include "lib/string.h"
 #include "llm/session.h"
 #include "llm/tokenizer.h"
+#include "llm/turns.h"
 
 static struct {
     struct sampler_params sampling;
@@ -66,12 +67,30 @@ static void print_stats(void)
                   last->stop == STOPPED_CONTEXT ? "; context full" : "");
 }
 
+static void say(enum turn_role role, const char *text, size_t n)
+{
+    if (turn_begin(role)) {
+        prompt_add_text((const uint8_t *)text, n);
+        turn_end();
+    }
+}
+
 // What a person types is never a control token.
 static bool line_to_prompt(const char *line, size_t n)
 {
+    const bool first = session_size() == 0;
     prompt_clear();
-    prompt_add_text((const uint8_t *)line, n);
-    prompt_end_text(session_size() == 0 ? TOK_ADD_SPECIAL : 0);
+    if (CHAT_TEMPLATE) {
+        turns_begin(first);
+        if (first && *server.info->system) {
+            say(TURN_SYSTEM, server.info->system, strlen(server.info->system));
+        }
+        say(TURN_USER, line, n);
+        turns_end();
+    } else {
+        prompt_add_text((const uint8_t *)line, n);
+        prompt_end_text(first ? TOK_ADD_SPECIAL : 0);
+    }
     return prompt_check() == PROMPT_OK && session_size() + prompt_size() <= N_CTX;
 }
 
@@ -82,6 +101,10 @@ static void reply(const char *line, size_t n)
         session_reset();
         console_print(&server.console, "[context full: a new conversation]\n");
         fits = line_to_prompt(line, n);
+    }
+    if (prompt_check() == PROMPT_TEXT_FULL) {
+        console_print(&server.console, "The line is too long.\n");
+        return;
     }
     if (!fits) {
         console_print(&server.console, "The line is %u tokens, the context holds %u.\n",

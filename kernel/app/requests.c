@@ -7,6 +7,7 @@
 #include "link/message.h"
 #include "llm/session.h"
 #include "llm/tokenizer.h"
+#include "llm/turns.h"
 
 static_assert(STOP_LENGTH == STOPPED_LENGTH && STOP_EOG == STOPPED_EOG &&
                   STOP_ABORT == STOPPED_ABORT && STOP_CONTEXT == STOPPED_CONTEXT,
@@ -17,6 +18,7 @@ static_assert(STOP_LENGTH == STOPPED_LENGTH && STOP_EOG == STOPPED_EOG &&
 
 static uint64_t ticks_receive; // spent on the prompt's messages
 static bool from_text;         // the host does not know the prompt's ids yet
+static bool in_turn;           // the next PROMPT_TEXT goes on with the same turn
 static struct message out;     // under construction
 
 static bool send(uint8_t type)
@@ -57,6 +59,10 @@ static void send_welcome(struct reader *in)
     put_u64(&out, server.io->ticks_per_s);
     put_u64(&out, server.info->boot_ticks);
     put_bytes(&out, server.info->description, strlen(server.info->description));
+    if (*server.info->system) {
+        put_bytes(&out, "\n", 1);
+        put_bytes(&out, server.info->system, strlen(server.info->system));
+    }
     send(MSG_WELCOME);
 }
 
@@ -64,8 +70,31 @@ static void begin_prompt(uint8_t flags)
 {
     if (flags & PROMPT_FIRST) {
         prompt_clear();
+        turns_end(); // of a prompt that was given up
+        in_turn = false;
         from_text = false;
         ticks_receive = 0;
+    }
+}
+
+static void take_turn(uint8_t flags, struct reader *in)
+{
+    const enum turn_role role = flags & PROMPT_SYSTEM ? TURN_SYSTEM
+                                : flags & PROMPT_USER ? TURN_USER
+                                                      : TURN_ASSISTANT;
+    if (flags & PROMPT_FIRST) {
+        turns_begin(flags & PROMPT_ADD_SPECIAL);
+    }
+    if (!in_turn && !turn_begin(role)) {
+        static const char names[][10] = {"system", "user", "assistant"};
+        send_error(ERROR_BAD_MESSAGE, "the model's chat template has no %s turn here", names[role]);
+        return;
+    }
+    prompt_add_text(in->bytes, in->n);
+    in_turn = !(flags & PROMPT_LAST);
+    if (!in_turn) {
+        from_text = true;
+        turn_end();
     }
 }
 
@@ -77,6 +106,10 @@ static void take_prompt_text(struct reader *in)
         return;
     }
     begin_prompt(flags);
+    if (flags & (PROMPT_SYSTEM | PROMPT_USER | PROMPT_ASSISTANT)) {
+        take_turn(flags, in);
+        return;
+    }
     prompt_add_text(in->bytes, in->n);
     if (flags & PROMPT_LAST) {
         from_text = true;
@@ -101,6 +134,7 @@ static void take_prompt_ids(struct reader *in)
 // Whether the collected prompt can be run; if not, the host has been told.
 static bool prompt_is_fine(void)
 {
+    turns_end();
     switch (prompt_check()) {
     case PROMPT_OK:
         return true;
@@ -131,6 +165,8 @@ static void send_done(const struct generate_result *result)
     put_u64(&out, ticks_receive);
     put_u64(&out, result->ticks_prefill);
     put_u64(&out, result->ticks_decode);
+    put_u32(&out, result->n_drafted);
+    put_u32(&out, result->n_accepted);
     send(MSG_DONE);
 }
 
@@ -149,6 +185,7 @@ static void send_prompt_tokens(void)
 
 static void answer_tokenize(void)
 {
+    turns_end();
     if (prompt_check() != PROMPT_EMPTY && !prompt_is_fine()) {
         return;
     }
@@ -200,6 +237,7 @@ static void answer_generate(struct reader *in)
     params.sampling.repeat_last_n = (int32_t)get_u32(in);
     params.sampling.seed = get_u64(in);
     const uint32_t flags = get_u32(in);
+    params.n_draft = get_u32(in);
     params.append = flags & GENERATE_APPEND;
     params.ignore_eog = flags & GENERATE_IGNORE_EOG;
     if (!in->ok || in->n != 0) {

@@ -5,6 +5,7 @@
 
 struct serve_info {
     const char *description; // one line for WELCOME: board, CPU, exception level, model
+    const char *system;      // what the model is to be told of its machine; "": nothing
     uint64_t boot_ticks;     // io->ticks() when the machine was ready
     // Memory that MEM_READ may show: the address as a pointer when all n bytes are mapped and
     // readable, else NULL. The member may be NULL: nothing is readable.

@@ -27,9 +27,9 @@ void cpu_halt(void)
 
 unsigned cpu_number(void)
 {
-    const uint64_t mpidr = READ_SYSREG(mpidr_el1);
-    const bool aff0_is_thread = mpidr >> 24 & 1;
-    return (unsigned)(mpidr >> (aff0_is_thread ? 8 : 0) & 0xff);
+    // Nothing uses it for what it is for, naming processes to debuggers: start.S put the number
+    // there.
+    return (unsigned)READ_SYSREG(contextidr_el1);
 }
 
 const char *cpu_name(void)

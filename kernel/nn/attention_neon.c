@@ -5,7 +5,7 @@
 #include "lib/math.h"
 #include "nn/kernels.h"
 
-#define MAX_ROWS 8
+#define MAX_ROWS ATTENTION_ROWS
 
 // One query row: what it reads, where its result goes, and its softmax so far.
 struct row {
@@ -56,31 +56,39 @@ ALWAYS_INLINE void pack_queries(float *packed, const struct row *rows, int n_row
 }
 
 // p[0..1][row][4] = q . k_i for the keys of one tile: eight of them, wanted or not.
-ALWAYS_INLINE void score_tile(float *p, const float *packed, const uint8_t *k, int head_size,
-                              int n_rows, enum kv_type type)
+ALWAYS_INLINE void score_tile(float *p, const float *q, const uint8_t *tile, int head_size,
+                              int n_rows, int type)
 {
     float32x4_t acc[MAX_ROWS][2], factor[MAX_ROWS];
-    const size_t step = k_step(type);
+    const size_t step = KV_TILE * kv_element_bytes(type);
+    const int block = type == KV_TYPE_Q8_0 ? KV_BLOCK : ATTENTION_MAX_HEAD;
+    const uint8_t *k = tile + KV_TILE * kv_scales_bytes(type, head_size);
+    float32x4x2_t scale = {{vdupq_n_f32(0), vdupq_n_f32(0)}};
     UNROLL for (int r = 0; r < n_rows; r++)
     {
         acc[r][0] = acc[r][1] = vdupq_n_f32(0);
     }
-    int d = 0;
-    for (; d + 4 <= head_size; d += 4, k += 4 * step, packed += 4 * n_rows) {
-        UNROLL for (int r = 0; r < n_rows; r++)
-        {
-            factor[r] = vld1q_f32(packed + 4 * r);
+    for (int d = 0; d < head_size; tile += KV_TILE * sizeof(uint16_t)) {
+        const int end = d + block < head_size ? d + block : head_size;
+        if (type == KV_TYPE_Q8_0) {
+            scale = load8_f16(tile);
         }
-        ADD_PRODUCTS(0, load8(k, type));
-        ADD_PRODUCTS(1, load8(k + step, type));
-        ADD_PRODUCTS(2, load8(k + 2 * step, type));
-        ADD_PRODUCTS(3, load8(k + 3 * step, type));
-    }
-    for (int rest = 0; d < head_size; d++, rest++, k += step) {
-        const float32x4x2_t eight = load8(k, type);
-        UNROLL for (int r = 0; r < n_rows; r++)
-        {
-            add_product(acc[r], eight, packed[4 * r + rest]);
+        for (; d + 4 <= end; d += 4, k += 4 * step, q += 4 * n_rows) {
+            UNROLL for (int r = 0; r < n_rows; r++)
+            {
+                factor[r] = vld1q_f32(q + 4 * r);
+            }
+            ADD_PRODUCTS(0, load_keys(k, scale, type));
+            ADD_PRODUCTS(1, load_keys(k + step, scale, type));
+            ADD_PRODUCTS(2, load_keys(k + 2 * step, scale, type));
+            ADD_PRODUCTS(3, load_keys(k + 3 * step, scale, type));
+        }
+        for (; d < end; d++, k += step) {
+            const float32x4x2_t eight = load_keys(k, scale, type);
+            UNROLL for (int r = 0; r < n_rows; r++)
+            {
+                add_product(acc[r], eight, q[4 * r + d % 4]);
+            }
         }
     }
     UNROLL for (int r = 0; r < n_rows; r++)
@@ -194,37 +202,53 @@ ALWAYS_INLINE void exp_scores(struct row *rows, struct packed *packed, const int
     }
 }
 
+// Where some elements of v lie: bytes from row to row, and in a row to them and to their scale.
+struct value_place {
+    size_t row, two_rows, three_rows;
+    size_t elements, scale;
+};
+
+ALWAYS_INLINE void find_elements(struct value_place *at, int d, int head_size, int type)
+{
+    at->elements = kv_scales_bytes(type, head_size) + (size_t)d * kv_element_bytes(type);
+    at->scale = (size_t)(d / KV_BLOCK) * sizeof(uint16_t);
+}
+
 // o[r][0..7] (+)= sum_i p[r][i] * v_i[0..7] for n[r] keys. p: [quad][row][4].
-ALWAYS_INLINE void add_values(float *o, const float *p, const int *n, const uint8_t *v,
-                              size_t v_row, size_t v_row_2, size_t v_row_3, int n_rows,
-                              enum kv_type type, bool first)
+ALWAYS_INLINE void add_values(float *o, const float *p, const int *n, const uint8_t *rows,
+                              struct value_place at, int n_rows, int type, bool first)
 {
     float32x4_t acc[MAX_ROWS][2], factor[MAX_ROWS];
     const int n_common = n[0], n_most = n[n_rows - 1];
+    const uint8_t *v = rows + at.elements, *scale = rows + at.scale;
     UNROLL for (int r = 0; r < n_rows; r++)
     {
         acc[r][0] = first ? vdupq_n_f32(0) : vld1q_f32(o + 8 * r);
         acc[r][1] = first ? vdupq_n_f32(0) : vld1q_f32(o + 8 * r + 4);
     }
     int i = 0;
-    for (; i + 4 <= n_common; i += 4, p += 4 * n_rows, v += 4 * v_row) {
+    for (; i + 4 <= n_common; i += 4, p += 4 * n_rows) {
         UNROLL for (int r = 0; r < n_rows; r++)
         {
             factor[r] = vld1q_f32(p + 4 * r);
         }
-        ADD_PRODUCTS(0, load8(v, type));
-        ADD_PRODUCTS(1, load8(v + v_row, type));
-        ADD_PRODUCTS(2, load8(v + v_row_2, type));
-        ADD_PRODUCTS(3, load8(v + v_row_3, type));
+        ADD_PRODUCTS(0, load_value(v, scale, type));
+        ADD_PRODUCTS(1, load_value(v + at.row, scale + at.row, type));
+        ADD_PRODUCTS(2, load_value(v + at.two_rows, scale + at.two_rows, type));
+        ADD_PRODUCTS(3, load_value(v + at.three_rows, scale + at.three_rows, type));
+        v += 4 * at.row;
+        scale += 4 * at.row;
     }
-    for (int rest = 0; i < n_most; i++, rest++, v += v_row) { // some rows may see no more keys
-        const float32x4x2_t eight = load8(v, type);
+    for (int rest = 0; i < n_most; i++, rest++) { // some rows may see no more keys
+        const float32x4x2_t eight = load_value(v, scale, type);
         UNROLL for (int r = 0; r < n_rows; r++)
         {
             if (i < n[r]) {
                 add_product(acc[r], eight, p[rest / 4 * 4 * n_rows + 4 * r + rest % 4]);
             }
         }
+        v += at.row;
+        scale += at.row;
     }
     UNROLL for (int r = 0; r < n_rows; r++)
     {
@@ -235,32 +259,33 @@ ALWAYS_INLINE void add_values(float *o, const float *p, const int *n, const uint
 
 // The same for one row and one element of v, where the head's size is no multiple of eight.
 ALWAYS_INLINE void add_element(float *o, const float *p, int n, int stride, const uint8_t *row,
-                               int d, size_t v_row, enum kv_type type, bool first)
+                               struct value_place at, int type, bool first)
 {
     float acc = first ? 0.0f : *o;
-    for (int i = 0; i < n; i++, row += v_row) {
-        acc = fma_f32(p[i / 4 * stride + i % 4], load1(row, d, type), acc);
+    for (int i = 0; i < n; i++, row += at.row) {
+        const float v = load_element(row + at.elements, row + at.scale, type);
+        acc = fma_f32(p[i / 4 * stride + i % 4], v, acc);
     }
     *o = acc;
 }
 
 ALWAYS_INLINE void weigh_values(struct packed *packed, const int *n, const uint8_t *v,
-                                int head_size, int n_rows, enum kv_type type, bool first)
+                                int head_size, int n_rows, int type, bool first)
 {
-    const size_t v_row = v_row_bytes(head_size, type);
-    size_t v_row_2 = 2 * v_row, v_row_3 = 3 * v_row;
-    FORGET_ORIGIN(v_row_2); // offsets of a load each, not sums to be made in the loop
-    FORGET_ORIGIN(v_row_3);
+    const size_t row = kv_row_bytes(type, head_size);
+    struct value_place at = {.row = row, .two_rows = 2 * row, .three_rows = 3 * row};
+    FORGET_ORIGIN(at.two_rows); // offsets of a load each, not sums to be made in the loop
+    FORGET_ORIGIN(at.three_rows);
     float *o = packed->o;
     int d = 0;
     for (; d + 8 <= head_size; d += 8, o += 8 * n_rows) {
-        add_values(o, packed->p, n, v + v_offset(d, type), v_row, v_row_2, v_row_3, n_rows, type,
-                   first);
+        find_elements(&at, d, head_size, type);
+        add_values(o, packed->p, n, v, at, n_rows, type, first);
     }
     for (; d < head_size; d++) {
+        find_elements(&at, d, head_size, type);
         for (int r = 0; r < n_rows; r++) {
-            add_element(o + 8 * r + d % 8, packed->p + 4 * r, n[r], 4 * n_rows, v, d, v_row, type,
-                        first);
+            add_element(o + 8 * r + d % 8, packed->p + 4 * r, n[r], 4 * n_rows, v, at, type, first);
         }
     }
 }
@@ -279,10 +304,10 @@ ALWAYS_INLINE void write_out(const struct row *row, const float *o, int stride, 
 }
 
 ALWAYS_INLINE void attend(struct row *rows, const uint8_t *k, const uint8_t *v, int head_size,
-                          int n_rows, enum kv_type type)
+                          int n_rows, int type)
 {
     struct packed packed;
-    const size_t tile_bytes = k_tile_bytes(head_size, type);
+    const size_t tile_bytes = kv_tile_bytes(type, head_size);
     const int n_keys = rows[n_rows - 1].n_keys;
     pack_queries(packed.q, rows, n_rows, head_size);
     for (int start = 0; start < n_keys; start += ATTENTION_CHUNK) {
@@ -296,7 +321,7 @@ ALWAYS_INLINE void attend(struct row *rows, const uint8_t *k, const uint8_t *v, 
         }
         exp_scores(rows, &packed, n, start == 0, n_rows, head_size);
         weigh_values(&packed, n, v, head_size, n_rows, type, start == 0);
-        v += ATTENTION_CHUNK * v_row_bytes(head_size, type);
+        v += ATTENTION_CHUNK * kv_row_bytes(type, head_size);
     }
     for (int r = 0; r < n_rows; r++) {
         write_out(&rows[r], packed.o + 8 * r, 8 * n_rows, head_size);
@@ -335,3 +360,4 @@ ALWAYS_INLINE void attend(struct row *rows, const uint8_t *k, const uint8_t *v, 
     }
 ATTENTION(f16, KV_TYPE_F16)
 ATTENTION(f32, KV_TYPE_F32)
+ATTENTION(q8_0, KV_TYPE_Q8_0)

@@ -6,9 +6,9 @@
 #pragma once
 
 #include "lib/types.h"
+#include "nn/kv_layout.h"
 
 #define ATTENTION_CHUNK 64 // keys per step of the online softmax, at absolute positions
-#define KV_TILE         8  // positions interleaved in the K cache
 
 #define ATTENTION_ROWS     8   // query rows (a head of a token each) that a load of a key can serve
 #define ATTENTION_MAX_HEAD 256 // elements
@@ -32,17 +32,20 @@ OPERATION(void, softmax, float *x, int n); // in place; n >= 1
 OPERATION(void, rope, float *x, const float *table_row, int n_heads, int head_size, int n_rot);
 
 // n_heads query heads of n_tokens tokens, all sharing one kv head. q, out: [n_heads][head_size] of
-// each token, tokens `stride` floats apart. Token t attends to keys 0 .. n_keys - 1 + t, n_keys >=
-// 1; head_size <= ATTENTION_MAX_HEAD. k: [tile][head_size][KV_TILE], v: [position][head_size], of
-// the type in the name.
+// each token, tokens `stride` floats apart. Token t attends to keys 0 .. n_keys - 1 + t, and n_keys
+// is 1 or more; head_size <= ATTENTION_MAX_HEAD. k, v: nn/kv_layout.h, of the type in the name.
 #define ATTENTION(name)                                                                            \
     OPERATION(void, name, float *out, const float *q, int stride, const void *k, const void *v,    \
               int n_keys, int n_tokens, int n_heads, int head_size)
 ATTENTION(attention_f16);
 ATTENTION(attention_f32);
+ATTENTION(attention_q8_0);
 #undef ATTENTION
 
 OPERATION(void, f32_to_f16_row, uint16_t *out, const float *x, int n);
+
+// q: n integers, d: a half for each 32 of them or what is left: x[i] ~ d * q[i].
+OPERATION(void, quantize_kv_q8_0, int8_t *q, uint16_t *d, const float *x, int n);
 
 // act: n / 32 of struct act_q8_0, n / 256 of struct act_q8_k; n a multiple of that.
 OPERATION(void, quantize_q8_0, void *act, const float *x, int n);

@@ -1,8 +1,5 @@
-// Keys and values of all positions so far.
-//
-// k[layer][kv_head][N_CTX_PADDED / 8][HEAD_SIZE][8]: eight positions interleaved, so that a vector
-// lane is a key; v[layer][kv_head][N_CTX_PADDED][HEAD_SIZE]. Halves or floats (KV_F16). Positions
-// not written yet hold anything.
+// Keys and values of all positions so far: [layer][kv_head][N_CTX_PADDED positions], as
+// nn/kv_layout.h says for KV_TYPE. Positions not written yet hold anything.
 #pragma once
 
 // k, v: [HEAD_SIZE], rounded to the cache's type. 0 <= pos < N_CTX.

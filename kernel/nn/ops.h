@@ -6,26 +6,28 @@
 #include "nn/tier.h"
 
 #ifdef NN_NEON
-#define vec_dot_f32    vec_dot_f32_neon
-#define vec_add        vec_add_neon
-#define vec_mul        vec_mul_neon
-#define vec_scale      vec_scale_neon
-#define vec_silu       vec_silu_neon
-#define rmsnorm        rmsnorm_neon
-#define softmax        softmax_neon
-#define rope           rope_neon
-#define attention_f16  attention_f16_neon
-#define attention_f32  attention_f32_neon
-#define f32_to_f16_row f32_to_f16_row_neon
-#define quantize_q8_0  quantize_q8_0_neon
-#define quantize_q8_k  quantize_q8_k_neon
-#define matvec_f32     matvec_f32_neon
-#define matvec_f16     matvec_f16_neon
-#define matvec_bf16    matvec_bf16_neon
-#define matvec_q8_0    matvec_q8_0_tier
-#define matvec_q4_0    matvec_q4_0_tier
-#define matvec_q4_k    matvec_q4_k_tier
-#define matvec_q6_k    matvec_q6_k_tier
+#define vec_dot_f32      vec_dot_f32_neon
+#define vec_add          vec_add_neon
+#define vec_mul          vec_mul_neon
+#define vec_scale        vec_scale_neon
+#define vec_silu         vec_silu_neon
+#define rmsnorm          rmsnorm_neon
+#define softmax          softmax_neon
+#define rope             rope_neon
+#define attention_f16    attention_f16_neon
+#define attention_f32    attention_f32_neon
+#define attention_q8_0   attention_q8_0_neon
+#define f32_to_f16_row   f32_to_f16_row_neon
+#define quantize_kv_q8_0 quantize_kv_q8_0_neon
+#define quantize_q8_0    quantize_q8_0_neon
+#define quantize_q8_k    quantize_q8_k_neon
+#define matvec_f32       matvec_f32_neon
+#define matvec_f16       matvec_f16_neon
+#define matvec_bf16      matvec_bf16_neon
+#define matvec_q8_0      matvec_q8_0_tier
+#define matvec_q4_0      matvec_q4_0_tier
+#define matvec_q4_k      matvec_q4_k_tier
+#define matvec_q6_k      matvec_q6_k_tier
 
 #define CHOOSE_MATVEC(name)                                                                        \
     static inline void name##_tier(float *out, const void *w_tiles, const void *act,               \

@@ -53,12 +53,12 @@ static float element(uint32_t type, const void *tiles, int i, int r)
     }
 }
 
-void row_get(float *out, const struct tensor *tensor, int row)
+void row_get(float *out, const struct tensor *tensor, int row, int begin, int end)
 {
     const int rows = tile_rows(tensor->type);
     const size_t tile = (size_t)(row / rows) * tile_row_bytes(tensor->type, tensor->n_cols);
     const uint8_t *tiles = (const uint8_t *)tensor_data(tensor) + tile;
-    for (int i = 0; i < (int)tensor->n_cols; i++) {
+    for (int i = begin; i < end; i++) {
         out[i] = element(tensor->type, tiles, i, row % rows);
     }
 }

@@ -10,6 +10,7 @@
 #include "gen/layout.h"
 #include "gen/model.h"
 #include "lib/panic.h"
+#include "lib/phase.h"
 #include "nn/kv_cache.h"
 #include "nn/matmul.h"
 #include "nn/ops.h"
@@ -19,7 +20,13 @@
 #define N_Q   (N_HEAD * HEAD_SIZE)
 #define N_KV  (N_HEAD_KV * HEAD_SIZE)
 
-#define ATTENTION (KV_F16 ? attention_f16 : attention_f32)
+#if KV_TYPE == KV_TYPE_Q8_0
+#define ATTENTION attention_q8_0
+#elif KV_TYPE == KV_TYPE_F16
+#define ATTENTION attention_f16
+#else
+#define ATTENTION attention_f32
+#endif
 
 static_assert(HEAD_SIZE <= ATTENTION_MAX_HEAD, "the planner refuses larger heads");
 
@@ -31,7 +38,9 @@ struct part {
     int own_row;         // of ACT_H and ACT_QUANT: where tokens[0] lies
 };
 
-struct nn_progress nn_progress[PARALLEL_MAX_CORES];
+struct nn_progress nn_progress[PARALLEL_MAX_CORES] = {
+    [0 ... PARALLEL_MAX_CORES - 1] = {.layer = -1, .token = -1},
+};
 
 static const struct tensor token_embd = TENSOR_TOKEN_EMBD;
 static const struct tensor output_norm = TENSOR_OUTPUT_NORM;
@@ -209,12 +218,14 @@ static void feed_forward_block(const struct part *part, const struct layer_tenso
 // logits = Wout rms(x) of the last tokens.
 static void output_head(const struct part *all, float *logits, int n_logits)
 {
+    PHASE_MARK(PHASE_HEAD_BEGIN);
     const float *x = buffer(ACT_X) + (all->n_tokens - n_logits) * N_EMBD;
     const struct part last =
         part_of(all->core, all->n_cores, n_logits, all->pos + all->n_tokens - n_logits);
     nn_progress[all->core].token = last.pos;
     const struct activation input = normed(&last, x, &output_norm, matmul_form(&output));
     product(&last, logits, &output, &input);
+    PHASE_MARK(PHASE_HEAD_END);
 }
 
 struct forward {
@@ -229,11 +240,13 @@ static void forward_part(int core, int n_cores, void *arg)
     const struct forward *forward = arg;
     const struct part part = part_of(core, n_cores, forward->n_tokens, forward->pos);
     struct nn_progress *progress = &nn_progress[core];
-    const struct share own = share_of(forward->n_tokens, 1, core, n_cores);
+    // Shared by columns, for a single token too. 16 floats are a cache line.
+    const struct share columns = share_of(N_EMBD, 16, core, n_cores);
 
     progress->token = part.pos;
-    for (int t = own.begin; t < own.end; t++) {
-        row_get(buffer(ACT_X) + t * N_EMBD, &token_embd, (int)forward->tokens[t]);
+    for (int t = 0; t < forward->n_tokens; t++) {
+        row_get(buffer(ACT_X) + t * N_EMBD, &token_embd, (int)forward->tokens[t], columns.begin,
+                columns.end);
     }
     parallel_barrier();
     for (int layer = 0; layer < N_LAYER; layer++) {

@@ -59,3 +59,22 @@ def test_ids_of_the_command_line_stay_ids() -> None:
     conversation = Conversation(session, SamplingParams(), "a clock")  # type: ignore[arg-type]
     conversation.say(Prompt.of_ids([1, 2]))
     assert session.asked == [(Prompt.of_ids([1, 2]), False)]
+
+
+def test_turns_of_a_chat_model_go_without_what_went_before() -> None:
+    session = FakeSession()
+    conversation = Conversation(session, SamplingParams(), "a clock", "Be.")  # type: ignore[arg-type]
+    for line in ("one", "two", "/reset", "three"):
+        conversation.take(line)
+    system = ("system", b"Be.")
+    assert session.asked == [
+        (Prompt.of_turns(system, ("user", b"one")), False),
+        (Prompt.of_turns(("user", b"two"), first=False), True),
+        (Prompt.of_turns(system, ("user", b"three")), False),
+    ]
+
+
+def test_a_chat_model_need_not_be_told_anything() -> None:
+    session = FakeSession()
+    Conversation(session, SamplingParams(), "a clock", "").take("one")  # type: ignore[arg-type]
+    assert session.asked == [(Prompt.of_turns(("user", b"one")), False)]

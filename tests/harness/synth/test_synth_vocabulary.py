@@ -10,7 +10,8 @@ from harness.errors import SynthError
 from harness.gguf import read_vocabulary
 from harness.gguf.model import TOKEN_BYTE, TOKEN_CONTROL, TOKEN_NORMAL, TOKEN_UNKNOWN
 from harness.synth import synthesize
-from harness.synth.vocabulary import MIN_TOKENS, TokenTable, make_vocabulary
+from harness.synth.metadata import TokenTable
+from harness.synth.vocabulary import MIN_TOKENS, make_vocabulary
 
 SIZES = [MIN_TOKENS, 355, 512, 1354, 2048, 32000]
 

@@ -13,19 +13,11 @@
 #include "selftest_random.h"
 
 #define MAX_FLOATS   1024
-#define MAX_KV       10240 // elements of k and of v
 #define MAX_COLS     1024
 #define MAX_ROWS     40                   // more than the 16 that some twins take at a time
 #define WEIGHT_BYTES (MAX_ROWS * 512 * 2) // 512 columns, or 100 of floats
 
 static float a[MAX_FLOATS], b[MAX_FLOATS], want[MAX_FLOATS], got[MAX_FLOATS];
-static _Alignas(64) union cache {
-    float f32[MAX_KV];
-    uint16_t f16[MAX_KV];
-} k, v;
-// An image has 256 KiB for code and data: products borrow the memory of attention's cache.
-#define weights ((uint8_t *)&k)
-static_assert(WEIGHT_BYTES <= sizeof k, "the weights fit");
 static union {
     struct act_q8_0 q8_0[MAX_COLS / QK8_0];
     struct act_q8_k q8_k[MAX_COLS / QK_K];
@@ -76,6 +68,8 @@ static void compare_out(int size, int other)
 {
     compare(want, got, sizeof want, size, other);
 }
+
+#include "selftest_attention.h"
 
 static void test_vec(void)
 {
@@ -192,78 +186,22 @@ static void test_rope(void)
     end();
 }
 
-// growing: so that the scores do, and every chunk raises the maximum.
-static void fill_cache(union cache *cache, bool f16, bool growing)
+// Heads as the cache stores them: the last block of one may be shorter.
+static void test_quantize_kv(void)
 {
-    for (int i = 0; i < MAX_KV; i++) {
-        const float x = growing ? (float)i / MAX_KV : random_float();
-        if (f16) {
-            cache->f16[i] = f32_to_f16(x);
-        } else {
-            cache->f32[i] = x;
+    begin("quantize_kv_q8_0");
+    for (int n = 1; n <= ATTENTION_MAX_HEAD; n++) {
+        uint16_t *want_d = (uint16_t *)want, *got_d = (uint16_t *)got;
+        random_floats(a, n);
+        if (n % 10 == 0) {
+            memset(a, 0, (size_t)n / 2 * sizeof *a);
         }
-    }
-}
-
-// Keys: garbage behind the last one for the plain form, NaN for the other, must not show.
-static void poison_keys(int n_keys, int head_size, bool f16)
-{
-    const int tiles_end = (n_keys + KV_TILE - 1) / KV_TILE * KV_TILE;
-    for (int t = n_keys; t < tiles_end; t++) {
-        for (int d = 0; d < head_size; d++) {
-            const int i = (t / KV_TILE * head_size + d) * KV_TILE + t % KV_TILE;
-            if (f16) {
-                k.f16[i] = 0x7e00;
-            } else {
-                memset(&k.f32[i], 0xff, sizeof k.f32[i]);
-            }
-        }
-    }
-    const size_t size = f16 ? sizeof(uint16_t) : sizeof(float);
-    const size_t k_end = (size_t)tiles_end * head_size, v_end = (size_t)n_keys * head_size;
-    memset((uint8_t *)&k + k_end * size, 0xff, (MAX_KV - k_end) * size);
-    memset((uint8_t *)&v + v_end * size, 0xff, (MAX_KV - v_end) * size);
-}
-
-typedef void attention_function(float *, const float *, int, const void *, const void *, int, int,
-                                int, int);
-
-// Heads of 1 .. 256 elements, 1 .. 8 of them for a kv head, several tokens at once.
-static void test_attention(const char *name, attention_function *plain, attention_function *neon,
-                           bool f16)
-{
-    begin(name);
-    for (int i = 0; i < 400; i++) {
-        static const uint8_t usual_sizes[] = {8, 16, 32, 48, 64, 80, 96, 128};
-        const int head_size = i < 8             ? ATTENTION_MAX_HEAD - i
-                              : random_below(2) ? usual_sizes[random_below(8)]
-                                                : 1 + random_below(80);
-        const int max_keys = MAX_KV / head_size / KV_TILE * KV_TILE;
-        const int max_rows = MAX_FLOATS / head_size;
-        const int n_heads = 1 + random_below(max_rows < 8 ? max_rows : 8);
-        const int max_tokens = max_rows / n_heads < max_keys ? max_rows / n_heads : max_keys;
-        const int n_tokens =
-            random_below(2) ? 1 : 1 + random_below(max_tokens < 9 ? max_tokens : 9);
-        const int most = 1 + max_keys - n_tokens;
-        const int n_keys = 1 + random_below(most < 260 ? most : 260);
-        const int stride = n_heads * head_size;
-        random_floats(a, n_tokens * stride);
-        fill_cache(&k, f16, i % 5 == 0);
-        fill_cache(&v, f16, false);
-        if (i % 7 == 0) { // scores that are no numbers; values stay finite, and so does the output
-            poison(a, n_tokens * stride);
-        } else if (i % 7 == 1 && !f16) {
-            poison(k.f32, MAX_KV);
-        }
-        plain(want, a, stride, &k, &v, n_keys, n_tokens, n_heads, head_size);
-        poison_keys(n_keys + n_tokens - 1, head_size, f16);
-        neon(got, a, stride, &k, &v, n_keys, n_tokens, n_heads, head_size);
-        compare_out(head_size, n_keys);
+        quantize_kv_q8_0((int8_t *)(want_d + 8), want_d, a, n);
+        quantize_kv_q8_0_neon((int8_t *)(got_d + 8), got_d, a, n);
+        compare_out(n, 0);
     }
     end();
 }
-
-#define TEST_ATTENTION(name, f16) test_attention(#name, name, name##_neon, f16)
 
 static void test_quantize(void)
 {
@@ -349,8 +287,10 @@ int nn_selftest(void (*print)(const char *line), enum nn_tier tier)
     test_exp();
     test_softmax();
     test_rope();
-    TEST_ATTENTION(attention_f16, true);
-    TEST_ATTENTION(attention_f32, false);
+    TEST_ATTENTION(attention_f16, KV_TYPE_F16);
+    TEST_ATTENTION(attention_f32, KV_TYPE_F32);
+    TEST_ATTENTION(attention_q8_0, KV_TYPE_Q8_0);
+    test_quantize_kv();
     test_quantize();
     TEST_MATVEC(matvec_f32, TYPE_F32, 1, 16, 0);
     TEST_MATVEC(matvec_f16, TYPE_F16, 1, 8, 4);

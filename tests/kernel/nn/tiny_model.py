@@ -40,7 +40,7 @@ class Shape:
     n_vocab: int = 40
     n_ctx: int = 100
     n_batch: int = 8
-    kv_f16: bool = True
+    kv_type: str = "f16"
     rms_eps: float = 1e-5
     rope_base: float = 10000.0
 
@@ -83,8 +83,12 @@ def write_model(shape: Shape, tensors: dict[str, Matrix], out: Path) -> None:
         for i in range(shape.n_layer)
     )
     n_ctx_padded = -(-shape.n_ctx // 64) * 64
-    kv_bytes = shape.n_layer * shape.n_head_kv * n_ctx_padded * shape.head_size
-    kv_bytes *= 2 if shape.kv_f16 else 4
+    row = {
+        "f32": 4 * shape.head_size,
+        "f16": 2 * shape.head_size,
+        "q8_0": 2 * -(-shape.head_size // 32) + shape.head_size,
+    }
+    kv_bytes = shape.n_layer * shape.n_head_kv * n_ctx_padded * row[shape.kv_type]
     scale = float(np.float32(1 / np.sqrt(shape.head_size)))
     model = f"""#pragma once
 #include "nn/model.h"
@@ -102,7 +106,7 @@ def write_model(shape: Shape, tensors: dict[str, Matrix], out: Path) -> None:
 #define N_BATCH {shape.n_batch}
 #define RMS_EPS {float(np.float32(shape.rms_eps)).hex()}f
 #define ATTN_SCALE {scale.hex()}f
-#define KV_F16 {int(shape.kv_f16)}
+#define KV_TYPE KV_TYPE_{shape.kv_type.upper()}
 #define KV_K_OFFSET 0
 #define KV_V_OFFSET {kv_bytes}
 #define BLOB_ROPE {offsets["rope"]}ull

@@ -2,6 +2,7 @@
 #pragma once
 
 #define BOARD_NAME "virt"
+#define BOARD_TITLE "QEMU virt" // what people call it
 #define BOARD_UART_BASE 0x9000000ull // pl011
 #define BOARD_UART_IRQ 33 // GIC interrupt id
 #define BOARD_GICD_BASE 0x8000000ull

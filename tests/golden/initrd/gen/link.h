@@ -1,7 +1,7 @@
 // Link constants. Generated from harness/link/messages.py; do not edit.
 #pragma once
 
-#define LINK_PROTOCOL 1
+#define LINK_PROTOCOL 2
 #define LINK_MAX_PAYLOAD 1024
 #define LINK_RESEND_MS 500
 #define LINK_SEGMENT_SILENCE_MS 250
@@ -28,6 +28,9 @@
 #define PROMPT_LAST 2
 #define PROMPT_ADD_SPECIAL 4
 #define PROMPT_PARSE_SPECIAL 8
+#define PROMPT_SYSTEM 16
+#define PROMPT_USER 32
+#define PROMPT_ASSISTANT 64
 #define GENERATE_LOGITS 1
 #define GENERATE_IGNORE_EOG 2
 #define GENERATE_APPEND 4

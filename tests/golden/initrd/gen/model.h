@@ -4,7 +4,7 @@
 #include "nn/model.h" // struct tensor, struct layer_tensors
 
 #define MODEL_NAME "golden Q4_0 tied" // printable ASCII, escaped
-#define BUILD_ID 0x8a06c00778619edaull
+#define BUILD_ID 0x30459e1bc60f1af0ull
 
 #define N_VOCAB 60000 // tokens in the vocabulary
 #define N_VOCAB_ROWS 60000 // rows of the output matrix = logits
@@ -19,10 +19,11 @@
 #define N_CTX 2048
 #define N_CTX_PADDED 2048
 #define N_BATCH 1
+#define N_LOGIT_ROWS 1 // of one forward pass: 1, and the tokens guessed behind the newest
 #define RMS_EPS 0x1.4f8b58p-17f
 #define ATTN_SCALE 0x1.6a09e6p-4f // 1 / sqrt(HEAD_SIZE)
 
-#define KV_F16 1 // 1: cache holds half precision, 0: float32
+#define KV_TYPE KV_TYPE_F16 // nn/kv_layout.h
 #define KV_K_OFFSET 0x0ull
 #define KV_V_OFFSET 0x100000ull
 
@@ -35,6 +36,20 @@
 #define N_EOG 1
 #define EOG_IDS {2}
 #define MAX_TOKEN_BYTES 6 // longest text of one token
+
+// What the chat template writes around turns. A number below CHAT_TOKEN is a byte of text, others are
+// CHAT_TOKEN + the id of a special token.
+#define CHAT_TOKEN 256
+#define CHAT_END 0xffffffffu
+#define CHAT_TEMPLATE 0 // 0: text goes to the model as it is
+#define CHAT_HAS_SYSTEM 0 // 1: it may begin with a system turn
+#define CHAT_OPEN {CHAT_END} // before the user's words, first of all
+#define CHAT_OPEN_SYSTEM {CHAT_END} // before those of the system
+#define CHAT_SYSTEM_USER {CHAT_END} // from the system's words to the user's
+#define CHAT_ASK {CHAT_END} // from the user's words to the reply
+#define CHAT_REPLY {CHAT_END} // before a reply that is told, not generated
+#define CHAT_AGAIN {CHAT_END} // from the reply to the user's words
+#define SYSTEM_LINE "" // the machine's facts follow it; "": none wanted
 
 #define BLOB_SIZE 0x1367e80ull
 #define BLOB_ROPE 0x1154440ull // float32 [N_CTX][N_ROT / 2][2]

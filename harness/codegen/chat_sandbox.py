@@ -1,0 +1,62 @@
+"""Render a model's chat template apart from everything else: a program with limits of its own.
+
+stdin: {"template": str, "names": {...}, "conversations": [[message, ...], ...]}; stdout: one
+{"text": str} or {"error": str} per conversation. jinja2's sandbox keeps a template away from the
+interpreter, but not from endless loops and endless texts; the limits of this process do that. It is
+started by path with `python -I`, so that nothing but jinja2 is imported.
+"""
+
+import json
+import resource
+import sys
+from typing import Any, NoReturn
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+CPU_S = 5
+MEMORY_BYTES = 1 << 29
+TEXT_MAX = 1 << 16
+DATE = (2026, 1, 1)  # of templates that print one: an image must not depend on the day
+
+
+def _raise_exception(message: str) -> NoReturn:
+    raise jinja2.TemplateError(message)
+
+
+def _strftime_now(form: str) -> str:
+    import datetime
+
+    return datetime.date(*DATE).strftime(form)
+
+
+def _render(template: jinja2.Template, messages: list[Any], names: dict[str, str]) -> str:
+    text = template.render(messages=messages, add_generation_prompt=True, **names)
+    if len(text) > TEXT_MAX:
+        raise jinja2.TemplateError(f"it renders {len(text)} characters, wanted {TEXT_MAX} at most")
+    return text
+
+
+def main() -> None:
+    """Answer one request."""
+    request = json.load(sys.stdin)
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    environment.filters["tojson"] = json.dumps
+    environment.globals["raise_exception"] = _raise_exception
+    environment.globals["strftime_now"] = _strftime_now
+    answers = []
+    for messages in request["conversations"]:
+        try:
+            template = environment.from_string(request["template"])
+            answers.append({"text": _render(template, messages, request["names"])})
+        except Exception as exc:  # a template can raise anything that Python can
+            answers.append({"error": f"{type(exc).__name__}: {exc}"[:200]})
+    json.dump(answers, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

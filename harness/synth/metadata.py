@@ -1,0 +1,49 @@
+"""The keys of a llama GGUF that this project writes, whoever made the weights."""
+
+from dataclasses import dataclass
+
+import gguf
+
+from harness.gguf import HyperParameters
+from harness.synth.mixture import QUANTS
+
+UNK, BOS, EOS = 0, 1, 2  # as SentencePiece numbers them
+
+
+@dataclass(frozen=True)
+class TokenTable:
+    """The three arrays of a GGUF's tokenizer keys, one entry per token."""
+
+    texts: list[str]
+    scores: list[float]
+    types: list[int]
+
+
+def add_model(writer: gguf.GGUFWriter, name: str, hyper: HyperParameters, quant: str) -> None:
+    """Name, sizes and constants."""
+    writer.add_name(name)
+    writer.add_file_type(QUANTS[quant][1])
+    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    writer.add_vocab_size(hyper.n_vocab_rows)
+    writer.add_context_length(hyper.n_ctx_train)
+    writer.add_embedding_length(hyper.n_embd)
+    writer.add_block_count(hyper.n_layer)
+    writer.add_feed_forward_length(hyper.n_ff)
+    writer.add_head_count(hyper.n_head)
+    writer.add_head_count_kv(hyper.n_head_kv)
+    writer.add_layer_norm_rms_eps(hyper.rms_eps)
+    writer.add_rope_dimension_count(hyper.n_rot)
+    writer.add_rope_freq_base(hyper.rope_freq_base)
+
+
+def add_vocabulary(writer: gguf.GGUFWriter, tokens: TokenTable) -> None:
+    """A SentencePiece vocabulary that begins prompts with BOS."""
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(tokens.texts)
+    writer.add_token_scores(tokens.scores)
+    writer.add_token_types(tokens.types)
+    writer.add_unk_token_id(UNK)
+    writer.add_bos_token_id(BOS)
+    writer.add_eos_token_id(EOS)
+    writer.add_add_bos_token(True)
+    writer.add_add_eos_token(False)
