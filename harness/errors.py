@@ -62,6 +62,10 @@ class VerifyError(HarnessError):
     """Kernel and reference cannot be compared."""
 
 
+class BenchError(HarnessError):
+    """Nothing can be counted, or counts cannot be compared."""
+
+
 class TargetError(HarnessError):
     """The target misbehaved: it panicked, died, or fell silent."""
 

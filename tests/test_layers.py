@@ -34,6 +34,7 @@ HARNESS: dict[str, set[str]] = {
     "boot": {"errors", "board", "link"},
     "reference": {"errors", "gguf"},
     "verify": {"errors", "gguf", "link", "reference"},
+    "bench": {"errors", "gguf", "compile"},
 }
 COMPOSITION = {"app", "cli"}  # may use everything; nobody uses them
 
@@ -47,11 +48,11 @@ HOMES: dict[str, set[str]] = {
     "gguf": {"harness/reference", "harness/synth", "harness/train"},
     "torch": {"harness/train"},
     "sentencepiece": {"harness/train"},
-    "matplotlib": {"harness/train"},
+    "matplotlib": {"harness/bench", "harness/train"},
 }
 STANDARD_C = {"stdalign.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdnoreturn.h"}
 INTRINSICS = {"arm_neon.h": r"_neon\w*\.[ch]$", "arm_acle.h": r"^arch/crc32_arm\.c$"}
-PROGRAM_OF_THE_HOST = {"app/twin.c"}
+PROGRAM_OF_THE_HOST = {"app/twin.c", "app/twin_cores.c"}
 
 
 def includes(file: Path) -> set[str]:

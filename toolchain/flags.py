@@ -1,5 +1,6 @@
 """Every compiler and linker flag, with the reason beside it."""
 
+from fnmatch import fnmatch
 from pathlib import Path, PurePath
 from typing import Literal
 
@@ -47,6 +48,15 @@ BEFORE_MMU: Flags = (
     ("-mstrict-align", "unaligned access faults while the MMU is off"),
 )
 COMPUTE: Flags = (("-march=armv8-a", "plain NEON; newer instructions are chosen at run time"),)
+TIERS: dict[str, Flags] = {  # by the end of the file's name
+    "_dotprod_neon.c": (("-march=armv8.2-a+dotprod", "SDOT; called only where all cores have it"),),
+    "_i8mm_neon.c": (("-march=armv8.2-a+dotprod+i8mm", "SMMLA; as above"),),
+}
+# Their hot loops are written in the order that they should run in.
+CLANG_PRODUCTS: Flags = (
+    ("-mllvm", "an option of LLVM follows"),
+    ("-enable-misched=false", "the scheduler would move loads up until vectors spill: +20 %"),
+)
 CRC: Flags = (
     ("-march=armv8-a+crc", "the crc32x instruction; called only where the CPU has it"),
     ("-mgeneral-regs-only", "as the rest of arch/"),
@@ -57,11 +67,16 @@ ASSEMBLY: Flags = (("-march=armv8-a+fp+simd", "assembly says itself what it uses
 TWIN: Flags = (
     ("-DTWIN", "built as a host program"),
     ("-fno-omit-frame-pointer", "readable backtraces from the sanitizers"),
+    ("-pthread", "its cores are threads"),
 )
 SANITIZE: Flags = (
     ("-g", "file and line in reports"),
     ("-fsanitize=address,undefined", "memory errors and undefined behaviour, on the real code"),
     ("-fno-sanitize-recover=all", "a finding ends the program, so that a test sees it"),
+)
+SANITIZE_THREADS: Flags = (
+    ("-g", "file and line in reports"),
+    ("-fsanitize=thread", "a read of another core's data that no barrier puts in order"),
 )
 
 LINK: Flags = (
@@ -75,13 +90,17 @@ LINK: Flags = (
 )
 
 GENERAL_LAYERS = frozenset({"arch", "dev", "platform", "lib"})
+BOOT_FILES = frozenset({"app/main.c", "app/bench.c"})  # of app, what runs before the MMU is on
 FLOAT_FILES = frozenset({"lib/math.c", "lib/f16.c"})
 
 
 def compile_flags(kind: Kind, source: str) -> list[str]:
     """Flags for one kernel source, named by its path below kernel/ (`nn/rope.c`)."""
     own = CLANG if kind == "clang" else GCC
-    flags = [flag for table in (COMMON, own, KERNEL, _machine(source)) for flag, _ in table]
+    tables = [COMMON, own, KERNEL, _machine(source)]
+    if kind == "clang" and fnmatch(source, "nn/mat*_neon.c"):
+        tables.append(CLANG_PRODUCTS)
+    flags = [flag for table in tables for flag, _ in table]
     if not source.endswith(".S"):
         flags += ["-include", str(HIDDEN_H)]
     return flags
@@ -93,17 +112,22 @@ def _machine(source: str) -> Flags:
         return ASSEMBLY
     if path.name == "crc32_arm.c":
         return CRC
-    early = path.parts[0] in GENERAL_LAYERS or source == "app/main.c"
+    for ending, flags in TIERS.items():
+        if source.endswith(ending):
+            return flags
+    early = path.parts[0] in GENERAL_LAYERS or source in BOOT_FILES
     return BEFORE_MMU if early and source not in FLOAT_FILES else COMPUTE
 
 
-def twin_flags(*, x86_fma: bool, sanitize: bool) -> list[str]:
+def twin_flags(*, x86_fma: bool, sanitize: bool, sanitize_threads: bool = False) -> list[str]:
     """Flags for the host twin: the same C, compiled natively. `x86_fma`: an x86 CPU with FMA3."""
     flags = [flag for table in (COMMON, TWIN) for flag, _ in table]
     if x86_fma:
         flags.append("-mfma")  # fmaf is one instruction; without it libm computes the same bits
     if sanitize:
         flags += [flag for flag, _ in SANITIZE]
+    if sanitize_threads:
+        flags += [flag for flag, _ in SANITIZE_THREADS]
     return flags
 
 

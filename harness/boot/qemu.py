@@ -1,5 +1,6 @@
 """An image in QEMU, started halted so that no byte of its console is lost."""
 
+import os
 import re
 import shutil
 import socket
@@ -46,6 +47,7 @@ def qemu_command(
     *,
     cpu: str | None = None,
     ram_bytes: int | None = None,
+    n_cores: int = 1,
     icount: bool = False,
     extra: Sequence[str] = (),
 ) -> tuple[str, ...]:
@@ -65,6 +67,12 @@ def qemu_command(
     if image.blob is not None:
         command += ["-initrd", str(image.blob)]
     command += ["-display", "none", "-monitor", "none", "-nic", "none", "-no-reboot"]
+    if n_cores > 1:
+        # A core at a barrier waits for one that the host may not be running: for a whole time slice
+        # of the host, unless QEMU goes round all cores itself.
+        alone = n_cores < len(os.sched_getaffinity(0))
+        thread = "multi" if alone and not icount else "single"
+        command += ["-smp", str(n_cores), "-accel", f"tcg,thread={thread}"]
     if icount:
         command += ["-icount", "shift=0,sleep=off"]
     return (*command, *board.qemu, *extra)
@@ -77,6 +85,7 @@ def boot(
     *,
     cpu: str | None = None,
     ram_bytes: int | None = None,
+    n_cores: int = 1,
     icount: bool = False,
     log: Path,
     extra: Sequence[str] = (),
@@ -92,7 +101,14 @@ def boot(
             raise BootError(f"{path} is not there", hint="build the image first")
     log.parent.mkdir(parents=True, exist_ok=True)
     command = qemu_command(
-        qemu, image, board, cpu=cpu, ram_bytes=ram_bytes, icount=icount, extra=extra
+        qemu,
+        image,
+        board,
+        cpu=cpu,
+        ram_bytes=ram_bytes,
+        n_cores=n_cores,
+        icount=icount,
+        extra=extra,
     )
     with ExitStack() as stack:
         process, control, console = _start(command, log, stack)

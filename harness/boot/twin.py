@@ -12,14 +12,20 @@ from harness.link.stream import ByteStream, timeout_scale
 
 
 @contextmanager
-def boot_twin(twin: Path, blob: Path, *, log: Path | None = None) -> Iterator[Target]:
-    """The running program; it ends with its stdin. A bad exit (sanitizers) is a TargetError."""
+def boot_twin(
+    twin: Path, blob: Path, *, n_cores: int = 1, log: Path | None = None
+) -> Iterator[Target]:
+    """The running program, with n_cores threads; it ends with its stdin.
+
+    A bad exit (sanitizers) is a TargetError.
+    """
     for path in (twin, blob):
         if not path.is_file():
             raise BootError(f"{path} is not there", hint="build the image first")
     read_fd, its_stdout = os.pipe()
     its_stdin, write_fd = os.pipe()
-    command = (str(twin.resolve()), "--blob", str(blob))
+    cores = ("--cores", str(n_cores)) if n_cores > 1 else ()
+    command = (str(twin.resolve()), "--blob", str(blob), *cores)
     try:
         process = Process(command, stdin=its_stdin, stdout=its_stdout)
     except BaseException:

@@ -47,10 +47,17 @@ def stats_lines(stats: Stats, clock: str) -> str:
         (
             _stats_line("prompt eval time", stats.prefill_s, n_new, "tokens") + reused,
             _stats_line("eval time", stats.decode_s, max(stats.n_generated - 1, 0), "runs"),
+            *_guess_lines(stats),
             f"{'context':>16} = {stats.n_past} tokens",
             f"{'clock':>16} = {clock}",
         )
     )
+
+
+def _guess_lines(stats: Stats) -> list[str]:
+    if not stats.n_drafted:
+        return []
+    return [f"{'guessed':>16} = {stats.n_drafted} tokens, {stats.n_accepted} saved a pass"]
 
 
 def _stats_line(label: str, seconds: float, count: int, unit: str) -> str:
@@ -73,6 +80,8 @@ def timing(stats: Stats | None, welcome: Welcome, options: TargetOptions) -> dic
             "reused_tokens": stats.n_reused,
             "generated_tokens": stats.n_generated,
             "context_tokens": stats.n_past,
+            "drafted_tokens": stats.n_drafted,
+            "accepted_tokens": stats.n_accepted,
             "prompt_tokens_per_s": _rate(stats.n_prompt - stats.n_reused, stats.prefill_s),
             "decode_tokens_per_s": _rate(runs, stats.decode_s),
         }

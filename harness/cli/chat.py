@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Boot and talk until the user leaves; a prompt of the command line is the first turn."""
-    check_smp(args.smp)
+    check_smp(args.smp, icount=args.icount)
     given = (args.prompt, args.file, args.prompt_ids) != (None, None, None)
     first = read_prompt(args) if given else None
     params = sampling(args)

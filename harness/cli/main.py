@@ -21,6 +21,7 @@ VERBS = {
     "evaluate": "ask a trained model fifty prompts it has never seen, on the kernel",
     "inspect": "the model's facts and the memory plan, without building",
     "symbols": "the operations in the image: size, NEON instructions, reachability",
+    "bench": "executed instructions per token, by phase; a baseline, and a check against it",
     "doctor": "what this machine has and what it lacks",
     "synth": "make a random-weight GGUF of a real model's shape",
     "train": "train a language model of our own and write it as GGUF",

@@ -5,13 +5,17 @@ import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
+from harness.cli.smp import MAX_CORES
 from harness.link.messages import SamplingParams
+from harness.plan import KvType
 
 SIZE = re.compile(r"(\d+)([KMG]?)(i?B)?", re.I)
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 UNLIMITED = (1 << 32) - 1
 FLOAT32_MAX = 3.4028234e38
+DRAFT_MAX = 8  # as many as any image has rows of logits for
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class BuildOptions:
     model: Path | None
     board: str
     n_ctx: int | None
-    kv_type: str
+    kv_type: KvType
     ram_bytes: int | None
     cc: str | None
     out: Path
@@ -36,6 +40,7 @@ class TargetOptions:
     ram_bytes: int | None
     icount: bool
     twin: bool
+    n_cores: int = 1
 
     @property
     def clock(self) -> str:
@@ -59,7 +64,7 @@ def add_build(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--board", default="virt", help="a file in images/boards (default: virt)")
     group.add_argument("-c", "--ctx", type=positive, metavar="N", help="context size in tokens")
     group.add_argument(
-        "--kv", choices=("f16", "f32"), default="f16", help="KV cache type (default: f16)"
+        "--kv", choices=get_args(KvType), default="f16", help="KV cache type (default: f16)"
     )
     group.add_argument("--ram", type=size_bytes, metavar="SIZE", help="RAM of the board, e.g. 2G")
     group.add_argument("--cc", metavar="PATH", help="compiler (default: the newest clang found)")
@@ -73,7 +78,9 @@ def add_machine(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
     """What the image is started on."""
     group = parser.add_argument_group("target")
     group.add_argument("--cpu", help="QEMU's CPU model (default: the board's)")
-    group.add_argument("--smp", type=int, default=1, metavar="N", help="cores (only 1 so far)")
+    group.add_argument(
+        "--smp", type=int, default=1, metavar="N", help=f"cores, 1 to {MAX_CORES} (default: 1)"
+    )
     return group
 
 
@@ -134,6 +141,15 @@ def add_sampling(
         group.add_argument(
             flag, type=kind, default=value, metavar="X", help=f"{summary} (default: {value:g})"
         )
+    group.add_argument(
+        "--spec-type", choices=("none", "ngram-simple"), default="none",
+        help="ngram-simple: guess that the text goes on as after the last occurrence of its end, "
+        "compute several tokens at once; the answer is the same (default: none)",
+    )  # fmt: skip
+    group.add_argument(
+        "--draft-max", type=positive, default=DRAFT_MAX, metavar="N",
+        help=f"tokens to guess at most (default: {DRAFT_MAX}; the image may hold fewer)",
+    )  # fmt: skip
     group.add_argument("--ignore-eos", action="store_true", help="go on after an end of sequence")
 
 
@@ -153,7 +169,7 @@ def build_options(args: argparse.Namespace) -> BuildOptions:
 
 def target_options(args: argparse.Namespace) -> TargetOptions:
     """The target part of the arguments."""
-    return TargetOptions(args.cpu, args.ram, args.icount, args.target == "twin")
+    return TargetOptions(args.cpu, args.ram, args.icount, args.target == "twin", args.smp)
 
 
 def sampling(args: argparse.Namespace) -> SamplingParams:
@@ -169,6 +185,7 @@ def sampling(args: argparse.Namespace) -> SamplingParams:
         repeat_last_n=args.repeat_last_n,
         seed=seed,
         ignore_eog=args.ignore_eos,
+        n_draft=args.draft_max if args.spec_type == "ngram-simple" else 0,
     )
 
 

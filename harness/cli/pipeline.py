@@ -69,7 +69,7 @@ def plan_model(options: BuildOptions) -> Planned:
         model,
         board,
         n_ctx=options.n_ctx,
-        kv_type="f32" if options.kv_type == "f32" else "f16",
+        kv_type=options.kv_type,
         ram_size_bytes=options.ram_bytes,
     )
     return Planned(model, board, plan)

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build what changed, boot, print the answer, switch off."""
-    check_smp(args.smp)
+    check_smp(args.smp, icount=args.icount)
     _check_writable(args.logits)
     prompt = read_prompt(args, default_prompt() if args.model is None else None)
     params = sampling(args)

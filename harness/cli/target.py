@@ -1,6 +1,6 @@
 """A built image, running, with a session to it; ended cleanly whatever happens."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
@@ -21,9 +21,13 @@ def running(
     options: TargetOptions,
     *,
     on_console: Callable[[str], None] | None = None,
+    extra: Sequence[str] = (),
 ) -> Iterator[Session]:
-    """Boot, connect, and power off at the end. A panic comes with function names."""
-    with console_log(built.directory) as log, _started(built, options, log) as target:
+    """Boot, connect, and power off at the end. A panic comes with function names.
+
+    extra: more arguments for QEMU.
+    """
+    with console_log(built.directory) as log, _started(built, options, log, extra) as target:
         session = Session(target.stream, on_console=on_console)
         try:
             with stage() as on_stage:
@@ -36,18 +40,22 @@ def running(
             session.poweroff()
 
 
-def _started(built: Built, options: TargetOptions, log: Path) -> AbstractContextManager[Target]:
+def _started(
+    built: Built, options: TargetOptions, log: Path, extra: Sequence[str]
+) -> AbstractContextManager[Target]:
     if options.twin:
         with locked(built.directory):
             twin = compile_twin(built.directory, built.directory)
-        return boot_twin(twin, built.directory / "model.blob", log=log)
+        return boot_twin(twin, built.directory / "model.blob", n_cores=options.n_cores, log=log)
     return boot(
         built.image,
         built.board,
         cpu=options.cpu or built.cpu,
         ram_bytes=options.ram_bytes or built.ram_bytes,
+        n_cores=options.n_cores,
         icount=options.icount,
         log=log,
+        extra=extra,
     )
 
 

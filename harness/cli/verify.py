@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit 0 when every check passes, 1 when one does not, 130 when there is nothing to judge."""
-    check_smp(args.smp)
+    check_smp(args.smp, icount=args.icount)
     prompt = read_prompt(args, PROMPT)
     params = sampling(args)
     built = built_from(build_options(args))

@@ -28,9 +28,9 @@ from harness.link.messages import c_constants
 from harness.plan import MemoryPlan
 from harness.plan.blob import BLOCK_TENSORS
 from harness.plan.buffers import LINK_SLOT_SIZE, LINK_WINDOW
-from harness.plan.memory import TILE_ROWS, align_up
+from harness.plan.memory import MAX_TILE_ROWS, align_up
 
-FORMAT_VERSION = 1  # of model.blob; part of the build id
+FORMAT_VERSION = 2  # of model.blob; part of the build id
 
 TEMPLATES_DIR = Path(__file__).parent / "templates"
 LINKER_SCRIPT_DIR = Path(__file__).resolve().parent.parent.parent / "toolchain"
@@ -151,6 +151,6 @@ def _environment() -> jinja2.Environment:
         c_string=c_string,
         c_type=lambda number: f"TYPE_{GGMLType(number).name}",
         printable=printable,
-        tile_rows=lambda n: align_up(n, TILE_ROWS),
+        tile_rows=lambda n: align_up(n, MAX_TILE_ROWS),
     )
     return environment

@@ -2,7 +2,13 @@
 
 from harness.compile.elf import Elf, check_elf, flat_bytes
 from harness.compile.kernel import Kernel, compile_kernel
-from harness.compile.operations import PROMISED, Operation, check_operations, operations
+from harness.compile.operations import (
+    PROMISED,
+    Operation,
+    check_operations,
+    extents,
+    operations,
+)
 from harness.compile.symbolise import symbolise, symbolise_report
 from harness.compile.twin import compile_twin
 
@@ -15,6 +21,7 @@ __all__ = [
     "check_operations",
     "compile_kernel",
     "compile_twin",
+    "extents",
     "flat_bytes",
     "operations",
     "symbolise",

@@ -34,18 +34,26 @@ PROMISED = {
     "vec_add_neon": "element add",
 }
 OURS = {
+    "matvec_q4_k_dotprod": "Q4_K mat-vec (dotprod)",
     "matvec_q6_k_neon": "Q6_K mat-vec",
+    "matvec_q6_k_dotprod": "Q6_K mat-vec (dotprod)",
     "matvec_q8_0_neon": "Q8_0 mat-vec",
+    "matvec_q8_0_dotprod": "Q8_0 mat-vec (dotprod)",
     "matvec_q4_0_neon": "Q4_0 mat-vec",
+    "matvec_q4_0_dotprod": "Q4_0 mat-vec (dotprod)",
     "matvec_f16_neon": "F16 mat-vec",
     "matvec_bf16_neon": "BF16 mat-vec",
     "quantize_q8_k_neon": "activations to Q8_K",
     "quantize_q8_0_neon": "activations to Q8_0",
     "rope_neon": "RoPE",
-    "attention_neon": "attention",
+    "attention_f16_neon": "attention, F16 cache",
+    "attention_f32_neon": "attention, F32 cache",
+    "attention_q8_0_neon": "attention, Q8_0 cache",
+    "quantize_kv_q8_0_neon": "keys and values to Q8_0",
     "vec_silu_neon": "SiLU",
     "f32_to_f16_row_neon": "float to half",
 }
+TWINS = ("_neon", "_dotprod", "_i8mm")  # endings: by the instructions that the operation needs
 # Vector instructions that move data, also from lane to lane, and compute nothing.
 MOVES = ("ld", "st", "mov", "dup", "ins", "umov", "smov", "movi", "mvni", "fmov", "prfm")
 SHUFFLES = ("ext", "rev", "tbl", "tbx", "trn", "uzp", "zip")
@@ -90,22 +98,31 @@ class _Function:
 
 
 def operations(elf: Elf | Path) -> tuple[Operation, ...]:
-    """Promised operations first, then every other `*_neon` function of the image."""
+    """Promised operations first, then every other function of the image that is a twin."""
     elf = Elf.read(elf) if isinstance(elf, Path) else elf
     functions = _functions(elf)
     reached = _reached(functions)
     by_name = {function.name: function for function in functions}
-    others = sorted(n for n in by_name if n.endswith("_neon") and n not in PROMISED)
+    others = sorted(n for n in by_name if n.endswith(TWINS) and n not in PROMISED)
     order = [n for n in OURS if n in others] + [n for n in others if n not in OURS]
     return tuple(_operation(name, by_name.get(name), reached) for name in (*PROMISED, *order))
 
 
 def check_operations(found: tuple[Operation, ...]) -> None:
-    """CompileError if a promised operation is missing, scalar or never called."""
-    broken = [operation for operation in found if operation.promised and operation.fault]
+    """CompileError if a promised operation is missing, scalar or never called, in any twin."""
+    stems = tuple(symbol.removesuffix("_neon") for symbol in PROMISED)
+    broken = [
+        operation
+        for operation in found
+        if operation.fault and operation.symbol.removesuffix(_ending(operation.symbol)) in stems
+    ]
     if broken:
         listed = "\n".join(f"  {o.name} ({o.symbol}): {o.fault}" for o in broken)
         raise CompileError(f"the image does not hold what it promises\n{listed}")
+
+
+def _ending(symbol: str) -> str:
+    return next((ending for ending in TWINS if symbol.endswith(ending)), "")
 
 
 def _operation(symbol: str, function: _Function | None, reached: set[str]) -> Operation:
@@ -143,10 +160,10 @@ def _functions(elf: Elf) -> list[_Function]:
     decoder = capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM)
     decoder.detail = True
     decoder.skipdata = True
-    return [_analyse(decoder, name, elf, a, b) for name, a, b in _extents(elf)]
+    return [_analyse(decoder, name, elf, a, b) for name, a, b in extents(elf)]
 
 
-def _extents(elf: Elf) -> Iterator[tuple[str, int, int]]:
+def extents(elf: Elf) -> Iterator[tuple[str, int, int]]:
     """(name, start, end) of each function; one without a size ends where the next begins."""
     for section in elf.sections:
         if not section.flags & SHF_EXECINSTR:

@@ -8,7 +8,8 @@ ROOT = Path(__file__).resolve().parents[2]
 KERNEL_DIR = ROOT / "kernel"
 LAYERS = ("lib", "arch", "dev", "platform", "smp", "nn", "llm", "link")
 PORTABLE_LAYERS = ("lib", "smp", "nn", "llm", "link")
-ROOTS = ("main", "twin")  # composition roots in kernel/app: one per program
+ROOTS = ("main", "twin", "bench")  # composition roots in kernel/app: one per program
+BARE_ONLY = ("smp/cores.c", "smp/wait_arm.c")  # real cores
 LIBC_HAS = ("lib/string.c",)  # the twin takes these from the host's libc
 
 INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.M)
@@ -24,7 +25,7 @@ def twin_sources() -> list[str]:
     portable = [
         source
         for source in _folder_sources(PORTABLE_LAYERS, "*.c")
-        if "_neon" not in source and source not in LIBC_HAS
+        if "_neon" not in source and source not in LIBC_HAS + BARE_ONLY
     ]
     return portable + _app_sources("twin")
 
@@ -35,8 +36,9 @@ def _folder_sources(layers: tuple[str, ...], pattern: str) -> list[str]:
 
 
 def _app_sources(app: str) -> list[str]:
-    others = {f"app/{root}.c" for root in ROOTS if root != app}
-    return [source for source in _folder_sources(("app",), "*.c") if source not in others]
+    """Those of no root, and the root's own: app/ROOT.c and app/ROOT_*.c."""
+    others = re.compile(rf"app/(?:{'|'.join(root for root in ROOTS if root != app)})(?:_\w+)?\.c")
+    return [source for source in _folder_sources(("app",), "*.c") if not others.fullmatch(source)]
 
 
 def included_files(source: Path, include_dirs: tuple[Path, ...]) -> list[Path]:

@@ -12,12 +12,18 @@ from toolchain.flags import twin_flags
 NATIVE_COMPILERS = ("gcc", "cc", "clang", *(f"clang-{n}" for n in range(25, 15, -1)))
 
 
-def compile_twin(headers_dir: Path, out_dir: Path, *, sanitize: bool = False) -> Path:
-    """Build `twin` (or `twin-sanitize`, with ASan and UBSan) for the headers in headers_dir/gen."""
+def compile_twin(
+    headers_dir: Path, out_dir: Path, *, sanitize: bool = False, sanitize_threads: bool = False
+) -> Path:
+    """Build `twin` for the headers in headers_dir/gen.
+
+    Or `twin-sanitize`, with ASan and UBSan; or `twin-threads`, with ThreadSanitizer, which does not
+    go together with the others.
+    """
     cc = native_compiler()
     headers_dir, out_dir = headers_dir.resolve(), out_dir.resolve()
-    name = "twin-sanitize" if sanitize else "twin"
-    flags = twin_flags(x86_fma=has_x86_fma(), sanitize=sanitize)
+    name = "twin-sanitize" if sanitize else "twin-threads" if sanitize_threads else "twin"
+    flags = twin_flags(x86_fma=has_x86_fma(), sanitize=sanitize, sanitize_threads=sanitize_threads)
     command = [cc, *flags, f"-I{KERNEL_DIR}", f"-I{headers_dir}"]
     objects = compile_objects(
         twin_sources(),

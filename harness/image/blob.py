@@ -17,7 +17,7 @@ from harness.image.files import atomic_file
 from harness.image.tables import rope_rows, vocabulary_tables
 from harness.image.tiles import tile_rows
 from harness.plan import BlobEntry, MemoryPlan
-from harness.plan.memory import BLOB_HEADER_BYTES, TILE_ROWS
+from harness.plan.memory import BLOB_HEADER_BYTES, rows_per_tile
 
 MAGIC = b"BAREWORD"
 HEADER = struct.Struct("<8sIIQQI")  # magic, version, header bytes, build id, size, payload CRC
@@ -101,6 +101,7 @@ class _Payload:
 
 def _tensor_chunks(model: Model, entry: BlobEntry) -> Iterator[Buffer]:
     tensor = model.tensor(entry.name)
-    step = max(CHUNK_BYTES // tensor.row_bytes // TILE_ROWS, 1) * TILE_ROWS
+    height = rows_per_tile(tensor.type)
+    step = max(CHUNK_BYTES // tensor.row_bytes // height, 1) * height
     for rows in finite_rows(model, tensor, step):
-        yield tile_rows(tensor.type, rows) if entry.layout.endswith("_r4") else rows
+        yield tile_rows(tensor.type, rows) if entry.layout.endswith(f"_r{height}") else rows

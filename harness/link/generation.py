@@ -37,6 +37,8 @@ class Stats:
     ticks_receive: int
     ticks_prefill: int  # prompt complete -> first token chosen
     ticks_decode: int
+    n_drafted: int = 0  # tokens guessed and computed with the newest one
+    n_accepted: int = 0  # tokens chosen without a forward pass of their own
 
     def seconds(self, ticks: int) -> float:
         """Duration of `ticks`; with icount, seconds * 1e9 is the number of instructions."""

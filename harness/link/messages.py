@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.errors import LinkError
 
-PROTOCOL = 1
+PROTOCOL = 2
 MAX_PAYLOAD = 1024
 RESEND_MS = 500  # unacknowledged frames are sent again after this long without progress
 SEGMENT_SILENCE_MS = 250  # the kernel drops a half received segment after this silence
@@ -127,15 +127,16 @@ class SamplingParams:
     repeat_last_n: int = 64
     seed: int = 0
     ignore_eog: bool = False
+    n_draft: int = 0  # tokens to guess and compute at once; the answer is the same
 
 
 _HELLO = struct.Struct("<IH")
 _WELCOME = struct.Struct("<IHHQIIIQQ")
-_GENERATE = struct.Struct("<IfifffiQI")
+_GENERATE = struct.Struct("<IfifffiQII")
 _MEM_READ = struct.Struct("<QI")
 _TWO_U32 = struct.Struct("<II")
 _TOKEN = struct.Struct("<IIf")
-_DONE = struct.Struct("<B3xIIIIQQQ")
+_DONE = struct.Struct("<B3xIIIIQQQII")
 _CODE = struct.Struct("<H")
 _ADDRESS = struct.Struct("<Q")
 
@@ -182,11 +183,12 @@ def pack_generate(params: SamplingParams, flags: GenerateFlag) -> bytes:
             params.repeat_last_n,
             params.seed,
             flags,
+            params.n_draft,
         )
     except (struct.error, OverflowError) as exc:
         raise LinkError(
             f"sampling parameters out of range: {params}",
-            hint="n_predict is u32, top_k and repeat_last_n are i32, seed is u64",
+            hint="n_predict and n_draft are u32, top_k and repeat_last_n are i32, seed is u64",
         ) from exc
 
 
@@ -268,6 +270,8 @@ class Done:
     ticks_receive: int
     ticks_prefill: int
     ticks_decode: int
+    n_drafted: int
+    n_accepted: int
 
 
 @dataclass(frozen=True)

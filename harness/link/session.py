@@ -244,6 +244,8 @@ class Session:
             ticks_receive=done.ticks_receive,
             ticks_prefill=done.ticks_prefill,
             ticks_decode=done.ticks_decode,
+            n_drafted=done.n_drafted,
+            n_accepted=done.n_accepted,
         )
 
     @contextmanager

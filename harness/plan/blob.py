@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from harness.errors import PlanError
 from harness.gguf import Model, Tensor
-from harness.plan.memory import BLOB_ALIGN, BLOB_HEADER_BYTES, TILE_ROWS, BlobEntry, align_up
+from harness.plan.memory import BLOB_ALIGN, BLOB_HEADER_BYTES, BlobEntry, align_up, rows_per_tile
 
 BLOCK_TENSORS = (
     "attn_norm",
@@ -93,8 +93,9 @@ def _tensor_entry(name: str, tensor: Tensor) -> BlobEntry:
             )
         return BlobEntry(name, layout, int(tensor.type), 1, tensor.shape[0], 0, tensor.size_bytes)
     n_cols, n_rows = tensor.shape
-    size_bytes = tensor.size_bytes // n_rows * align_up(n_rows, TILE_ROWS)
-    return BlobEntry(name, f"{layout}_r4", int(tensor.type), n_rows, n_cols, 0, size_bytes)
+    height = rows_per_tile(tensor.type)
+    size_bytes = tensor.size_bytes // n_rows * align_up(n_rows, height)
+    return BlobEntry(name, f"{layout}_r{height}", int(tensor.type), n_rows, n_cols, 0, size_bytes)
 
 
 def _at(entry: BlobEntry, offset: int) -> BlobEntry:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from harness.gguf.model import HyperParameters
-from harness.plan.memory import KIB, TILE_ROWS, Buffer, align_up
+from harness.plan.memory import KIB, MAX_TILE_ROWS, Buffer, align_up
 
 LINK_WINDOW = 8  # frames that the kernel keeps until they are acknowledged
 LINK_SLOT_SIZE = 1280  # one frame on the wire: COBS of 1024 bytes payload, head and CRC
@@ -15,6 +15,13 @@ TEXT_SIZE_MAX = 16 * KIB
 # The tokenizer's symbols and heap: TOK_SCRATCH_BYTES of kernel/llm/tokenizer.h.
 SCRATCH_BYTES_PER_TEXT_BYTE = 28
 SCRATCH_SLACK = 64
+
+# Each core norms and quantises a single token into a row of its own: PARALLEL_MAX_CORES of
+# kernel/smp/parallel.h.
+MAX_CORES = 8
+
+# 1 + the longest guess: beyond it few guesses are right to the end.
+LOGIT_ROWS_MAX = 9
 
 ALIGN = 64  # a cache line, and enough for any vector load
 
@@ -31,6 +38,11 @@ class Stack:
         """Place a buffer on top."""
         self.buffers.append(Buffer(name, self.region, self.offset, size_bytes))
         self.offset = align_up(self.offset + size_bytes, ALIGN)
+
+    def push_over(self, name: str, size_bytes: int) -> None:
+        """Place a buffer over all the others: it lives when none of them does."""
+        self.buffers.append(Buffer(name, self.region, 0, size_bytes))
+        self.offset = max(self.offset, align_up(size_bytes, ALIGN))
 
     def push_sharing(self, *groups: dict[str, int]) -> None:
         """Place groups of buffers (name: size) over the same bytes: never live together."""
@@ -69,7 +81,6 @@ def session_buffers(hyper: HyperParameters, n_ctx: int) -> Stack:
     stack.push("SESSION_PROMPT_IDS", 4 * n_ctx)
     stack.push("SESSION_HISTORY_IDS", 4 * n_ctx)
     stack.push("SESSION_CANDIDATES", 4 * hyper.n_vocab_rows)
-    stack.push("SESSION_SCRATCH", scratch_size_bytes(n_ctx))
     return stack
 
 
@@ -89,26 +100,49 @@ def quant_row(hyper: HyperParameters) -> QuantRow:
     return QuantRow(q8_k_offset=q8_0, size_bytes=q8_0 + q8_k)
 
 
-def activation_buffers(hyper: HyperParameters, n_batch: int) -> Stack:
-    """Vectors of a forward pass over n_batch tokens.
+def activation_buffers(hyper: HyperParameters, n_batch: int, n_ctx: int) -> Stack:
+    """Vectors of a forward pass over n_batch tokens; the tokenizer works in the same bytes.
+
+    A text becomes tokens before its forward pass begins, and no vector outlives one but the logits,
+    of which the sampler has made a token before the next text is looked at.
 
     Attention, feed-forward and the output matrix follow one another and read only ACT_H or
     ACT_QUANT, so that their own vectors share one space.
     """
 
     def batch(n: int) -> int:
-        return n_batch * 4 * align_up(n, TILE_ROWS)
+        return n_batch * 4 * align_up(n, MAX_TILE_ROWS)
 
     n_q = hyper.n_head * hyper.head_size
     n_kv = hyper.n_head_kv * hyper.head_size
+    n_rows = max(n_batch, MAX_CORES)
     stack = Stack("activations")
     stack.push("ACT_X", batch(hyper.n_embd))
-    stack.push("ACT_H", batch(hyper.n_embd))
+    stack.push("ACT_H", n_rows * 4 * align_up(hyper.n_embd, MAX_TILE_ROWS))
     stack.push("ACT_Y", batch(hyper.n_embd))
-    stack.push("ACT_QUANT", n_batch * quant_row(hyper).size_bytes)
+    stack.push("ACT_QUANT", n_rows * quant_row(hyper).size_bytes)
     stack.push_sharing(
         {"ACT_Q": batch(n_q), "ACT_K": batch(n_kv), "ACT_V": batch(n_kv), "ACT_ATT": batch(n_q)},
         {"ACT_GATE": batch(hyper.n_ff), "ACT_UP": batch(hyper.n_ff)},
-        {"ACT_LOGITS": 4 * align_up(hyper.n_vocab_rows, TILE_ROWS)},
+        {"ACT_LOGITS": _logits_bytes(hyper, n_logit_rows(hyper, n_batch))},
     )
+    stack.push_over("ACT_SCRATCH", scratch_size_bytes(n_ctx))
     return stack
+
+
+def n_logit_rows(hyper: HyperParameters, n_batch: int) -> int:
+    """Rows of logits that one forward pass can give, the guesses of speculation being the others.
+
+    As many as fit into the bytes that the feed-forward uses before, so that they cost nothing.
+    """
+    free_bytes = 2 * n_batch * 4 * align_up(hyper.n_ff, MAX_TILE_ROWS)
+    rows = LOGIT_ROWS_MAX
+    while rows > 1 and _logits_bytes(hyper, rows) > free_bytes:
+        rows -= 1
+    return min(rows, n_batch)
+
+
+def _logits_bytes(hyper: HyperParameters, n_rows: int) -> int:
+    # The matrix kernels write whole tiles, behind the last row too.
+    padding = align_up(hyper.n_vocab_rows, MAX_TILE_ROWS) - hyper.n_vocab_rows
+    return 4 * (n_rows * hyper.n_vocab_rows + padding)

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
+from harness.gguf import GGMLType
+
 KIB = 1 << 10
 MIB = 1 << 20
 
@@ -10,19 +12,24 @@ KERNEL_BUDGET = 256 * KIB  # text, rodata, data and bss of any kernel
 STATE_BUDGET = 2 * MIB  # all RAM beyond the model and its KV cache
 BLOB_HEADER_BYTES = 64
 BLOB_ALIGN = 64  # a cache line: no two tensors share one
-TILE_ROWS = 4
+MAX_TILE_ROWS = 8
 CTX_ALIGN = 64  # positions: one attention chunk
 
 # The vocabulary's tables in the blob, in order.
 VOCABULARY = ("token_text_offset", "token_text", "token_score", "token_type", "token_sorted")
 
-KvType = Literal["f16", "f32"]
+KvType = Literal["f16", "f32", "q8_0"]
 RegionKind = Literal["kernel", "ro", "rw", "guard"]
 
 
 def align_up(value: int, align: int) -> int:
     """The next multiple of align that is not below value."""
     return -(-value // align) * align
+
+
+def rows_per_tile(type: GGMLType) -> int:
+    """Rows that the tiles of a type interleave; kernel/nn/tiles.h says why."""
+    return 4 if type in (GGMLType.F32, GGMLType.F16, GGMLType.BF16) else MAX_TILE_ROWS
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,8 @@ class Buffer:
 class BlobEntry:
     """A tensor or table in model.blob; offset from the blob's start.
 
-    layout: `<type>_r4` for row tiles, f32 for vectors and tables, u32, u8, bytes.
+    layout: `<type>_r4` or `_r8` for tiles of so many rows, f32 for vectors and tables, u32, u8,
+    bytes.
     type: the GGML type number of a tensor, None for a table.
     """
 
@@ -99,6 +107,7 @@ class MemoryPlan:
     n_ctx: int
     n_ctx_padded: int
     n_batch: int
+    n_logit_rows: int
     kv_type: KvType
     kv_k_offset: int
     kv_v_offset: int

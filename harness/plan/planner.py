@@ -7,8 +7,10 @@ from harness.errors import PlanError
 from harness.gguf import Model
 from harness.plan.blob import BlobContents, blob_contents, blob_size_bytes
 from harness.plan.buffers import (
+    MAX_CORES,
     activation_buffers,
     link_buffers,
+    n_logit_rows,
     quant_row,
     scratch_size_bytes,
     session_buffers,
@@ -20,7 +22,6 @@ from harness.plan.memory import (
     KIB,
     MIB,
     STATE_BUDGET,
-    TILE_ROWS,
     KvType,
     MemoryPlan,
     Region,
@@ -29,11 +30,15 @@ from harness.plan.memory import (
 )
 
 N_CTX_DEFAULT = 2048
-N_BATCHES = (16, 8, 4, 1)
+N_BATCHES = (16, 12, 8, 4, 2, 1)
 APPEND_LIMIT = 16 * MIB  # a larger blob travels as initrd, which the loader need not copy twice
 PAGE = 4 * KIB
+LANES = 4  # floats of a NEON vector
 PAGE_TABLES = 20  # level 1, up to 4 of level 2 (per GiB not one block), 15 for ragged edges
-STACK_SIZE = 64 * KIB
+STACK_SIZE = 32 * KIB
+STACK_GUARD_SIZE = 8 * KIB  # more than the largest frame, attention's 7.3 KiB: none jumps over it
+HEAD_SIZE_MAX = 256  # ATTENTION_MAX_HEAD of kernel/nn/kernels.h
+CORE_SLOT_SIZE = 24 * KIB  # of kernel/arch/start.h: a guard below a stack
 FDT_ROOM = 2 * MIB  # QEMU's tree has 1 MiB; a loader may align it
 
 
@@ -99,11 +104,12 @@ class _Planner:
         blob_bytes = blob_size_bytes(entries)
         appended = blob_bytes <= APPEND_LIMIT
         n_ctx_padded = align_up(n_ctx, CTX_ALIGN)
-        kv_values = hyper.n_layer * hyper.n_head_kv * hyper.head_size * n_ctx_padded
-        kv_bytes = kv_values * _KV_BYTES[self.kv_type]  # of the keys, and as many of the values
+        kv_rows = hyper.n_layer * hyper.n_head_kv * n_ctx_padded
+        # Of the keys, and as many of the values.
+        kv_bytes = kv_rows * kv_row_bytes(self.kv_type, hyper.head_size)
         link = link_buffers()
         session = session_buffers(hyper, n_ctx)
-        activations = activation_buffers(hyper, n_batch)
+        activations = activation_buffers(hyper, n_batch, n_ctx)
 
         regions: list[Region] = []
 
@@ -115,8 +121,9 @@ class _Planner:
         if appended:
             add("blob", "ro", blob_bytes)
         add("page_tables", "rw", PAGE_TABLES * PAGE)
-        add("stack_guard", "guard", PAGE)
+        add("stack_guard", "guard", STACK_GUARD_SIZE)
         add("stack", "rw", STACK_SIZE)
+        add("core_stacks", "rw", (MAX_CORES - 1) * CORE_SLOT_SIZE)
         add("link", "rw", link.offset)
         add("session", "rw", session.offset)
         add("activations", "rw", activations.offset)
@@ -138,6 +145,7 @@ class _Planner:
             n_ctx=n_ctx,
             n_ctx_padded=n_ctx_padded,
             n_batch=n_batch,
+            n_logit_rows=n_logit_rows(hyper, n_batch),
             kv_type=self.kv_type,
             kv_k_offset=0,
             kv_v_offset=kv_bytes,
@@ -154,7 +162,11 @@ class _Planner:
         )
 
 
-_KV_BYTES: dict[KvType, int] = {"f16": 2, "f32": 4}
+def kv_row_bytes(kv_type: KvType, head_size: int) -> int:
+    """The key or value of one position and head, as kernel/nn/kv_layout.h has it."""
+    if kv_type == "q8_0":
+        return 2 * -(-head_size // 32) + align_up(head_size, 2)
+    return head_size * (2 if kv_type == "f16" else 4)
 
 
 def _loader_layout(image_bytes: int, initrd_bytes: int, ram_size_bytes: int) -> tuple[int, int]:
@@ -182,18 +194,23 @@ def _least_ram(image_bytes: int, initrd_bytes: int) -> int:
 
 
 def _check_shape(model: Model) -> None:
-    """Row tiles write four results at a time: no vector of a batch may end inside a tile."""
+    """Vectors of a batch lie back to back, and each begins with a whole NEON vector."""
     hyper = model.hyper
     for what, n in (
         ("embedding length", hyper.n_embd),
         ("query length", hyper.n_head * hyper.head_size),
         ("key length", hyper.n_head_kv * hyper.head_size),
     ):
-        if n % TILE_ROWS:
+        if n % LANES:
             raise PlanError(
-                f"{model.name}: {what} {n} is not a multiple of {TILE_ROWS}",
+                f"{model.name}: {what} {n} is not a multiple of {LANES}",
                 hint="such a model is not supported",
             )
+    if hyper.head_size > HEAD_SIZE_MAX:
+        raise PlanError(
+            f"{model.name}: heads of {hyper.head_size} values, at most {HEAD_SIZE_MAX} fit",
+            hint="such a model is not supported",
+        )
 
 
 def _hint(planner: _Planner, n_ctx: int) -> str:

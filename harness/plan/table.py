@@ -10,6 +10,7 @@ _WHAT = {
     "page_tables": "levels 1 to 3",
     "stack_guard": "not mapped",
     "stack": "boot CPU",
+    "core_stacks": "7 further CPUs, each above a guard page",
     "link": "received segment, window of sent frames",
     "session": "prompt, history, sampler, tokenizer",
     "activations": "vectors of one batch, logits",

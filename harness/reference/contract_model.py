@@ -20,7 +20,7 @@ from harness.reference.contract_ops import (
 from harness.reference.fma import F32
 from harness.reference.kv_cache import KvCache
 
-KV_TYPES = ("f16", "f32")
+KV_TYPES = ("f16", "f32", "q8_0")
 _KEEP_BYTES = 1 << 30  # a model whose prepared weights fit into this is prepared once
 _PREPARED_BYTES = 8  # per weight, at most (float64 columns of unquantised rows)
 

@@ -195,9 +195,23 @@ class Activation:
 
 
 def to_kv_type(x: F32, kv_type: str) -> F32:
-    """Round to the type of the KV cache, nearest even."""
+    """Round to what the KV cache holds. x: (tokens, heads, head_size)."""
+    if kv_type == "q8_0":
+        return _to_q8_0(x)
     with np.errstate(over="ignore"):
         return x.astype(np.float16).astype(np.float32) if kv_type == "f16" else x
+
+
+def _to_q8_0(x: F32) -> F32:
+    """Blocks of 32 values of a head, the last one shorter; the scale is a half, d * q exact."""
+    tokens, heads, head_size = x.shape
+    padded = np.zeros((tokens * heads, -(-head_size // 32) * 32), np.float32)
+    padded[:, :head_size] = x.reshape(-1, head_size)
+    blocks = quantize(padded, 32)
+    with np.errstate(over="ignore"):
+        d = blocks.d.astype(np.float16).astype(np.float32)
+    values: F32 = (d[..., None] * blocks.q).reshape(tokens, heads, -1)
+    return values[..., :head_size]
 
 
 def attention_scale(head_size: int) -> np.float32:

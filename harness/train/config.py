@@ -37,10 +37,11 @@ class Shape:
 
 @dataclass(frozen=True)
 class Recipe:
-    """AdamW with warm-up and a cosine down to lr * lr_final; `batch` windows of n_ctx a step."""
+    """Warm-up, then a cosine down to lr_final of the rates; `batch` windows of n_ctx a step."""
 
-    lr: float
+    lr: float  # of AdamW
     batch: int
+    muon_lr: float = 0.0  # of Muon, for the matrices of the layers; 0 = AdamW for all
     warmup_steps: int = 100
     lr_final: float = 0.05
     weight_decay: float = 0.1  # of matrices; norms have none
@@ -148,6 +149,7 @@ def check_config(config: TrainConfig, where: str) -> None:
         "model.n_head_kv": (m.n_head_kv < 1 or m.n_head % m.n_head_kv != 0)
         and "a divisor of n_head",
         "recipe.lr": r.lr <= 0 and "more than 0",
+        "recipe.muon_lr": r.muon_lr < 0 and "0 or more",
         "recipe.batch": r.batch < 1 and "1 or more",
         "budget": b.minutes <= 0 and b.steps <= 0 and "minutes or steps above 0",
         "seed": config.seed < 0 and "0 or more",

@@ -62,11 +62,11 @@ def _timed(
     weights = init_weights(config.hyper, tied=config.model.tied, seed=config.seed)
     learner = Learner(config, choice, weights)
     for _ in range(WARM_STEPS):
-        learner.step(next(batches), config.recipe.lr)
+        learner.step(next(batches), 1.0)
     tokens, start = 0, time.monotonic()
     while time.monotonic() - start < seconds:
         batch = next(batches)
-        learner.step(batch, config.recipe.lr)
+        learner.step(batch, 1.0)
         tokens += int(batch.ids.size)
     return Throughput(name, tokens, time.monotonic() - start)
 

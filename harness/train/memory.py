@@ -1,7 +1,7 @@
 """How much memory training takes: planned before, compared with the measured peak after."""
 
 import resource
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -68,13 +68,20 @@ def plan_memory(
         "process before training": base_bytes,
         "weights (F32)": 4 * n,
         "gradients (F32)": 4 * n,
-        "Adam moments (2 x F32)": 8 * n,
+        "optimizer (F32)": _optimizer_bytes(config, n),
         f"activations ({micro_batch} x {config.model.n_ctx})": tokens
         * activation_bytes_per_token(config.model, dtype),
     }
     if dtype == "bf16":
         parts["weights (BF16 copies)"] = 2 * n
     return MemoryPlan(parts)
+
+
+def _optimizer_bytes(config: TrainConfig, n: int) -> int:
+    """AdamW keeps two moments per weight, Muon one per weight of the layers' matrices."""
+    shape = config.model
+    by_muon = n - n_params(replace(shape, n_layer=0)) - shape.n_layer * 2 * shape.n_embd
+    return 8 * n - (4 * by_muon if config.recipe.muon_lr > 0 else 0)
 
 
 def check_fits(plan: MemoryPlan, available_bytes: int) -> None:

@@ -17,7 +17,7 @@ from harness.train.metrics import Metrics
 from harness.train.model import init_weights
 from harness.train.ngram import NGram
 from harness.train.packing import Source, Windows
-from harness.train.step import Learner, learning_rate
+from harness.train.step import Learner, rate_share
 from harness.train.vocabulary import Tokenizer
 
 CHECKPOINT_S: Final = 45.0  # a kill loses less than a minute, the writing included
@@ -151,8 +151,8 @@ class Run:
     def _step(self) -> tuple[float, int]:
         recipe, at = self.config.recipe, self.progress
         batch = self.stream.next_batch(recipe.batch)
-        lr = learning_rate(recipe, at.step, at.n_steps or 1 << 30)
-        loss, norm = self.learner.step(batch, lr)
+        share = rate_share(recipe, at.step, at.n_steps or 1 << 30)
+        loss, norm = self.learner.step(batch, share)
         self.progress = replace(
             at,
             step=at.step + 1,
@@ -162,8 +162,8 @@ class Run:
             learnt=at.learnt + batch.n_targets,
         )
         self.metrics.add(
-            step=self.progress.step, tokens=self.progress.tokens, loss=loss, lr=lr, norm=norm,
-            elapsed_s=round(at.elapsed_s, 3),
+            step=self.progress.step, tokens=self.progress.tokens, loss=loss,
+            lr=recipe.lr * share, norm=norm, elapsed_s=round(at.elapsed_s, 3),
         )  # fmt: skip
         return loss, int(batch.ids.size)
 

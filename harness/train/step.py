@@ -1,4 +1,4 @@
-"""One optimizer step: a batch in pieces that fit, gradients summed, clipped, applied by AdamW."""
+"""One optimizer step: a batch in pieces that fit, gradients summed, clipped, applied."""
 
 from contextlib import AbstractContextManager
 from math import cos, pi
@@ -10,17 +10,17 @@ from harness.train.config import Recipe, TrainConfig
 from harness.train.hardware import Choice
 from harness.train.memory import peak_bytes
 from harness.train.model import Llama, Weights
+from harness.train.optimizer import Optimizer
 from harness.train.packing import I32, Windows
 
 
-def learning_rate(recipe: Recipe, step: int, n_steps: int) -> float:
-    """Linear warm-up, then a cosine from lr to lr * lr_final at the last step."""
+def rate_share(recipe: Recipe, step: int, n_steps: int) -> float:
+    """Of the full learning rates: linear warm-up, then a cosine down to lr_final at the last."""
     if step < recipe.warmup_steps:
-        return recipe.lr * (step + 1) / recipe.warmup_steps
+        return (step + 1) / recipe.warmup_steps
     rest = max(1, n_steps - recipe.warmup_steps)
-    share = min(1.0, (step - recipe.warmup_steps) / rest)
-    low = recipe.lr * recipe.lr_final
-    return low + (recipe.lr - low) * 0.5 * (1 + cos(pi * share))
+    done = min(1.0, (step - recipe.warmup_steps) / rest)
+    return recipe.lr_final + (1 - recipe.lr_final) * 0.5 * (1 + cos(pi * done))
 
 
 class Learner:
@@ -34,21 +34,13 @@ class Learner:
         self.model = Llama(config.hyper, self.weights, config.model.n_ctx)
         if choice.compile:
             self.model.compile()
-        matrices = [tensor for tensor in self.weights.values() if tensor.dim() > 1]
-        norms = [tensor for tensor in self.weights.values() if tensor.dim() == 1]
-        recipe = config.recipe
-        self.optimizer = torch.optim.AdamW(
-            [
-                {"params": matrices, "weight_decay": recipe.weight_decay},
-                {"params": norms, "weight_decay": 0.0},
-            ],
-            lr=recipe.lr,
-            betas=(recipe.beta1, recipe.beta2),
-            fused=True,
-        )
+        self.optimizer = Optimizer(config.recipe, self.weights)
 
-    def step(self, batch: Windows, lr: float) -> tuple[float, float]:
-        """Train on one batch; its mean loss per learnt token, and the gradient's norm."""
+    def step(self, batch: Windows, share: float) -> tuple[float, float]:
+        """Train on one batch at a share of the full rates.
+
+        Returns the mean loss per learnt token, and the gradient's norm.
+        """
         n_targets = max(1, batch.n_targets)
         total = 0.0
         for ids, targets in self._pieces(batch):
@@ -57,10 +49,7 @@ class Learner:
             loss.backward()
             total += float(loss.detach())
         norm = torch.nn.utils.clip_grad_norm_(self.weights.values(), self.config.recipe.clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.step(share)
         return total, float(norm)
 
     def warm_up(self, windows: Windows) -> None:
@@ -71,7 +60,7 @@ class Learner:
             with self._autocast():
                 loss = self.model.loss(ids, targets)
             loss.backward()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         self.loss(few)
 
     def loss(self, windows: Windows) -> float:

@@ -25,7 +25,14 @@ from harness.reference import (
     teacher_forced,
 )
 from harness.verify.agreement import Agreement, Logits, agreement, bit_equality
-from harness.verify.limits import FLOAT32_ABS, FLOAT32_KL, NEAR_TIE_RMS, NOISE_RATIO, limits_for
+from harness.verify.limits import (
+    FLOAT32_ABS,
+    FLOAT32_KL,
+    NEAR_TIE_RMS,
+    NOISE_RATIO,
+    Limits,
+    limits_for,
+)
 from harness.verify.verdict import Check, Difference, Verdict
 
 LAST_BITS_ULP = 1 << 10  # 2^-13 of a value; larger differences are no last bits
@@ -79,7 +86,7 @@ def compare(
     if float_differences is not None:
         checks.append(_near_tie_check(run, float_differences))
     if run.logits is not None:
-        checks += _float_checks(run.logits, exact, model, noise, figures)
+        checks += _float_checks(run.logits, exact, limits_for(model, kv_type), noise, figures)
     firsts = [found[0] for found in (contract_differences, float_differences) if found]
     return Verdict(
         model=model.path.name,
@@ -261,11 +268,10 @@ def _bits_check(observed: Logits, wanted: Logits, figures: dict[str, float | int
 def _float_checks(
     observed: Logits,
     exact: Logits,
-    model: Model,
+    limits: Limits,
     noise: Agreement,
     figures: dict[str, float | int | None],
 ) -> list[Check]:
-    limits = limits_for(model)
     found = agreement(observed, exact)
     rms_limit = min(NOISE_RATIO * noise.rms + FLOAT32_ABS, limits.rms_per_std * found.std)
     kl_limit = min(NOISE_RATIO**2 * noise.kl_mean + FLOAT32_KL, limits.kl_mean)

@@ -12,20 +12,26 @@
 #include "lib/format.h"
 #include "lib/panic.h"
 #include "nn/model.h"
+#include "nn/tier.h"
 #include "nn/transformer.h"
 #include "platform/blob.h"
 #include "platform/layout.h"
 #include "platform/platform.h"
+#include "smp/cores.h"
+#include "smp/parallel.h"
+#include "smp/wait_arm.h"
 
 static struct platform platform;
+static int n_cpus; // that may run, this one included
 static unsigned entry_el;
 static char description[160];
 static char system_line[240];
 
 static void progress(int *layer, int *token)
 {
-    *layer = nn_progress.layer;
-    *token = nn_progress.token;
+    const struct nn_progress *own = &nn_progress[cores_rank(cpu_number())];
+    *layer = own->layer;
+    *token = own->token;
 }
 
 // Field by field: a static initialiser with pointers would need relocations.
@@ -38,6 +44,13 @@ static void panic_init(void)
     serror_unmask(); // an access that fails late is reported too, now that somebody can
 }
 
+// The console, unless another core has failed: the rest of the line is its report's.
+static void line_putc(uint8_t byte)
+{
+    wait_if_stopped();
+    uart_putc(byte);
+}
+
 static PRINTF_LIKE(1, 2) void print(const char *fmt, ...)
 {
     char line[200];
@@ -46,10 +59,10 @@ static PRINTF_LIKE(1, 2) void print(const char *fmt, ...)
     vformat(line, sizeof(line), fmt, args);
     va_end(args);
     for (const char *c = line; *c != '\0'; c++) {
-        uart_putc((uint8_t)*c);
+        line_putc((uint8_t)*c);
     }
-    uart_putc('\r');
-    uart_putc('\n');
+    line_putc('\r');
+    line_putc('\n');
 }
 
 static void print_region(const char *name, const uint8_t *start, uint64_t size_bytes)
@@ -64,6 +77,15 @@ static void check_timer(void)
     }
 }
 
+// Of this core. One that has I8MM has DotProd, which Armv8.4 makes mandatory.
+static enum nn_tier cpu_tier(void)
+{
+    if (!cpu_has_dotprod()) {
+        return TIER_NEON;
+    }
+    return cpu_has_i8mm() ? TIER_I8MM : TIER_DOTPROD;
+}
+
 static void describe(void)
 {
     const char *cpu = cpu_name();
@@ -72,8 +94,22 @@ static void describe(void)
         format(midr, sizeof(midr), "CPU with MIDR 0x%08lx", READ_SYSREG(midr_el1));
         cpu = midr;
     }
-    format(description, sizeof(description), "%s, %d x %s, EL%u, %s", BOARD_NAME, platform.n_cpu,
-           cpu, entry_el, MODEL_NAME);
+    format(description, sizeof(description), "%s, %d x %s (%s), EL%u, %s", BOARD_NAME,
+           parallel_n_cores(), cpu, nn_tier_name(), entry_el, MODEL_NAME);
+}
+
+static void print_cores(void)
+{
+    char why[80];
+    print("%d of %d cores run", parallel_n_cores(), platform.n_cpu);
+    for (int i = 1; i < n_cpus; i++) {
+        if (cores_missing(i, why, sizeof why)) {
+            print("  core %d (MPIDR 0x%lx) is left out: %s", i, secondary_affinity(i), why);
+        }
+    }
+    if (platform.n_cpu > CPU_MAX) {
+        print("  %d are left out: this kernel uses %d at most", platform.n_cpu - CPU_MAX, CPU_MAX);
+    }
 }
 
 // What the model is told of its machine, in the form of its training text.
@@ -99,6 +135,7 @@ static void describe_to_model(void)
 static void banner(void)
 {
     print("\r\nBareword: %s", description);
+    print_cores();
     for (int i = 0; i < platform.n_ram; i++) {
         print("RAM 0x%lx..0x%lx, %lu MiB", platform.ram[i].start, platform.ram[i].end,
               (platform.ram[i].end - platform.ram[i].start) >> 20);
@@ -107,10 +144,45 @@ static void banner(void)
     print_region("model.blob", (const uint8_t *)blob_address(&platform), BLOB_SIZE);
     print_region("page_tables", __page_tables_start, REGION_PAGE_TABLES_SIZE);
     print_region("stack", __stack_start, REGION_STACK_SIZE);
+    print_region("core_stacks", __core_stacks_start, REGION_CORE_STACKS_SIZE);
     print_region("link", __link_start, REGION_LINK_SIZE);
     print_region("session", __session_start, REGION_SESSION_SIZE);
     print_region("activations", __activations_start, REGION_ACTIVATIONS_SIZE);
     print_region("kv_cache", __kv_cache_start, REGION_KV_CACHE_SIZE);
+}
+
+// With one core a panic has nobody to stop, with several it may need the exclusive accesses of
+// caches that are on.
+static void start_cores(void)
+{
+    panic_hooks.stop_others = wait_stop_others;
+    cores_start(n_cpus, platform.psci);
+}
+
+static void core_init(int core, int n_cores, void *arg)
+{
+    if (core != 0) {
+        platform_core_init();
+    }
+}
+
+static void idle_init(void)
+{
+    platform_idle_init(&platform);
+    parallel_run(core_init, NULL);
+    if (platform_cores_can_sleep()) {
+        struct wait_hooks hooks;
+        hooks.sleep = platform_core_sleep;
+        hooks.wake = platform_wake_cores;
+        wait_sleep_by(hooks);
+    }
+}
+
+// While this core computes nothing, it looks here whether another one has failed.
+static int line_getc(void)
+{
+    wait_if_stopped();
+    return uart_getc();
 }
 
 static const void *readable(uint64_t address, uint32_t n)
@@ -125,24 +197,27 @@ void kernel_boot(paddr_t fdt, unsigned el)
     panic_init();
     platform_init(&platform, fdt); // RAM, console and CPUs, as the FDT describes them
     layout_check(&platform);       // does this RAM hold the plan made on the host?
-    layout_map(&platform);         // identity map; caches on
+    n_cpus = secondary_prepare(platform.cpus, platform.n_cpu < CPU_MAX ? platform.n_cpu : CPU_MAX);
+    layout_map(&platform); // identity map; caches on
     entry_el = el;
 }
 
 // Called by start.S after kernel_boot(), on the planned stack above its guard page.
 noreturn void kernel_main(void)
 {
+    nn_tier_init(cpu_tier()); // the model's code for this CPU
+    check_timer();
+    start_cores();
     describe();
     describe_to_model();
     banner(); // before what may take a while or be refused
-    check_timer();
     const uint8_t *blob = blob_check(&platform, BUILD_ID, BLOB_SIZE); // ours, and whole?
     model_init(blob); // tensor views into the weights; nothing is copied
-    platform_idle_init(&platform);
+    idle_init();
 
     struct link_io io;
-    io.getc = uart_getc;
-    io.putc = uart_putc;
+    io.getc = line_getc;
+    io.putc = line_putc;
     io.ticks = timer_ticks;
     io.ticks_per_s = timer_ticks_per_s();
     io.idle = platform_idle;

@@ -165,6 +165,8 @@ static void send_done(const struct generate_result *result)
     put_u64(&out, ticks_receive);
     put_u64(&out, result->ticks_prefill);
     put_u64(&out, result->ticks_decode);
+    put_u32(&out, result->n_drafted);
+    put_u32(&out, result->n_accepted);
     send(MSG_DONE);
 }
 
@@ -235,6 +237,7 @@ static void answer_generate(struct reader *in)
     params.sampling.repeat_last_n = (int32_t)get_u32(in);
     params.sampling.seed = get_u64(in);
     const uint32_t flags = get_u32(in);
+    params.n_draft = get_u32(in);
     params.append = flags & GENERATE_APPEND;
     params.ignore_eog = flags & GENERATE_IGNORE_EOG;
     if (!in->ok || in->n != 0) {

@@ -1,6 +1,6 @@
 // The kernel's portable part as a program of the host: the same session, on pipes.
 //
-//     twin --blob model.blob [--in FD] [--out FD]
+//     twin --blob model.blob [--in FD] [--out FD] [--cores N]
 //
 // Exit: 0 after POWEROFF or when the input ends, 2 for a blob or argument it cannot work with, 3
 // after a panic.
@@ -20,12 +20,16 @@
 #include <unistd.h>
 
 #include "app/serve.h"
+#include "app/twin_cores.h"
 #include "gen/board.h"
 #include "gen/layout.h"
 #include "gen/model.h"
 #include "lib/blob_header.h"
 #include "lib/crc32.h"
 #include "lib/panic.h"
+#include "smp/parallel.h"
+
+#define USAGE "usage: twin --blob FILE [--in FD] [--out FD] [--cores N]"
 
 // The planned regions that portable code uses.
 #define PAGE_BYTES 4096
@@ -186,6 +190,16 @@ static const uint8_t *map_blob(const char *path)
     return blob;
 }
 
+static int parse_cores(const char *text)
+{
+    char *end;
+    const long n = strtol(text, &end, 10);
+    if (*text == '\0' || *end != '\0' || n < 1 || n > PARALLEL_MAX_CORES) {
+        fail("%s is not a number of cores from 1 to %d", text, PARALLEL_MAX_CORES);
+    }
+    return (int)n;
+}
+
 static int parse_fd(const char *text)
 {
     char *end;
@@ -199,28 +213,34 @@ static int parse_fd(const char *text)
 int main(int argc, char **argv)
 {
     const char *blob = NULL;
+    int n_cores = 1;
     line.in = STDIN_FILENO;
     line.out = STDOUT_FILENO;
     for (int i = 1; i < argc; i += 2) {
         if (i + 1 == argc) {
-            fail("%s needs a value; usage: twin --blob FILE [--in FD] [--out FD]", argv[i]);
+            fail("%s needs a value; " USAGE, argv[i]);
         } else if (strcmp(argv[i], "--blob") == 0) {
             blob = argv[i + 1];
         } else if (strcmp(argv[i], "--in") == 0) {
             line.in = parse_fd(argv[i + 1]);
         } else if (strcmp(argv[i], "--out") == 0) {
             line.out = parse_fd(argv[i + 1]);
+        } else if (strcmp(argv[i], "--cores") == 0) {
+            n_cores = parse_cores(argv[i + 1]);
         } else {
-            fail("unknown option %s; usage: twin --blob FILE [--in FD] [--out FD]", argv[i]);
+            fail("unknown option %s; " USAGE, argv[i]);
         }
     }
     if (!blob) {
-        fail("no blob; usage: twin --blob FILE [--in FD] [--out FD]");
+        fail("no blob; " USAGE);
     }
     signal(SIGPIPE, SIG_IGN);
     panic_hooks.putc = line_putc;
     panic_hooks.finish = after_panic;
     model_init(map_blob(blob));
+    if (!twin_cores_start(n_cores)) {
+        fail("the host gives no thread for %d cores", n_cores);
+    }
 
     struct link_io io = {line_getc, line_putc, ticks_ns, NS_PER_S, line_idle, line_pause};
     struct serve_info info = {.description = "twin " BOARD_NAME " " MODEL_NAME,

@@ -7,3 +7,6 @@
 // cut are dropped whole, so both must be 64-byte aligned or share their lines with nothing of
 // value. Complete on return. Uses no stack: start.S calls it.
 void cache_invalidate(const void *start, const void *end);
+
+// Writes dirty lines of [start, end) to memory, for a CPU whose caches are off. Complete on return.
+void cache_clean(const void *start, const void *end);

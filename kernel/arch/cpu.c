@@ -27,9 +27,9 @@ void cpu_halt(void)
 
 unsigned cpu_number(void)
 {
-    const uint64_t mpidr = READ_SYSREG(mpidr_el1);
-    const bool aff0_is_thread = mpidr >> 24 & 1;
-    return (unsigned)(mpidr >> (aff0_is_thread ? 8 : 0) & 0xff);
+    // Nothing uses it for what it is for, naming processes to debuggers: start.S put the number
+    // there.
+    return (unsigned)READ_SYSREG(contextidr_el1);
 }
 
 const char *cpu_name(void)
@@ -43,7 +43,18 @@ const char *cpu_name(void)
     return "";
 }
 
+// Fields of four bits; 0 means that the CPU has none of it.
 bool cpu_has_crc32(void)
 {
     return (READ_SYSREG(id_aa64isar0_el1) >> 16 & 0xf) != 0;
+}
+
+bool cpu_has_dotprod(void)
+{
+    return (READ_SYSREG(id_aa64isar0_el1) >> 44 & 0xf) != 0;
+}
+
+bool cpu_has_i8mm(void)
+{
+    return (READ_SYSREG(id_aa64isar1_el1) >> 52 & 0xf) != 0;
 }

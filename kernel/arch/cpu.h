@@ -43,11 +43,21 @@ static inline void serror_unmask(void)
 noreturn void cpu_halt(void);
 extern void (*cpu_halt_hook)(void); // NULL until somebody lets interrupts through
 
-// Number of this CPU in its cluster: Aff1 where Aff0 counts threads (MPIDR_EL1.MT), else Aff0.
+// Ends the WFE of every CPU, or the next one that it executes: no event comes too early.
+static inline void sev(void)
+{
+    __asm__ volatile("sev" ::: "memory");
+}
+
+// Number of this CPU: 0 is the boot CPU, the others count on in the order of the FDT.
 unsigned cpu_number(void);
 
 // Name of the core from MIDR_EL1, or "" if it is none that we know.
 const char *cpu_name(void);
+
+// SDOT (FEAT_DotProd) and SMMLA (FEAT_I8MM) on vectors.
+bool cpu_has_dotprod(void);
+bool cpu_has_i8mm(void);
 
 // The CRC32 instructions are optional in Armv8.0.
 bool cpu_has_crc32(void);

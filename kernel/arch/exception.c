@@ -68,12 +68,39 @@ static bool inside(uint64_t address, const uint8_t *start, const uint8_t *end)
     return address >= (uint64_t)start && address < (uint64_t)end;
 }
 
-// A frame record is two words on one of our stacks; anything else would fault again.
+struct span {
+    const uint8_t *start, *end;
+};
+
+// Planned memory of this CPU, if it is not the boot CPU (start.h).
+static const uint8_t *own_slot(void)
+{
+    return __core_stacks_start + (cpu_number() - 1) * CORE_SLOT_SIZE;
+}
+
+static struct span own_guard(void)
+{
+    if (cpu_number() == 0) {
+        return (struct span){__stack_guard_start, __stack_guard_end};
+    }
+    return (struct span){own_slot(), own_slot() + CORE_GUARD_SIZE};
+}
+
+static struct span own_stack(void)
+{
+    if (cpu_number() == 0) {
+        return (struct span){__stack_start, __stack_end};
+    }
+    return (struct span){own_slot() + CORE_GUARD_SIZE, own_slot() + CORE_SLOT_SIZE};
+}
+
+// A frame record is two words on one of this CPU's stacks; anything else might fault again.
 static bool is_frame_record(uint64_t fp)
 {
     const uint64_t last = fp + 15;
+    const struct span stack = own_stack();
     return IS_ALIGNED(fp, 8) &&
-           ((inside(fp, __stack_start, __stack_end) && inside(last, __stack_start, __stack_end)) ||
+           ((inside(fp, stack.start, stack.end) && inside(last, stack.start, stack.end)) ||
             (inside(fp, early_stack, early_stack + EARLY_STACK_SIZE) &&
              inside(last, early_stack, early_stack + EARLY_STACK_SIZE)));
 }
@@ -117,8 +144,8 @@ static void print_cause(const struct exception_frame *frame, uint64_t esr, uint6
             panic_print(" on %s of 0x%lx", esr & 1 << 6 ? "write" : "read", far);
         }
     }
-    const bool overflow =
-        ec == EC_DATA_ABORT_SAME_EL && inside(far, __stack_guard_start, __stack_guard_end);
+    const struct span guard = own_guard();
+    const bool overflow = ec == EC_DATA_ABORT_SAME_EL && inside(far, guard.start, guard.end);
     panic_print("%s\n", overflow ? ": stack overflow (guard page)" : "");
 }
 

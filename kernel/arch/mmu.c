@@ -28,6 +28,9 @@
 #define PAR_FAULT          (1ull << 0)
 #define PAR_IS_DEVICE(par) ((par) >> 60 == 0) // ATTR, as in MAIR_EL1: 0b0000xxxx is Device memory
 
+struct mmu_registers mmu_registers;
+static_assert(offsetof(struct mmu_registers, ttbr0) == 16, "as start.S loads it");
+
 void mmu_enable(void)
 {
     const uint64_t parange = READ_SYSREG(id_aa64mmfr0_el1) & 0xf;
@@ -35,21 +38,28 @@ void mmu_enable(void)
     const uint64_t tcr = TCR_T0SZ | TCR_IRGN0_WBWA | TCR_ORGN0_WBWA | TCR_SH0_INNER | TCR_T1SZ |
                          TCR_EPD1 | TCR_TG1_4K | TCR_IPS(ips);
 
+    mmu_registers = (struct mmu_registers){
+        .mair = MAIR_VALUE,
+        .tcr = tcr,
+        .ttbr0 = (paddr_t)mmu_tables(),
+        .sctlr = SCTLR_EL1_MMU_OFF | SCTLR_M | SCTLR_C | SCTLR_SA | SCTLR_I | SCTLR_WXN,
+    };
+
     // What was written with the caches off has reached memory before stale copies of it are
     // dropped.
     dsb();
     cache_invalidate(__data_start, __bss_end);
     cache_invalidate(mmu_tables(), (const uint8_t *)mmu_tables() + mmu_tables_size());
 
-    WRITE_SYSREG(mair_el1, MAIR_VALUE);
-    WRITE_SYSREG(tcr_el1, tcr);
-    WRITE_SYSREG(ttbr0_el1, (paddr_t)mmu_tables());
+    WRITE_SYSREG(mair_el1, mmu_registers.mair);
+    WRITE_SYSREG(tcr_el1, mmu_registers.tcr);
+    WRITE_SYSREG(ttbr0_el1, mmu_registers.ttbr0);
     WRITE_SYSREG(ttbr1_el1, 0);
     isb(); // the registers above are in force before translation is
     // TLB and instruction cache may hold leftovers of the firmware; the dsb waits until they are
     // gone, the isb refetches.
     __asm__ volatile("tlbi vmalle1\n\tic iallu\n\tdsb nsh\n\tisb" ::: "memory");
-    WRITE_SYSREG(sctlr_el1, SCTLR_EL1_MMU_OFF | SCTLR_M | SCTLR_C | SCTLR_SA | SCTLR_I | SCTLR_WXN);
+    WRITE_SYSREG(sctlr_el1, mmu_registers.sctlr);
     isb(); // the next instruction is fetched through the map
 }
 

@@ -28,6 +28,12 @@ void mmu_map(paddr_t start, paddr_t end, enum mmu_kind kind);
 // MMU and caches on. Everything in use must be mapped; nothing may be mapped afterwards.
 void mmu_enable(void);
 
+// What mmu_enable() wrote, for the CPUs that follow (start.S): in memory, not in caches only.
+struct mmu_registers {
+    uint64_t mair, tcr, ttbr0, sctlr;
+};
+extern struct mmu_registers mmu_registers;
+
 // The level 1 table, and the bytes that all tables take.
 const uint64_t *mmu_tables(void);
 size_t mmu_tables_size(void);

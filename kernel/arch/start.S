@@ -1,4 +1,5 @@
-// Entry of the image: Linux arm64 Image header, drop to EL1, first stack, .bss, then C.
+// Entry of the image: Linux arm64 Image header, drop to EL1, first stack, .bss, then C. And the
+// entry of every further CPU.
 //
 // Entered by a boot loader (Linux, Documentation/arch/arm64/booting.rst) at EL1 or EL2 with the MMU
 // off, data caches off, x0 = FDT or something that is none. Runs at any address: every symbol is
@@ -27,19 +28,112 @@ entry:
     PHASE_MARK(PHASE_ENTRY)
     msr     daifset, #0xf           // U-Boot hands over with SError unmasked
     mrs     x19, mpidr_el1
-    ldr     x9, =0xff00ffffff       // Aff3, Aff2..0
+    ldr     x9, =MPIDR_AFFINITY
     tst     x19, x9
     b.ne    park                    // the boot CPU is 0.0.0.0; a loader may release all of them
     mov     x20, x0                 // FDT
     mrs     x21, CurrentEL
     lsr     x21, x21, #2
-    cmp     x21, #1
-    b.eq    el1
-    cmp     x21, #2
-    b.ne    park                    // EL3: no loader of these boards enters there
+    bl      enter_el1
+    adr_l   x9, exception_stack + EXCEPTION_STACK_SIZE
+    msr     tpidrro_el0, x9
+    msr     contextidr_el1, xzr     // the boot CPU is number 0
+    isb
 
-// Every register that can trap or translate at EL1 gets a value: out of reset they are unknown.
-el2:
+    // .bss is written with the caches off. A line that the loader left there could be evicted over
+    // our zeros, or be hit once the caches are on: drop them first.
+    adr_l   x0, __bss_start
+    adr_l   x1, __bss_end
+    bl      cache_invalidate
+    adr_l   x0, __bss_start         // 64-byte aligned at both ends (linker script)
+    adr_l   x1, __bss_end
+1:  cmp     x0, x1
+    b.hs    2f
+    stp     xzr, xzr, [x0], #16
+    stp     xzr, xzr, [x0], #16
+    stp     xzr, xzr, [x0], #16
+    stp     xzr, xzr, [x0], #16
+    b       1b
+
+2:  adr_l   x9, early_stack + EARLY_STACK_SIZE
+    mov     sp, x9
+    mov     x29, xzr                // the backtrace ends here
+    mov     x30, xzr
+    mov     x0, x20
+    mov     x1, x21
+    bl      kernel_boot             // returns with the planned memory checked and mapped
+    adr_l   x9, __stack_end
+    mov     sp, x9
+    mov     x29, xzr
+    mov     x30, xzr
+    bl      kernel_main
+
+park:
+    wfe
+    b       park
+
+// A further CPU, from PSCI's CPU_ON or a spin table, at EL1 or EL2, MMU and caches off. Until they
+// are on it writes nothing, and reads only what is in memory for certain: secondary.c and mmu.c saw
+// to that.
+    .global secondary_entry
+secondary_entry:
+    msr     daifset, #0xf
+    mrs     x19, mpidr_el1
+    bl      enter_el1
+    adr_l   x9, secondary_gate
+1:  ldr     x10, [x9]
+    cbnz    x10, 2f
+    wfe                             // ends with the SEV that follows the opening, or an event
+    b       1b
+2:  dsb     sy                      // what was there before the gate opened is read after it
+    ldr     x9, =MPIDR_AFFINITY
+    and     x19, x19, x9
+    adr_l   x9, secondary_mpidr
+    mov     x20, #1                 // its number
+3:  ldr     x10, [x9, x20, lsl #3]
+    cmp     x10, x19
+    b.eq    4f
+    add     x20, x20, #1
+    cmp     x20, #CPU_MAX
+    b.lo    3b
+    b       park                    // none that was called
+
+4:  adr_l   x9, mmu_registers       // as the boot CPU has them
+    ldp     x10, x11, [x9]
+    ldp     x12, x13, [x9, #16]
+    msr     mair_el1, x10
+    msr     tcr_el1, x11
+    msr     ttbr0_el1, x12
+    msr     ttbr1_el1, xzr
+    isb                             // in force before translation is
+    tlbi    vmalle1                 // leftovers of the firmware, as in mmu_enable()
+    ic      iallu
+    dsb     nsh
+    isb
+    msr     sctlr_el1, x13
+    isb                             // the next instruction is fetched through the map
+    msr     contextidr_el1, x20
+    adr_l   x9, __core_stacks_start
+    mov     x10, #CORE_SLOT_SIZE
+    madd    x9, x20, x10, x9        // end of its slot: number 1 has the first
+    msr     tpidrro_el0, x9
+    isb
+    sub     x9, x9, #CORE_EXCEPTION_STACK_SIZE
+    mov     sp, x9
+    mov     x29, xzr
+    mov     x30, xzr
+    mov     x0, x20
+    bl      secondary_main          // does not return
+
+// Comes back at EL1, from EL1 or EL2, with every register set that can trap or translate there: out
+// of reset they are unknown. x19: MPIDR. Uses x9, x10.
+enter_el1:
+    mrs     x9, CurrentEL
+    lsr     x9, x9, #2
+    cmp     x9, #1
+    b.eq    el1
+    cmp     x9, #2
+    b.ne    park                    // EL3: no loader of these boards enters there
     ldr     x9, =SCTLR_EL2_MMU_OFF
     msr     sctlr_el2, x9
     mov     x9, #HCR_EL2_RW         // EL1 is AArch64; no stage 2, no traps, no VHE
@@ -92,7 +186,6 @@ el1:
     mov     x9, #CNTKCTL_EL1_EVENTS
     msr     cntkctl_el1, x9
     msr     mdscr_el1, xzr
-    msr     contextidr_el1, xzr
     adr_l   x9, vectors
     msr     vbar_el1, x9
     msr     spsel, #1
@@ -100,38 +193,7 @@ el1:
     // Unknown out of reset, and the firmware's otherwise. The contract of numbers (nn/README.md):
     // nearest even, subnormals kept, IEEE halves; no traps.
     msr     fpcr, xzr
-
-    // .bss is written with the caches off. A line that the loader left there could be evicted over
-    // our zeros, or be hit once the caches are on: drop them first.
-    adr_l   x0, __bss_start
-    adr_l   x1, __bss_end
-    bl      cache_invalidate
-    adr_l   x0, __bss_start         // 64-byte aligned at both ends (linker script)
-    adr_l   x1, __bss_end
-4:  cmp     x0, x1
-    b.hs    5f
-    stp     xzr, xzr, [x0], #16
-    stp     xzr, xzr, [x0], #16
-    stp     xzr, xzr, [x0], #16
-    stp     xzr, xzr, [x0], #16
-    b       4b
-
-5:  adr_l   x9, early_stack + EARLY_STACK_SIZE
-    mov     sp, x9
-    mov     x29, xzr                // the backtrace ends here
-    mov     x30, xzr
-    mov     x0, x20
-    mov     x1, x21
-    bl      kernel_boot             // returns with the planned memory checked and mapped
-    adr_l   x9, __stack_end
-    mov     sp, x9
-    mov     x29, xzr
-    mov     x30, xzr
-    bl      kernel_main
-
-park:
-    wfe
-    b       park
+    ret                             // x30 is the caller's, across the eret too
 
 // No guard page below either: what runs on them has a depth known here, no recursion, no arrays of a
 // model's size. kernel_boot() formats a line at most; the report walks at most 32 frame records.

@@ -5,6 +5,17 @@
 #define EXCEPTION_STACK_SIZE 8192
 #define EXCEPTION_FRAME_SIZE 272 // struct exception_frame, a multiple of 16
 
+// CPUs that are used at most, the boot CPU included, and the planned memory of each further one,
+// upwards: pages that are not mapped (more than the largest frame, attention's 7.3 KiB: none jumps
+// over them), its stack, its exception stack. A report of an exception takes 1.5 KiB.
+#define CPU_MAX                   8
+#define CORE_GUARD_SIZE           8192
+#define CORE_STACK_SIZE           13824
+#define CORE_EXCEPTION_STACK_SIZE 2560
+#define CORE_SLOT_SIZE            (CORE_GUARD_SIZE + CORE_STACK_SIZE + CORE_EXCEPTION_STACK_SIZE)
+
+#define MPIDR_AFFINITY 0xff00ffffff // Aff3, Aff2..0: which CPU it is
+
 // All RES1 bits of Armv8.0; MMU, caches and alignment checks off; little endian.
 #define SCTLR_EL2_MMU_OFF 0x30c50830
 #define SCTLR_EL1_MMU_OFF 0x30d00800

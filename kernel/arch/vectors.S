@@ -2,17 +2,15 @@
 // of its own, for the planned stack may be what failed, and report.
 #include "arch/start.h"
 
-.macro adr_l reg, symbol
-    adrp    \reg, \symbol
-    add     \reg, \reg, :lo12:\symbol
-.endm
-
-// No stack can be trusted yet: two software thread registers, otherwise unused, hold what is in the way.
+// No stack can be trusted: start.S left the end of this CPU's exception stack in one of the software
+// thread registers, which are otherwise unused; the other two hold what is in the way.
 .macro vector number
     .balign 128
     msr     tpidr_el1, x0
     mov     x0, sp
     msr     tpidr_el0, x0
+    mrs     x0, tpidrro_el0
+    sub     sp, x0, #EXCEPTION_FRAME_SIZE
     mov     x0, #\number
     b       save_and_report
 .endm
@@ -27,10 +25,7 @@ vectors:
 
 // struct exception_frame (exception.h): x0..x30, sp, vector number
 save_and_report:
-    msr     tpidrro_el0, x0
-    adr_l   x0, exception_stack + EXCEPTION_STACK_SIZE
-    mov     sp, x0
-    sub     sp, sp, #EXCEPTION_FRAME_SIZE
+    str     x0, [sp, #256]          // vector number
     stp     x2, x3, [sp, #16]
     stp     x4, x5, [sp, #32]
     stp     x6, x7, [sp, #48]
@@ -49,8 +44,6 @@ save_and_report:
     stp     x0, x1, [sp]
     mrs     x0, tpidr_el0           // sp
     stp     x30, x0, [sp, #240]
-    mrs     x0, tpidrro_el0         // vector number
-    str     x0, [sp, #256]
     mov     x0, sp
     mov     x29, xzr
     mov     x30, xzr

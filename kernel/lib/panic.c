@@ -36,6 +36,9 @@ static noreturn void finish(void)
 
 void panic_begin(void)
 {
+    if (panic_hooks.stop_others != NULL) {
+        panic_hooks.stop_others(); // whoever comes back has the line, and n_reports, for itself
+    }
     n_reports++;
     if (n_reports == 2) {
         panic_print("\nPANIC cpu=%u during the panic report\nEND PANIC\n",

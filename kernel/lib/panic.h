@@ -7,6 +7,8 @@
 // relocations); until they are, a panic is silent, or says less.
 struct panic_hooks {
     void (*putc)(uint8_t byte);
+    // Stops all other CPUs; does not return on one that is stopped itself. NULL: there is no other.
+    void (*stop_others)(void);
     unsigned (*cpu)(void);                    // number of the CPU that panics
     void (*progress)(int *layer, int *token); // what was being computed
     void (*finish)(void); // registers and backtrace of the caller; never returns

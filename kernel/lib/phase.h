@@ -8,6 +8,12 @@
 #define PHASE_PREFILL_END   99
 #define PHASE_DECODE_BEGIN  100 // forward pass of one decoded token
 #define PHASE_DECODE_END    101
+#define PHASE_WAIT_BEGIN    102 // this core waits for others, or for work: never counted as work
+#define PHASE_WAIT_END      103
+#define PHASE_HEAD_BEGIN    104 // the output matrix, on each core that takes part
+#define PHASE_HEAD_END      105
+#define PHASE_KERNEL_BEGIN  106 // one operation by itself, in the kernels bench
+#define PHASE_KERNEL_END    107
 
 // The isb on either side keeps the work of one phase from being counted in its neighbour.
 #if defined(__ASSEMBLER__)

@@ -4,10 +4,17 @@
 #include "gen/layout.h"
 #include "gen/model.h"
 #include "lib/phase.h"
+#include "llm/draft.h"
 #include "llm/session.h"
 #include "llm/vocabulary.h"
 #include "nn/ops.h"
 #include "nn/transformer.h"
+
+// Overwritten by the next pass.
+static float *logit_rows(void)
+{
+    return (float *)(void *)(__activations_start + ACT_LOGITS);
+}
 
 // Computes what is not in the KV cache; logits of the last token, unless NULL. False: stopped.
 static bool prefill(const struct generate_events *events, float *logits)
@@ -21,7 +28,7 @@ static bool prefill(const struct generate_events *events, float *logits)
     while (go_on && done < total) {
         const uint32_t n = session_pending(N_BATCH, &ids, &pos);
         done += n;
-        transformer_forward(ids, (int)n, (int)pos, done == total ? logits : NULL);
+        transformer_forward(ids, (int)n, (int)pos, logits, logits != NULL && done == total ? 1 : 0);
         session_computed(n);
         go_on = done == total || events->prefill(done, total);
     }
@@ -29,31 +36,70 @@ static bool prefill(const struct generate_events *events, float *logits)
     return go_on && events->prefill(done, total);
 }
 
-// Feeds the newest token. False: the context has no room for it.
-static bool decode(uint32_t id, float *logits)
+// Computed, but for tokens that are not chosen yet.
+struct ahead {
+    uint32_t n_guessed;  // behind the context, with their keys and values in the cache
+    uint32_t n_rejected; // of those before
+};
+
+// How many tokens to guess behind the newest one; no row of logits beyond the last one wanted.
+static uint32_t guess(const struct generate_params *params, const struct ahead *ahead,
+                      const struct generate_result *result)
 {
-    if (!session_append(id)) {
-        return false;
+    const struct draft_budget budget = {result->n_generated, result->n_accepted, ahead->n_rejected};
+    uint32_t n = draft_allowance(&budget);
+    const uint32_t limits[] = {params->n_draft, N_LOGIT_ROWS - 1,
+                               params->n_predict - result->n_generated - 1};
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        n = limits[i] < n ? limits[i] : n;
     }
+    return n > 0 ? session_guess(n) : 0;
+}
+
+// Feeds the newest token. The logits after it, NULL: the context has no room for it.
+//
+// A pass over it and the guesses behind it gives a row of logits each. As long as the guesses turn
+// out to be the tokens chosen, their rows are what passes of their own would have given. The first
+// other token ends that: the next pass begins there, and overwrites what is in the cache.
+static float *decode(uint32_t id, const struct generate_params *params, float *logits,
+                     struct ahead *ahead, struct generate_result *result)
+{
+    const bool guessed = ahead->n_guessed > 0 && session_ids()[session_size()] == id;
+    if (!session_append(id)) {
+        return NULL;
+    }
+    if (guessed) {
+        ahead->n_guessed--;
+        result->n_accepted++;
+        session_computed(1);
+        return logits + N_VOCAB_ROWS;
+    }
+    ahead->n_rejected += ahead->n_guessed;
+    ahead->n_guessed = guess(params, ahead, result);
+    result->n_drafted += ahead->n_guessed;
     const uint32_t *ids;
     uint32_t pos;
     session_pending(1, &ids, &pos);
+    const int n = 1 + (int)ahead->n_guessed;
+    logits = logit_rows();
     PHASE_MARK(PHASE_DECODE_BEGIN);
-    transformer_forward(ids, 1, (int)pos, logits);
+    transformer_forward(ids, n, (int)pos, logits, n);
     PHASE_MARK(PHASE_DECODE_END);
     session_computed(1);
-    return true;
+    return logits;
 }
 
 static enum stop_reason token_loop(const struct generate_params *params,
-                                   const struct generate_events *events, float *logits,
-                                   uint64_t start, struct generate_result *result)
+                                   const struct generate_events *events, uint64_t start,
+                                   struct generate_result *result)
 {
     struct pcg32 rng;
     pcg32_seed(&rng, params->sampling.seed);
+    struct ahead ahead = {0};
+    float *logits = logit_rows();
     uint32_t id = 0;
     for (uint32_t index = 0; index < params->n_predict; index++) {
-        if (index > 0 && !decode(id, logits)) {
+        if (index > 0 && !(logits = decode(id, params, logits, &ahead, result))) {
             return STOPPED_CONTEXT;
         }
         if (events->logits && !events->logits(index, logits)) {
@@ -82,14 +128,13 @@ bool generate(const struct generate_params *params, const struct generate_events
               struct generate_result *result)
 {
     const uint64_t start = events->ticks();
-    float *logits = (float *)(void *)(__activations_start + ACT_LOGITS);
     *result = (struct generate_result){.stop = STOPPED_ABORT};
     if (!session_begin(params->append, &result->n_reused)) {
         return false;
     }
     result->n_prompt = session_size();
-    if (prefill(events, params->n_predict > 0 ? logits : NULL)) {
-        result->stop = token_loop(params, events, logits, start, result);
+    if (prefill(events, params->n_predict > 0 ? logit_rows() : NULL)) {
+        result->stop = token_loop(params, events, start, result);
     }
     const uint64_t spent = events->ticks() - start;
     if (result->n_generated == 0) {

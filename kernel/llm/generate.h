@@ -9,6 +9,9 @@ struct generate_params {
     uint32_t n_predict;
     bool append;     // the prompt continues the context; otherwise it is the context
     bool ignore_eog; // go on after a token that ends the reply
+    // Guess up to so many tokens (at most N_LOGIT_ROWS - 1 are) and compute them together with the
+    // newest one. 0: none. Changes nothing that is reported but times and the two counts below.
+    uint32_t n_draft;
     struct sampler_params sampling;
 };
 
@@ -25,6 +28,8 @@ struct generate_result {
     uint32_t n_prompt; // tokens in the context before the first generated one
     uint32_t n_reused;
     uint32_t n_generated;
+    uint32_t n_drafted;     // guesses computed
+    uint32_t n_accepted;    // tokens chosen without a pass of their own
     uint64_t ticks_prefill; // from the call to the choice of the first token
     uint64_t ticks_decode;  // the rest
 };

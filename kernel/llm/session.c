@@ -4,9 +4,10 @@
 #include "gen/layout.h"
 #include "gen/model.h"
 #include "lib/string.h"
+#include "llm/draft.h"
 #include "llm/tokenizer.h"
 
-static_assert(TOK_SCRATCH_BYTES((uint64_t)SESSION_TEXT_SIZE) <= SESSION_SCRATCH_SIZE,
+static_assert(TOK_SCRATCH_BYTES((uint64_t)SESSION_TEXT_SIZE) <= ACT_SCRATCH_SIZE,
               "any text that fits its buffer can be tokenised");
 
 static struct {
@@ -160,4 +161,10 @@ bool session_append(uint32_t id)
     }
     history()[session.n++] = id;
     return true;
+}
+
+uint32_t session_guess(uint32_t max)
+{
+    const uint32_t room = N_CTX - session.n;
+    return draft_tokens(history(), session.n, max < room ? max : room);
 }

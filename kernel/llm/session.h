@@ -33,3 +33,6 @@ bool session_begin(bool append, uint32_t *n_reused);
 uint32_t session_pending(uint32_t max, const uint32_t **ids, uint32_t *pos);
 void session_computed(uint32_t n); // the oldest n pending tokens are now in the KV cache
 bool session_append(uint32_t id);  // false: the context is full
+// Guesses at most max tokens that follow the context. They are not part of it: they lie behind it,
+// at session_ids()[session_size()] on, until it grows over them. How many.
+uint32_t session_guess(uint32_t max);

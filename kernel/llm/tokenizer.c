@@ -83,11 +83,11 @@ static void mark_special(struct spm_symbol *symbols, const uint8_t *text, size_t
 
 int tokenize(uint32_t *ids, int max_ids, const uint8_t *text, size_t n, unsigned flags)
 {
-    if (n >= SESSION_SCRATCH_SIZE || TOK_SCRATCH_BYTES(n) > SESSION_SCRATCH_SIZE) {
+    if (n >= ACT_SCRATCH_SIZE || TOK_SCRATCH_BYTES(n) > ACT_SCRATCH_SIZE) {
         return TOK_TEXT_TOO_LONG;
     }
     struct token_output out = {ids, max_ids, 0};
-    struct spm_symbol *symbols = (struct spm_symbol *)(void *)(__session_start + SESSION_SCRATCH);
+    struct spm_symbol *symbols = (struct spm_symbol *)(void *)(__activations_start + ACT_SCRATCH);
     struct spm_candidate *heap = (struct spm_candidate *)(void *)(symbols + SPM_SYMBOLS(n));
     uint32_t *specials = (uint32_t *)(void *)(__session_start + SESSION_CANDIDATES);
 

@@ -8,9 +8,9 @@
 
 // Tokenises text[0..n), any bytes. Writes at most max_ids ids and returns their number; when the
 // text needs more, returns minus the number it needs. A text whose work does not fit
-// SESSION_SCRATCH returns TOK_TEXT_TOO_LONG.
+// ACT_SCRATCH returns TOK_TEXT_TOO_LONG.
 //
-// Works in SESSION_SCRATCH (28 bytes per text byte and 12 more) and SESSION_CANDIDATES.
+// Works in ACT_SCRATCH (28 bytes per text byte and 12 more) and SESSION_CANDIDATES.
 #define TOK_SCRATCH_BYTES(n) (28 * (n) + 12)
 #define TOK_TEXT_TOO_LONG    ((int)0x80000000)
 int tokenize(uint32_t *ids, int max_ids, const uint8_t *text, size_t n, unsigned flags);

@@ -23,10 +23,10 @@ struct act_q8_k {
 };
 static_assert(sizeof(struct act_q8_k) == 304, "the memory plan counts 304 bytes per 256 values");
 
-// The input of one or more matrix products: n_tokens rows of n values. matmul() fills in an int8
-// form when the first matrix asks for it; the forms share one buffer, so one input lives at a time.
+// The input of one or more matrix products, and room for its int8 forms: a row of
+// ACT_QUANT_ROW_SIZE bytes per token, the q8_0 blocks first, the q8_k blocks at ACT_QUANT_Q8_K.
 struct activation {
     const float *x; // [n_tokens][n]
     int n;
-    bool has_q8_0, has_q8_k;
+    uint8_t *quant;
 };

@@ -1,224 +1,363 @@
-// NEON twin of attention.c. Heads that share keys go through them together, up to four at a time,
-// so that a load serves all. In the scores a lane is a key, in the output a lane is an element of
-// v: no sum changes its order.
-#include "lib/f16.h"
+// NEON twin of attention.c. Query rows (a head of a token each) that share keys go through them
+// together, up to eight at a time, so that a load serves all. In the scores a lane is a key, in the
+// output a lane is an element of v: no sum changes its order.
+#include "nn/attention_neon.h"
 #include "lib/math.h"
 #include "nn/kernels.h"
-#include "nn/simd_neon.h"
 
-#define MAX_HEADS 4
+#define MAX_ROWS ATTENTION_ROWS
 
-// Eight elements of the cache from index i on.
-ALWAYS_INLINE float32x4x2_t load8(const void *cache, size_t i, bool f16)
-{
-    if (f16) {
-        return widen_f16(vld1q_u16((const uint16_t *)cache + i));
-    }
-    return vld1q_f32_x2((const float *)cache + i);
-}
-
-ALWAYS_INLINE float load1(const void *cache, size_t i, bool f16)
-{
-    return f16 ? f16_to_f32(((const uint16_t *)cache)[i]) : ((const float *)cache)[i];
-}
-
-// acc[h] += value * factor[h][lane]; a lane number must be a literal.
-#define ADD_PRODUCTS(lane, value)                                                                  \
-    {                                                                                              \
-        const float32x4x2_t eight = value;                                                         \
-        UNROLL for (int h = 0; h < n_heads; h++)                                                   \
-        {                                                                                          \
-            acc[h][0] = vfmaq_laneq_f32(acc[h][0], eight.val[0], factor[h], lane);                 \
-            acc[h][1] = vfmaq_laneq_f32(acc[h][1], eight.val[1], factor[h], lane);                 \
-        }                                                                                          \
-    }
-
-// p[h][0..7] = q[h] . k_i for the keys of one tile: eight of them, wanted or not.
-ALWAYS_INLINE void score_tile(float *p, const float *q, const void *k, size_t tile, int head_size,
-                              int n_heads, bool f16)
-{
-    float32x4_t acc[MAX_HEADS][2], factor[MAX_HEADS];
-    UNROLL for (int h = 0; h < n_heads; h++)
-    {
-        acc[h][0] = acc[h][1] = vdupq_n_f32(0);
-    }
-    int d = 0;
-    for (; d + 4 <= head_size; d += 4, tile += 4 * KV_TILE) {
-        UNROLL for (int h = 0; h < n_heads; h++)
-        {
-            factor[h] = vld1q_f32(q + h * head_size + d);
-        }
-        ADD_PRODUCTS(0, load8(k, tile, f16));
-        ADD_PRODUCTS(1, load8(k, tile + KV_TILE, f16));
-        ADD_PRODUCTS(2, load8(k, tile + 2 * KV_TILE, f16));
-        ADD_PRODUCTS(3, load8(k, tile + 3 * KV_TILE, f16));
-    }
-    for (; d < head_size; d++, tile += KV_TILE) {
-        UNROLL for (int h = 0; h < n_heads; h++)
-        {
-            factor[h] = vdupq_n_f32(q[h * head_size + d]);
-        }
-        ADD_PRODUCTS(0, load8(k, tile, f16));
-    }
-    UNROLL for (int h = 0; h < n_heads; h++)
-    {
-        vst1q_f32(p + h * ATTENTION_CHUNK, acc[h][0]);
-        vst1q_f32(p + h * ATTENTION_CHUNK + 4, acc[h][1]);
-    }
-}
-
-// out[h][0..7] (+)= sum_i p[h][i] * v_i[0..7]
-ALWAYS_INLINE void add_values(float *out, const float *p, int n, const void *v, size_t value,
-                              int head_size, int n_heads, bool f16, bool first)
-{
-    float32x4_t acc[MAX_HEADS][2], factor[MAX_HEADS];
-    UNROLL for (int h = 0; h < n_heads; h++)
-    {
-        acc[h][0] = first ? vdupq_n_f32(0) : vld1q_f32(out + h * head_size);
-        acc[h][1] = first ? vdupq_n_f32(0) : vld1q_f32(out + h * head_size + 4);
-    }
-    int i = 0;
-    for (; i + 4 <= n; i += 4) {
-        UNROLL for (int h = 0; h < n_heads; h++)
-        {
-            factor[h] = vld1q_f32(p + h * ATTENTION_CHUNK + i);
-        }
-        ADD_PRODUCTS(0, load8(v, value, f16));
-        value += (size_t)head_size;
-        ADD_PRODUCTS(1, load8(v, value, f16));
-        value += (size_t)head_size;
-        ADD_PRODUCTS(2, load8(v, value, f16));
-        value += (size_t)head_size;
-        ADD_PRODUCTS(3, load8(v, value, f16));
-        value += (size_t)head_size;
-    }
-    for (; i < n; i++, value += (size_t)head_size) {
-        UNROLL for (int h = 0; h < n_heads; h++)
-        {
-            factor[h] = vdupq_n_f32(p[h * ATTENTION_CHUNK + i]);
-        }
-        ADD_PRODUCTS(0, load8(v, value, f16));
-    }
-    UNROLL for (int h = 0; h < n_heads; h++)
-    {
-        vst1q_f32(out + h * head_size, acc[h][0]);
-        vst1q_f32(out + h * head_size + 4, acc[h][1]);
-    }
-}
-
-// The same for one element of v, where the head's size is no multiple of eight.
-ALWAYS_INLINE void add_element(float *out, const float *p, int n, const void *v, size_t value,
-                               int head_size, bool f16, bool first)
-{
-    float acc = first ? 0.0f : *out;
-    for (int i = 0; i < n; i++, value += (size_t)head_size) {
-        acc = fma_f32(p[i], load1(v, value, f16), acc);
-    }
-    *out = acc;
-}
-
-struct softmax_state {
+// One query row: what it reads, where its result goes, and its softmax so far.
+struct row {
+    const float *q;
+    float *out;
+    int n_keys;
     float max;
     float32x4_t sum;
 };
 
-// p = e^(p - max) of n scores, in whole vectors; the scale for what was summed before.
-ALWAYS_INLINE float exp_scores(struct softmax_state *state, float *p, int n, bool first)
-{
-    for (int i = n; i % 4 != 0; i++) {
-        p[i] = p[0]; // a score beyond the last key is anything, even NaN
-    }
-    float32x4_t m = vld1q_f32(p);
-    for (int i = 4; i < n; i += 4) {
-        m = vmaxnmq_f32(m, vld1q_f32(p + i));
-    }
-    const float chunk_max = vmaxnmvq_f32(m);
-    const float max = first ? chunk_max : max_f32(state->max, chunk_max);
-    float scale = 1.0f;
-    if (!first && max != state->max) {
-        scale = exp_f32(state->max - max);
-        state->sum = vmulq_n_f32(state->sum, scale);
-    }
-    state->max = max;
+// What rows that go together share: one row's numbers beside the next one's, so that a loop over
+// them needs one address.
+struct packed {
+    float q[MAX_PACKED];                 // [head_size / 4][row][4], zeros behind
+    float o[MAX_PACKED];                 // [head_size / 8][row][8]: the weighted sum of v so far
+    float p[MAX_ROWS * ATTENTION_CHUNK]; // [key / 4][row][4]: scores, then probabilities
+};
 
-    float32x4_t sum = state->sum;
-    int i = 0;
-    for (; i + 4 <= n; i += 4) {
-        const float32x4_t e = exp_f32x4(vsubq_f32(vld1q_f32(p + i), vdupq_n_f32(max)));
-        vst1q_f32(p + i, e);
-        sum = vaddq_f32(sum, e);
+// acc[r] += value * factor[r][lane]; a lane number must be a literal.
+#define ADD_PRODUCTS(lane, value)                                                                  \
+    {                                                                                              \
+        const float32x4x2_t eight = value;                                                         \
+        UNROLL for (int r = 0; r < n_rows; r++)                                                    \
+        {                                                                                          \
+            acc[r][0] = vfmaq_laneq_f32(acc[r][0], eight.val[0], factor[r], lane);                 \
+            acc[r][1] = vfmaq_laneq_f32(acc[r][1], eight.val[1], factor[r], lane);                 \
+        }                                                                                          \
     }
-    if (i < n) {
-        const float32x4_t e = exp_f32x4(vsubq_f32(vld1q_f32(p + i), vdupq_n_f32(max)));
-        vst1q_f32(p + i, e);
-        sum = vaddq_f32(sum, load_tail(p + i, n - i)); // + 0 changes no lane: none is negative
-    }
-    state->sum = sum;
-    return scale;
+
+ALWAYS_INLINE void add_product(float32x4_t *acc, float32x4x2_t value, float factor)
+{
+    acc[0] = vfmaq_n_f32(acc[0], value.val[0], factor);
+    acc[1] = vfmaq_n_f32(acc[1], value.val[1], factor);
 }
 
-ALWAYS_INLINE void attend(float *out, const float *q, const void *k, const void *v, int n_keys,
-                          int n_heads, int head_size, bool f16)
+ALWAYS_INLINE void pack_queries(float *packed, const struct row *rows, int n_rows, int head_size)
 {
-    struct softmax_state state[MAX_HEADS];
-    float p[MAX_HEADS * ATTENTION_CHUNK];
-    UNROLL for (int h = 0; h < n_heads; h++)
-    {
-        state[h].max = 0.0f;
-        state[h].sum = vdupq_n_f32(0);
-    }
-    for (int start = 0; start < n_keys; start += ATTENTION_CHUNK) {
-        const int n = n_keys - start < ATTENTION_CHUNK ? n_keys - start : ATTENTION_CHUNK;
-        const bool first = start == 0;
-        for (int i = 0; i < n; i += KV_TILE) {
-            score_tile(p + i, q, k, (size_t)(start + i) * (size_t)head_size, head_size, n_heads,
-                       f16);
-        }
-        for (int h = 0; h < n_heads; h++) {
-            const float scale = exp_scores(&state[h], p + h * ATTENTION_CHUNK, n, first);
-            if (scale != 1.0f) {
-                vec_scale_neon(out + h * head_size, out + h * head_size, scale, head_size);
-            }
-        }
-        const size_t value = (size_t)start * (size_t)head_size;
+    for (int r = 0; r < n_rows; r++) {
+        float *to = packed + 4 * r;
         int d = 0;
-        for (; d + 8 <= head_size; d += 8) {
-            add_values(out + d, p, n, v, value + (size_t)d, head_size, n_heads, f16, first);
+        for (; d + 4 <= head_size; d += 4, to += 4 * n_rows) {
+            vst1q_f32(to, vld1q_f32(rows[r].q + d));
         }
-        for (; d < head_size; d++) {
-            for (int h = 0; h < n_heads; h++) {
-                add_element(out + h * head_size + d, p + h * ATTENTION_CHUNK, n, v,
-                            value + (size_t)d, head_size, f16, first);
+        if (d < head_size) {
+            vst1q_f32(to, load_tail(rows[r].q + d, head_size - d));
+        }
+    }
+}
+
+// p[0..1][row][4] = q . k_i for the keys of one tile: eight of them, wanted or not.
+ALWAYS_INLINE void score_tile(float *p, const float *q, const uint8_t *tile, int head_size,
+                              int n_rows, int type)
+{
+    float32x4_t acc[MAX_ROWS][2], factor[MAX_ROWS];
+    const size_t step = KV_TILE * kv_element_bytes(type);
+    const int block = type == KV_TYPE_Q8_0 ? KV_BLOCK : ATTENTION_MAX_HEAD;
+    const uint8_t *k = tile + KV_TILE * kv_scales_bytes(type, head_size);
+    float32x4x2_t scale = {{vdupq_n_f32(0), vdupq_n_f32(0)}};
+    UNROLL for (int r = 0; r < n_rows; r++)
+    {
+        acc[r][0] = acc[r][1] = vdupq_n_f32(0);
+    }
+    for (int d = 0; d < head_size; tile += KV_TILE * sizeof(uint16_t)) {
+        const int end = d + block < head_size ? d + block : head_size;
+        if (type == KV_TYPE_Q8_0) {
+            scale = load8_f16(tile);
+        }
+        for (; d + 4 <= end; d += 4, k += 4 * step, q += 4 * n_rows) {
+            UNROLL for (int r = 0; r < n_rows; r++)
+            {
+                factor[r] = vld1q_f32(q + 4 * r);
+            }
+            ADD_PRODUCTS(0, load_keys(k, scale, type));
+            ADD_PRODUCTS(1, load_keys(k + step, scale, type));
+            ADD_PRODUCTS(2, load_keys(k + 2 * step, scale, type));
+            ADD_PRODUCTS(3, load_keys(k + 3 * step, scale, type));
+        }
+        for (; d < end; d++, k += step) {
+            const float32x4x2_t eight = load_keys(k, scale, type);
+            UNROLL for (int r = 0; r < n_rows; r++)
+            {
+                add_product(acc[r], eight, q[4 * r + d % 4]);
             }
         }
     }
-    for (int h = 0; h < n_heads; h++) {
-        const float inverse = 1.0f / sum_lanes(state[h].sum);
-        vec_scale_neon(out + h * head_size, out + h * head_size, inverse, head_size);
+    UNROLL for (int r = 0; r < n_rows; r++)
+    {
+        vst1q_f32(p + 4 * r, acc[r][0]);
+        vst1q_f32(p + 4 * (n_rows + r), acc[r][1]);
     }
 }
 
-ALWAYS_INLINE void attend_all(float *out, const float *q, const void *k, const void *v, int n_keys,
-                              int n_heads, int head_size, bool f16)
+// The largest score of each row. p: [quad][row][4].
+ALWAYS_INLINE void largest(float *max, const float *p, int n_quads, int n_rows)
 {
-    int h = 0;
-    for (; h + 4 <= n_heads; h += 4) {
-        attend(out + h * head_size, q + h * head_size, k, v, n_keys, 4, head_size, f16);
+    float32x4_t m[MAX_ROWS];
+    UNROLL for (int r = 0; r < n_rows; r++)
+    {
+        m[r] = vld1q_f32(p + 4 * r);
     }
-    for (; h + 2 <= n_heads; h += 2) {
-        attend(out + h * head_size, q + h * head_size, k, v, n_keys, 2, head_size, f16);
+    for (int i = 1; i < n_quads; i++) {
+        p += 4 * n_rows;
+        UNROLL for (int r = 0; r < n_rows; r++)
+        {
+            m[r] = vmaxnmq_f32(m[r], vld1q_f32(p + 4 * r));
+        }
     }
-    if (h < n_heads) {
-        attend(out + h * head_size, q + h * head_size, k, v, n_keys, 1, head_size, f16);
+    UNROLL for (int r = 0; r < n_rows; r++)
+    {
+        max[r] = vmaxnmvq_f32(m[r]);
     }
 }
 
-void attention_neon(float *out, const float *q, const void *k, const void *v, int n_keys,
-                    int n_heads, int head_size, bool kv_f16)
+// p = e^(p - max) of n neighbouring rows, and their sums; a quad of each row every stride floats.
+ALWAYS_INLINE void exp_rows(struct row *rows, float *p, int n_quads, int stride, int n)
 {
-    if (kv_f16) {
-        attend_all(out, q, k, v, n_keys, n_heads, head_size, true);
-    } else {
-        attend_all(out, q, k, v, n_keys, n_heads, head_size, false);
+    float32x4_t sum[2], max[2];
+    UNROLL for (int r = 0; r < n; r++)
+    {
+        sum[r] = rows[r].sum;
+        max[r] = vdupq_n_f32(rows[r].max);
+    }
+    for (int i = 0; i < n_quads; i++, p += stride) {
+        float32x4_t e[2];
+        UNROLL for (int r = 0; r < n; r++)
+        {
+            e[r] = exp_f32x4_to_88(vsubq_f32(vld1q_f32(p + 4 * r), max[r]));
+            sum[r] = vaddq_f32(sum[r], e[r]);
+        }
+        UNROLL for (int r = 0; r < n; r++)
+        {
+            vst1q_f32(p + 4 * r, e[r]);
+        }
+    }
+    UNROLL for (int r = 0; r < n; r++)
+    {
+        rows[r].sum = sum[r];
     }
 }
+
+// The same for quads of one row from key i on, where n keys may end within a quad.
+ALWAYS_INLINE void exp_rest(struct row *row, float *p, int i, int n, int stride)
+{
+    static const int32_t lanes[4] = {0, 1, 2, 3};
+    for (; i < n; i += 4, p += stride) {
+        const uint32x4_t wanted = vcltq_s32(vld1q_s32(lanes), vdupq_n_s32(n - i));
+        const float32x4_t x = vsubq_f32(vld1q_f32(p), vdupq_n_f32(row->max));
+        const uint32x4_t e = vreinterpretq_u32_f32(exp_f32x4_to_88(x));
+        vst1q_f32(p, vreinterpretq_f32_u32(e));
+        // + 0 changes no lane: none is negative.
+        row->sum = vaddq_f32(row->sum, vreinterpretq_f32_u32(vandq_u32(e, wanted)));
+    }
+}
+
+// stride: floats from eight elements to the next eight.
+ALWAYS_INLINE void scale_sum(float *o, float scale, int stride, int head_size)
+{
+    for (int d = 0; d < head_size; d += 8, o += stride) {
+        vst1q_f32(o, vmulq_n_f32(vld1q_f32(o), scale));
+        vst1q_f32(o + 4, vmulq_n_f32(vld1q_f32(o + 4), scale));
+    }
+}
+
+// Scores of a chunk to probabilities, n[r] of each row.
+ALWAYS_INLINE void exp_scores(struct row *rows, struct packed *packed, const int *n, bool first,
+                              int n_rows, int head_size)
+{
+    float max[MAX_ROWS];
+    float *p = packed->p;
+    const int stride = 4 * n_rows;
+    const int n_quads = (n[n_rows - 1] + 3) / 4, n_common = n[0] / 4;
+    for (int r = 0; r < n_rows; r++) { // a score beyond the last key is anything, even NaN
+        const float harmless = n[r] > 0 ? p[4 * r] : rows[r].max;
+        for (int i = n[r]; i < 4 * n_quads; i++) {
+            p[i / 4 * stride + 4 * r + i % 4] = harmless;
+        }
+    }
+    largest(max, p, n_quads, n_rows);
+    for (int r = 0; r < n_rows; r++) {
+        struct row *row = &rows[r];
+        const float new_max = first ? max[r] : max_f32(row->max, max[r]);
+        if (n[r] > 0 && !first && new_max != row->max) {
+            const float scale = exp_f32(row->max - new_max);
+            row->sum = vmulq_n_f32(row->sum, scale);
+            scale_sum(packed->o + 8 * r, scale, 2 * stride, head_size);
+        }
+        row->max = new_max;
+    }
+    for (int r = 0; r < n_rows; r += 2) {
+        exp_rows(rows + r, p + 4 * r, n_common, stride, n_rows > 1 ? 2 : 1);
+    }
+    for (int r = 0; r < n_rows; r++) {
+        exp_rest(&rows[r], p + n_common * stride + 4 * r, 4 * n_common, n[r], stride);
+    }
+}
+
+// Where some elements of v lie: bytes from row to row, and in a row to them and to their scale.
+struct value_place {
+    size_t row, two_rows, three_rows;
+    size_t elements, scale;
+};
+
+ALWAYS_INLINE void find_elements(struct value_place *at, int d, int head_size, int type)
+{
+    at->elements = kv_scales_bytes(type, head_size) + (size_t)d * kv_element_bytes(type);
+    at->scale = (size_t)(d / KV_BLOCK) * sizeof(uint16_t);
+}
+
+// o[r][0..7] (+)= sum_i p[r][i] * v_i[0..7] for n[r] keys. p: [quad][row][4].
+ALWAYS_INLINE void add_values(float *o, const float *p, const int *n, const uint8_t *rows,
+                              struct value_place at, int n_rows, int type, bool first)
+{
+    float32x4_t acc[MAX_ROWS][2], factor[MAX_ROWS];
+    const int n_common = n[0], n_most = n[n_rows - 1];
+    const uint8_t *v = rows + at.elements, *scale = rows + at.scale;
+    UNROLL for (int r = 0; r < n_rows; r++)
+    {
+        acc[r][0] = first ? vdupq_n_f32(0) : vld1q_f32(o + 8 * r);
+        acc[r][1] = first ? vdupq_n_f32(0) : vld1q_f32(o + 8 * r + 4);
+    }
+    int i = 0;
+    for (; i + 4 <= n_common; i += 4, p += 4 * n_rows) {
+        UNROLL for (int r = 0; r < n_rows; r++)
+        {
+            factor[r] = vld1q_f32(p + 4 * r);
+        }
+        ADD_PRODUCTS(0, load_value(v, scale, type));
+        ADD_PRODUCTS(1, load_value(v + at.row, scale + at.row, type));
+        ADD_PRODUCTS(2, load_value(v + at.two_rows, scale + at.two_rows, type));
+        ADD_PRODUCTS(3, load_value(v + at.three_rows, scale + at.three_rows, type));
+        v += 4 * at.row;
+        scale += 4 * at.row;
+    }
+    for (int rest = 0; i < n_most; i++, rest++) { // some rows may see no more keys
+        const float32x4x2_t eight = load_value(v, scale, type);
+        UNROLL for (int r = 0; r < n_rows; r++)
+        {
+            if (i < n[r]) {
+                add_product(acc[r], eight, p[rest / 4 * 4 * n_rows + 4 * r + rest % 4]);
+            }
+        }
+        v += at.row;
+        scale += at.row;
+    }
+    UNROLL for (int r = 0; r < n_rows; r++)
+    {
+        vst1q_f32(o + 8 * r, acc[r][0]);
+        vst1q_f32(o + 8 * r + 4, acc[r][1]);
+    }
+}
+
+// The same for one row and one element of v, where the head's size is no multiple of eight.
+ALWAYS_INLINE void add_element(float *o, const float *p, int n, int stride, const uint8_t *row,
+                               struct value_place at, int type, bool first)
+{
+    float acc = first ? 0.0f : *o;
+    for (int i = 0; i < n; i++, row += at.row) {
+        const float v = load_element(row + at.elements, row + at.scale, type);
+        acc = fma_f32(p[i / 4 * stride + i % 4], v, acc);
+    }
+    *o = acc;
+}
+
+ALWAYS_INLINE void weigh_values(struct packed *packed, const int *n, const uint8_t *v,
+                                int head_size, int n_rows, int type, bool first)
+{
+    const size_t row = kv_row_bytes(type, head_size);
+    struct value_place at = {.row = row, .two_rows = 2 * row, .three_rows = 3 * row};
+    FORGET_ORIGIN(at.two_rows); // offsets of a load each, not sums to be made in the loop
+    FORGET_ORIGIN(at.three_rows);
+    float *o = packed->o;
+    int d = 0;
+    for (; d + 8 <= head_size; d += 8, o += 8 * n_rows) {
+        find_elements(&at, d, head_size, type);
+        add_values(o, packed->p, n, v, at, n_rows, type, first);
+    }
+    for (; d < head_size; d++) {
+        find_elements(&at, d, head_size, type);
+        for (int r = 0; r < n_rows; r++) {
+            add_element(o + 8 * r + d % 8, packed->p + 4 * r, n[r], 4 * n_rows, v, at, type, first);
+        }
+    }
+}
+
+ALWAYS_INLINE void write_out(const struct row *row, const float *o, int stride, int head_size)
+{
+    const float inverse = 1.0f / sum_lanes(row->sum);
+    int d = 0;
+    for (; d + 8 <= head_size; d += 8, o += stride) {
+        vst1q_f32(row->out + d, vmulq_n_f32(vld1q_f32(o), inverse));
+        vst1q_f32(row->out + d + 4, vmulq_n_f32(vld1q_f32(o + 4), inverse));
+    }
+    for (; d < head_size; d++, o++) {
+        row->out[d] = *o * inverse;
+    }
+}
+
+ALWAYS_INLINE void attend(struct row *rows, const uint8_t *k, const uint8_t *v, int head_size,
+                          int n_rows, int type)
+{
+    struct packed packed;
+    const size_t tile_bytes = kv_tile_bytes(type, head_size);
+    const int n_keys = rows[n_rows - 1].n_keys;
+    pack_queries(packed.q, rows, n_rows, head_size);
+    for (int start = 0; start < n_keys; start += ATTENTION_CHUNK) {
+        int n[MAX_ROWS] = {0};
+        for (int r = 0; r < n_rows; r++) {
+            const int left = rows[r].n_keys - start;
+            n[r] = left < 0 ? 0 : left < ATTENTION_CHUNK ? left : ATTENTION_CHUNK;
+        }
+        for (int i = 0; i < n[n_rows - 1]; i += KV_TILE, k += tile_bytes) {
+            score_tile(packed.p + i * n_rows, packed.q, k, head_size, n_rows, type);
+        }
+        exp_scores(rows, &packed, n, start == 0, n_rows, head_size);
+        weigh_values(&packed, n, v, head_size, n_rows, type, start == 0);
+        v += ATTENTION_CHUNK * kv_row_bytes(type, head_size);
+    }
+    for (int r = 0; r < n_rows; r++) {
+        write_out(&rows[r], packed.o + 8 * r, 8 * n_rows, head_size);
+    }
+}
+
+#define ATTENTION(name, type)                                                                      \
+    void attention_##name##_neon(float *out, const float *q, int stride, const void *k,            \
+                                 const void *v, int n_keys, int n_tokens, int n_heads,             \
+                                 int head_size)                                                    \
+    {                                                                                              \
+        struct row rows[MAX_ROWS];                                                                 \
+        const int n_all = n_tokens * n_heads;                                                      \
+        for (int begin = 0; begin < n_all;) {                                                      \
+            const int n_rows = rows_at_once(n_all - begin, head_size);                             \
+            for (int r = 0; r < n_rows; r++) {                                                     \
+                const int t = (begin + r) / n_heads, h = (begin + r) % n_heads;                    \
+                const int at = t * stride + h * head_size;                                         \
+                rows[r] = (struct row){q + at, out + at, n_keys + t, 0.0f, vdupq_n_f32(0)};        \
+            }                                                                                      \
+            begin += n_rows;                                                                       \
+            switch (n_rows) {                                                                      \
+            case 8:                                                                                \
+                attend(rows, k, v, head_size, 8, type);                                            \
+                break;                                                                             \
+            case 4:                                                                                \
+                attend(rows, k, v, head_size, 4, type);                                            \
+                break;                                                                             \
+            case 2:                                                                                \
+                attend(rows, k, v, head_size, 2, type);                                            \
+                break;                                                                             \
+            default:                                                                               \
+                attend(rows, k, v, head_size, 1, type);                                            \
+            }                                                                                      \
+        }                                                                                          \
+    }
+ATTENTION(f16, KV_TYPE_F16)
+ATTENTION(f32, KV_TYPE_F32)
+ATTENTION(q8_0, KV_TYPE_Q8_0)

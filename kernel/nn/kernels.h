@@ -1,13 +1,17 @@
-// The operations, each twice: X in plain C is the specification, X_neon gives the same bits.
+// The operations, each twice: X in plain C is the specification, X_neon gives the same bits. Where
+// a newer instruction set (nn/tier.h) does better there is also X_dotprod.
 //
 // Callers include nn/ops.h, which chooses. out may be x in the element-wise operations.
 // n, n_cols and sizes may be any number >= 0 unless said otherwise.
 #pragma once
 
 #include "lib/types.h"
+#include "nn/kv_layout.h"
 
 #define ATTENTION_CHUNK 64 // keys per step of the online softmax, at absolute positions
-#define KV_TILE         8  // positions interleaved in the K cache
+
+#define ATTENTION_ROWS     8   // query rows (a head of a token each) that a load of a key can serve
+#define ATTENTION_MAX_HEAD 256 // elements
 
 // The declaration of both forms of an operation.
 #define OPERATION(type, name, ...)                                                                 \
@@ -27,28 +31,62 @@ OPERATION(void, softmax, float *x, int n); // in place; n >= 1
 // x: [n_heads][head_size]; table_row: [n_rot / 2] pairs (cos, sin) of the position; n_rot even.
 OPERATION(void, rope, float *x, const float *table_row, int n_heads, int head_size, int n_rot);
 
-// n_heads query heads that share one kv head. q, out: [n_heads][head_size]. Keys 0 .. n_keys - 1,
-// n_keys >= 1. k: [tile][head_size][KV_TILE], v: [position][head_size], halves or floats.
-OPERATION(void, attention, float *out, const float *q, const void *k, const void *v, int n_keys,
-          int n_heads, int head_size, bool kv_f16);
+// n_heads query heads of n_tokens tokens, all sharing one kv head. q, out: [n_heads][head_size] of
+// each token, tokens `stride` floats apart. Token t attends to keys 0 .. n_keys - 1 + t, and n_keys
+// is 1 or more; head_size <= ATTENTION_MAX_HEAD. k, v: nn/kv_layout.h, of the type in the name.
+#define ATTENTION(name)                                                                            \
+    OPERATION(void, name, float *out, const float *q, int stride, const void *k, const void *v,    \
+              int n_keys, int n_tokens, int n_heads, int head_size)
+ATTENTION(attention_f16);
+ATTENTION(attention_f32);
+ATTENTION(attention_q8_0);
+#undef ATTENTION
 
 OPERATION(void, f32_to_f16_row, uint16_t *out, const float *x, int n);
+
+// q: n integers, d: a half for each 32 of them or what is left: x[i] ~ d * q[i].
+OPERATION(void, quantize_kv_q8_0, int8_t *q, uint16_t *d, const float *x, int n);
 
 // act: n / 32 of struct act_q8_0, n / 256 of struct act_q8_k; n a multiple of that.
 OPERATION(void, quantize_q8_0, void *act, const float *x, int n);
 OPERATION(void, quantize_q8_k, void *act, const float *x, int n);
 
-// out[row] = w[row] . x for n_rows_padded rows (a multiple of 4) of w_tiles (nn/tiles.h).
+// out[row] = w[row] . x for n_rows_padded rows (whole tiles) of w_tiles (nn/tiles.h).
 // act: floats for f32, f16, bf16; struct act_q8_0 for q8_0, q4_0; struct act_q8_k for q4_k, q6_k.
 #define MATVEC(name)                                                                               \
     OPERATION(void, name, float *out, const void *w_tiles, const void *act, int n_rows_padded,     \
               int n_cols)
-MATVEC(matvec_f32);
+#define MATVEC_DOTPROD(name)                                                                       \
+    MATVEC(name);                                                                                  \
+    void name##_dotprod(float *out, const void *w_tiles, const void *act, int n_rows_padded,       \
+                        int n_cols)
+MATVEC(matvec_f32); // SDOT multiplies int8 only
 MATVEC(matvec_f16);
 MATVEC(matvec_bf16);
-MATVEC(matvec_q8_0);
-MATVEC(matvec_q4_0);
-MATVEC(matvec_q4_k);
-MATVEC(matvec_q6_k);
+MATVEC_DOTPROD(matvec_q8_0);
+MATVEC_DOTPROD(matvec_q4_0);
+MATVEC_DOTPROD(matvec_q4_k);
+MATVEC_DOTPROD(matvec_q6_k);
+#undef MATVEC_DOTPROD
 #undef MATVEC
+
+// out[t * out_stride + row] = w[row] . x[t] for n_rows rows, any number of them, and n_tokens
+// tokens; the last tile's padding is not written. act: the form as above, of token t at
+// t * act_stride bytes. The same bits as the mat-vec of each token.
+#define GEMM(name)                                                                                 \
+    OPERATION(void, name, float *out, size_t out_stride, const void *w_tiles, const void *act,     \
+              size_t act_stride, int n_tokens, int n_rows, int n_cols)
+#define GEMM_DOTPROD(name)                                                                         \
+    GEMM(name);                                                                                    \
+    void name##_dotprod(float *out, size_t out_stride, const void *w_tiles, const void *act,       \
+                        size_t act_stride, int n_tokens, int n_rows, int n_cols)
+GEMM(gemm_f32);
+GEMM(gemm_f16);
+GEMM(gemm_bf16);
+GEMM_DOTPROD(gemm_q8_0);
+GEMM_DOTPROD(gemm_q4_0);
+GEMM_DOTPROD(gemm_q4_k);
+GEMM_DOTPROD(gemm_q6_k);
+#undef GEMM_DOTPROD
+#undef GEMM
 #undef OPERATION

@@ -6,18 +6,22 @@
 #include "lib/string.h"
 #include "nn/ops.h"
 
-#if KV_F16
-typedef uint16_t kv_element;
-#else
-typedef float kv_element;
-#endif
-
 static_assert(N_CTX_PADDED % ATTENTION_CHUNK == 0, "tiles of the last chunk lie inside the region");
 
-static kv_element *head_start(size_t region_offset, int layer, int kv_head)
+#define ROW_BYTES    kv_row_bytes(KV_TYPE, HEAD_SIZE)
+#define SCALES_BYTES kv_scales_bytes(KV_TYPE, HEAD_SIZE)
+
+// The largest row: float elements, or bytes and their scales.
+union row {
+    float f32[HEAD_SIZE];
+    uint16_t f16[HEAD_SIZE];
+    uint8_t bytes[4 * HEAD_SIZE + 2];
+};
+
+static uint8_t *head_start(size_t region_offset, int layer, int kv_head)
 {
     const size_t head = (size_t)layer * N_HEAD_KV + (size_t)kv_head;
-    return (kv_element *)(__kv_cache_start + region_offset) + head * N_CTX_PADDED * HEAD_SIZE;
+    return __kv_cache_start + region_offset + head * N_CTX_PADDED * ROW_BYTES;
 }
 
 const void *kv_cache_k(int layer, int kv_head)
@@ -30,25 +34,44 @@ const void *kv_cache_v(int layer, int kv_head)
     return head_start(KV_V_OFFSET, layer, kv_head);
 }
 
-static void round_head(kv_element *out, const float *x)
+// One position's row: scales, then elements.
+static void round_row(void *row, const float *x)
 {
-#if KV_F16
-    f32_to_f16_row(out, x, HEAD_SIZE);
+#if KV_TYPE == KV_TYPE_Q8_0
+    quantize_kv_q8_0((int8_t *)row + SCALES_BYTES, row, x, HEAD_SIZE);
+#elif KV_TYPE == KV_TYPE_F16
+    f32_to_f16_row(row, x, HEAD_SIZE);
 #else
-    memcpy(out, x, HEAD_SIZE * sizeof(float));
+    memcpy(row, x, HEAD_SIZE * sizeof(float));
 #endif
 }
 
-void kv_cache_append(int layer, int pos, const float *k, const float *v)
+#if KV_TYPE == KV_TYPE_Q8_0
+typedef int8_t kv_element;
+#elif KV_TYPE == KV_TYPE_F16
+typedef uint16_t kv_element;
+#else
+typedef float kv_element;
+#endif
+
+// A row into its place among the KV_TILE of a tile.
+static void put_key(uint8_t *tile, int place, const uint8_t *row)
 {
-    const size_t tile = (size_t)pos / KV_TILE * HEAD_SIZE * KV_TILE + (size_t)pos % KV_TILE;
-    for (int h = 0; h < N_HEAD_KV; h++) {
-        kv_element rounded[HEAD_SIZE]; // not all heads at once: the stack's guard is one page
-        round_head(rounded, k + h * HEAD_SIZE);
-        kv_element *key = head_start(KV_K_OFFSET, layer, h) + tile;
-        for (int d = 0; d < HEAD_SIZE; d++) {
-            key[d * KV_TILE] = rounded[d];
-        }
-        round_head(head_start(KV_V_OFFSET, layer, h) + (size_t)pos * HEAD_SIZE, v + h * HEAD_SIZE);
+    uint16_t *scales = (uint16_t *)tile + place;
+    for (size_t i = 0; i < SCALES_BYTES / sizeof *scales; i++) {
+        scales[i * KV_TILE] = ((const uint16_t *)row)[i];
     }
+    kv_element *elements = (kv_element *)(tile + KV_TILE * SCALES_BYTES) + place;
+    for (int d = 0; d < HEAD_SIZE; d++) {
+        elements[d * KV_TILE] = ((const kv_element *)(row + SCALES_BYTES))[d];
+    }
+}
+
+void kv_cache_append(int layer, int kv_head, int pos, const float *k, const float *v)
+{
+    union row row;
+    round_row(&row, k);
+    uint8_t *keys = head_start(KV_K_OFFSET, layer, kv_head);
+    put_key(keys + (size_t)(pos / KV_TILE) * KV_TILE * ROW_BYTES, pos % KV_TILE, row.bytes);
+    round_row(head_start(KV_V_OFFSET, layer, kv_head) + (size_t)pos * ROW_BYTES, v);
 }

@@ -1,12 +1,9 @@
-// Keys and values of all positions so far.
-//
-// k[layer][kv_head][N_CTX_PADDED / 8][HEAD_SIZE][8]: eight positions interleaved, so that a vector
-// lane is a key; v[layer][kv_head][N_CTX_PADDED][HEAD_SIZE]. Halves or floats (KV_F16). Positions
-// not written yet hold anything.
+// Keys and values of all positions so far: [layer][kv_head][N_CTX_PADDED positions], as
+// nn/kv_layout.h says for KV_TYPE. Positions not written yet hold anything.
 #pragma once
 
-// k, v: [N_HEAD_KV][HEAD_SIZE], rounded to the cache's type. 0 <= pos < N_CTX.
-void kv_cache_append(int layer, int pos, const float *k, const float *v);
+// k, v: [HEAD_SIZE], rounded to the cache's type. 0 <= pos < N_CTX.
+void kv_cache_append(int layer, int kv_head, int pos, const float *k, const float *v);
 
 const void *kv_cache_k(int layer, int kv_head);
 const void *kv_cache_v(int layer, int kv_head);

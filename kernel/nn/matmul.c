@@ -1,4 +1,4 @@
-// Dispatch on the weights' type; int8 forms of the input are made when first needed.
+// Dispatch on the weights' type and the number of tokens.
 #include "nn/matmul.h"
 
 #include "gen/layout.h"
@@ -6,91 +6,143 @@
 #include "nn/ops.h"
 #include "nn/tiles.h"
 
-struct activation activation_of(const float *x, int n)
+static uint8_t *quant_row(const struct activation *x, int t)
 {
-    return (struct activation){.x = x, .n = n};
+    return x->quant + (size_t)t * ACT_QUANT_ROW_SIZE;
 }
 
-static uint8_t *quant_row(int t)
+unsigned matmul_form(const struct tensor *w)
 {
-    return __activations_start + ACT_QUANT + (size_t)t * ACT_QUANT_ROW_SIZE;
-}
-
-static void need_q8_0(struct activation *x, int n_tokens)
-{
-    for (int t = 0; t < n_tokens && !x->has_q8_0; t++) {
-        quantize_q8_0(quant_row(t), x->x + (size_t)t * x->n, x->n);
-    }
-    x->has_q8_0 = true;
-}
-
-static void need_q8_k(struct activation *x, int n_tokens)
-{
-    for (int t = 0; t < n_tokens && !x->has_q8_k; t++) {
-        quantize_q8_k(quant_row(t) + ACT_QUANT_Q8_K, x->x + (size_t)t * x->n, x->n);
-    }
-    x->has_q8_k = true;
-}
-
-static void prepare(struct activation *x, uint32_t type, int n_tokens)
-{
-    if (type == TYPE_Q8_0 || type == TYPE_Q4_0) {
-        need_q8_0(x, n_tokens);
-    } else if (type == TYPE_Q4_K || type == TYPE_Q6_K) {
-        need_q8_k(x, n_tokens);
+    switch (w->type) {
+    case TYPE_Q8_0:
+    case TYPE_Q4_0:
+        return FORM_Q8_0;
+    case TYPE_Q4_K:
+    case TYPE_Q6_K:
+        return FORM_Q8_K;
+    default:
+        return FORM_FLOAT;
     }
 }
 
-// Row t of the input in the form that the type multiplies with.
-static void matvec(float *out, uint32_t type, const void *w, const struct activation *x, int t,
-                   int n_rows_padded)
+void activation_prepare(const struct activation *x, unsigned forms, int begin, int end)
 {
-    const float *floats = x->x + (size_t)t * x->n;
-    const void *q8_0 = quant_row(t), *q8_k = quant_row(t) + ACT_QUANT_Q8_K;
+    for (int t = begin; t < end; t++) {
+        const float *floats = x->x + (size_t)t * x->n;
+        if (forms & FORM_Q8_0) {
+            quantize_q8_0(quant_row(x, t), floats, x->n);
+        }
+        if (forms & FORM_Q8_K) {
+            quantize_q8_k(quant_row(x, t) + ACT_QUANT_Q8_K, floats, x->n);
+        }
+    }
+}
+
+// The input's first token in the form that the type multiplies with; every stride bytes another.
+struct input {
+    const void *first;
+    size_t stride;
+};
+
+static struct input input_of(const struct tensor *w, const struct activation *x)
+{
+    switch (matmul_form(w)) {
+    case FORM_Q8_0:
+        return (struct input){x->quant, ACT_QUANT_ROW_SIZE};
+    case FORM_Q8_K:
+        return (struct input){x->quant + ACT_QUANT_Q8_K, ACT_QUANT_ROW_SIZE};
+    default:
+        return (struct input){x->x, (size_t)x->n * sizeof(float)};
+    }
+}
+
+static void matvec(float *out, uint32_t type, const void *w, const void *x, int n_rows_padded,
+                   int n_cols)
+{
     switch (type) {
     case TYPE_F32:
-        matvec_f32(out, w, floats, n_rows_padded, x->n);
+        matvec_f32(out, w, x, n_rows_padded, n_cols);
         break;
     case TYPE_F16:
-        matvec_f16(out, w, floats, n_rows_padded, x->n);
+        matvec_f16(out, w, x, n_rows_padded, n_cols);
         break;
     case TYPE_BF16:
-        matvec_bf16(out, w, floats, n_rows_padded, x->n);
+        matvec_bf16(out, w, x, n_rows_padded, n_cols);
         break;
     case TYPE_Q8_0:
-        matvec_q8_0(out, w, q8_0, n_rows_padded, x->n);
+        matvec_q8_0(out, w, x, n_rows_padded, n_cols);
         break;
     case TYPE_Q4_0:
-        matvec_q4_0(out, w, q8_0, n_rows_padded, x->n);
+        matvec_q4_0(out, w, x, n_rows_padded, n_cols);
         break;
     case TYPE_Q4_K:
-        matvec_q4_k(out, w, q8_k, n_rows_padded, x->n);
+        matvec_q4_k(out, w, x, n_rows_padded, n_cols);
         break;
     case TYPE_Q6_K:
-        matvec_q6_k(out, w, q8_k, n_rows_padded, x->n);
+        matvec_q6_k(out, w, x, n_rows_padded, n_cols);
         break;
     default:
         panic("matmul: no product for tensor type %u", (unsigned)type);
     }
 }
 
-void matmul(float *out, const struct tensor *w, struct activation *x, int n_tokens)
+static void gemm(float *out, size_t out_stride, uint32_t type, const void *w, struct input x,
+                 int n_tokens, int n_rows, int n_cols)
+{
+    switch (type) {
+    case TYPE_F32:
+        gemm_f32(out, out_stride, w, x.first, x.stride, n_tokens, n_rows, n_cols);
+        break;
+    case TYPE_F16:
+        gemm_f16(out, out_stride, w, x.first, x.stride, n_tokens, n_rows, n_cols);
+        break;
+    case TYPE_BF16:
+        gemm_bf16(out, out_stride, w, x.first, x.stride, n_tokens, n_rows, n_cols);
+        break;
+    case TYPE_Q8_0:
+        gemm_q8_0(out, out_stride, w, x.first, x.stride, n_tokens, n_rows, n_cols);
+        break;
+    case TYPE_Q4_0:
+        gemm_q4_0(out, out_stride, w, x.first, x.stride, n_tokens, n_rows, n_cols);
+        break;
+    case TYPE_Q4_K:
+        gemm_q4_k(out, out_stride, w, x.first, x.stride, n_tokens, n_rows, n_cols);
+        break;
+    case TYPE_Q6_K:
+        gemm_q6_k(out, out_stride, w, x.first, x.stride, n_tokens, n_rows, n_cols);
+        break;
+    default:
+        panic("matmul: no product for tensor type %u", (unsigned)type);
+    }
+}
+
+struct share matmul_rows(const struct tensor *w, int core, int n_cores)
+{
+    return share_of((int)w->n_rows, MAX_TILE_ROWS, core, n_cores);
+}
+
+void matmul(float *out, const struct tensor *w, const struct activation *x, int n_tokens, int core,
+            int n_cores)
 {
     ASSERT((int)w->n_cols == x->n);
-    const uint8_t *tiles = tensor_data(w);
-    const int n_rows = (int)w->n_rows;
-    const int n_whole = n_rows / TILE_ROWS * TILE_ROWS;
+    const struct share rows = matmul_rows(w, core, n_cores);
+    const struct input input = input_of(w, x);
+    const int tile = tile_rows(w->type), n_cols = (int)w->n_cols;
+    const size_t tile_bytes = tile_row_bytes(w->type, w->n_cols);
+    const uint8_t *tiles = (const uint8_t *)tensor_data(w) + rows.begin / tile * tile_bytes;
+    const int n_rows = rows.end - rows.begin, n_whole = n_rows / tile * tile;
 
-    prepare(x, w->type, n_tokens);
-    for (int t = 0; t < n_tokens; t++, out += n_rows) {
-        matvec(out, w->type, tiles, x, t, n_whole);
-        if (n_whole < n_rows) { // the last tile computes rows that are not there
-            float last[TILE_ROWS];
-            const size_t row_bytes = tile_row_bytes(w->type, w->n_cols);
-            matvec(last, w->type, tiles + n_whole / TILE_ROWS * row_bytes, x, t, TILE_ROWS);
-            for (int r = n_whole; r < n_rows; r++) {
-                out[r] = last[r - n_whole];
-            }
+    out += rows.begin;
+    if (n_tokens > 1) {
+        gemm(out, w->n_rows, w->type, tiles, input, n_tokens, n_rows, n_cols);
+        return;
+    }
+    matvec(out, w->type, tiles, input.first, n_whole, n_cols);
+    if (n_whole < n_rows) { // the last tile computes rows that are not there
+        float last[MAX_TILE_ROWS];
+        matvec(last, w->type, tiles + n_whole / tile * tile_bytes, input.first, tile, n_cols);
+        for (int r = n_whole; r < n_rows; r++) {
+            out[r] = last[r - n_whole];
         }
     }
 }

@@ -1,11 +1,22 @@
-// Matrix products with whatever type the weights have.
+// Matrix products with whatever type the weights have. Every core of parallel_run() calls these
+// with the same arguments but its own number; none of them waits for the others.
 #pragma once
 
 #include "nn/activation.h"
 #include "nn/model.h"
+#include "smp/parallel.h"
 
-// An input of n values per token, not quantised yet. Ends the life of the one before.
-struct activation activation_of(const float *x, int n);
+// The form of its input that a matrix multiplies with; 0: the floats themselves.
+enum activation_form { FORM_FLOAT = 0, FORM_Q8_0 = 1, FORM_Q8_K = 2 };
+unsigned matmul_form(const struct tensor *w);
 
-// out[t][row] = w[row] . x[t] for n_tokens rows; out: [n_tokens][w->n_rows], without padding.
-void matmul(float *out, const struct tensor *w, struct activation *x, int n_tokens);
+// Make these forms (enum activation_form, or'ed) of tokens [begin, end) of x, in x->quant.
+void activation_prepare(const struct activation *x, unsigned forms, int begin, int end);
+
+// The rows that a core computes: whole tiles. Matrices of as many rows have the same shares.
+struct share matmul_rows(const struct tensor *w, int core, int n_cores);
+
+// out[t][row] = w[row] . x[t] for n_tokens tokens and the core's rows; out: [n_tokens][w->n_rows],
+// without padding. x has the form.
+void matmul(float *out, const struct tensor *w, const struct activation *x, int n_tokens, int core,
+            int n_cores);

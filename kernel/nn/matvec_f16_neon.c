@@ -22,7 +22,7 @@ ALWAYS_INLINE void tiles(float *out, const uint16_t *w, const float *x, int n_co
     UNROLL for (int i = 0; i < n_tiles; i++)
     {
         acc[i] = vdupq_n_f32(0);
-        tile[i] = w + (size_t)i * TILE_ROWS * n_cols;
+        tile[i] = w + (size_t)i * FLOAT_TILE_ROWS * n_cols;
     }
     int k = 0;
     for (; k + 8 <= n_cols; k += 8) {
@@ -47,12 +47,12 @@ ALWAYS_INLINE void tiles(float *out, const uint16_t *w, const float *x, int n_co
         UNROLL for (int i = 0; i < n_tiles; i++)
         {
             acc[i] = vfmaq_n_f32(acc[i], load4(tile[i], bf16), x[k]);
-            tile[i] += TILE_ROWS;
+            tile[i] += FLOAT_TILE_ROWS;
         }
     }
     UNROLL for (int i = 0; i < n_tiles; i++)
     {
-        vst1q_f32(out + TILE_ROWS * i, acc[i]);
+        vst1q_f32(out + FLOAT_TILE_ROWS * i, acc[i]);
     }
 }
 
@@ -63,7 +63,7 @@ ALWAYS_INLINE void matvec(float *out, const uint16_t *w, const float *x, int n_r
     for (; row + 16 <= n_rows_padded; row += 16) {
         tiles(out + row, w + (size_t)row * n_cols, x, n_cols, 4, bf16);
     }
-    for (; row < n_rows_padded; row += TILE_ROWS) {
+    for (; row < n_rows_padded; row += FLOAT_TILE_ROWS) {
         tiles(out + row, w + (size_t)row * n_cols, x, n_cols, 1, bf16);
     }
 }

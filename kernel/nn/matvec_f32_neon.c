@@ -12,7 +12,7 @@ ALWAYS_INLINE void step(float32x4_t acc[], const float *tile[], float32x4_t x, i
     UNROLL for (int i = 0; i < n_tiles; i++)
     {
         const float32x4x4_t w = vld1q_f32_x4(tile[i]);
-        tile[i] += 4 * TILE_ROWS;
+        tile[i] += 4 * FLOAT_TILE_ROWS;
         FORGET_ORIGIN(tile[i]); // else it becomes an offset from another tile, and an instruction
         acc[i] = vfmaq_laneq_f32(acc[i], w.val[0], x, 0);
         acc[i] = vfmaq_laneq_f32(acc[i], w.val[1], x, 1);
@@ -28,7 +28,7 @@ ALWAYS_INLINE void tiles(float *out, const float *w, const float *x, int n_cols,
     UNROLL for (int i = 0; i < n_tiles; i++)
     {
         acc[i] = vdupq_n_f32(0);
-        tile[i] = w + (size_t)i * TILE_ROWS * n_cols;
+        tile[i] = w + (size_t)i * FLOAT_TILE_ROWS * n_cols;
     }
     for (int i = n_cols / 8; i > 0; i--, x += 8) {
         const float32x4_t x0 = vld1q_f32(x), x1 = vld1q_f32(x + 4);
@@ -43,12 +43,12 @@ ALWAYS_INLINE void tiles(float *out, const float *w, const float *x, int n_cols,
         UNROLL for (int i = 0; i < n_tiles; i++)
         {
             acc[i] = vfmaq_n_f32(acc[i], vld1q_f32(tile[i]), *x);
-            tile[i] += TILE_ROWS;
+            tile[i] += FLOAT_TILE_ROWS;
         }
     }
     UNROLL for (int i = 0; i < n_tiles; i++)
     {
-        vst1q_f32(out + TILE_ROWS * i, acc[i]);
+        vst1q_f32(out + FLOAT_TILE_ROWS * i, acc[i]);
     }
 }
 
@@ -60,7 +60,7 @@ void matvec_f32_neon(float *out, const void *w_tiles, const void *act, int n_row
     for (; row + 16 <= n_rows_padded; row += 16) {
         tiles(out + row, w + (size_t)row * n_cols, act, n_cols, 4);
     }
-    for (; row < n_rows_padded; row += TILE_ROWS) {
+    for (; row < n_rows_padded; row += FLOAT_TILE_ROWS) {
         tiles(out + row, w + (size_t)row * n_cols, act, n_cols, 1);
     }
 }

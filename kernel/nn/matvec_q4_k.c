@@ -28,8 +28,8 @@ void matvec_q4_k(float *out, const void *w_tiles, const void *act, int n_rows_pa
     const struct tile_q4_k *tile = w_tiles;
     const struct act_q8_k *x = act;
     const int n_blocks = n_cols / QK_K;
-    for (int row = 0; row < n_rows_padded; row += TILE_ROWS, tile += n_blocks) {
-        for (int r = 0; r < TILE_ROWS; r++) {
+    for (int row = 0; row < n_rows_padded; row += QUANT_TILE_ROWS, tile += n_blocks) {
+        for (int r = 0; r < QUANT_TILE_ROWS; r++) {
             float acc = 0.0f;
             for (int b = 0; b < n_blocks; b++) {
                 acc = add_block(acc, &tile[b], r, &x[b]);

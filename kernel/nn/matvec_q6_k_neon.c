@@ -1,54 +1,37 @@
 // NEON twin of matvec_q6_k.c. The weights' offset of 32 comes off the sum:
 // sum_j sc_j * sum (q_w - 32) * q_x = sum_j sc_j * sum q_w * q_x - 32 * sum_j sc_j * sum q_x.
 #include "nn/activation.h"
+#include "nn/column_groups_neon.h"
 #include "nn/kernels.h"
 #include "nn/simd_neon.h"
+#include "nn/tile_q6_k_neon.h"
 #include "nn/tiles.h"
 
-// 16 products, two to a lane: at most 2 * 63 * 127 = 16002, so that two rows' pairs add in int16.
-ALWAYS_INLINE int16x8_t dot16(uint8x16_t w, int8x16_t x)
+// a[r] += s[r] * 16 columns of row r times x, for four rows. Four products to a lane: at most
+// 4 * 63 * 127 = 32004, which no second lane may join in int16.
+ALWAYS_INLINE void add_sub_block(int32x4_t a[4], const uint8x16_t v[3], uint8x16_t six_bits,
+                                 const int8x16_t x[4], int16x4_t s)
 {
-    const int8x16_t w0 = vreinterpretq_s8_u8(w);
-    return vmlal_high_s8(vmull_s8(vget_low_s8(w0), vget_low_s8(x)), w0, x);
+    int8x16_t w[4];
+    int16x8_t dot[2];
+    q6_k_groups(w, v, six_bits);
+    add_group(dot, w[0], x[0], true);
+    add_group(dot, w[1], x[1], false);
+    add_group(dot, w[2], x[2], false);
+    add_group(dot, w[3], x[3], false);
+    a[0] = vmlal_lane_s16(a[0], vget_low_s16(dot[0]), s, 0);
+    a[1] = vmlal_high_lane_s16(a[1], dot[0], s, 1);
+    a[2] = vmlal_lane_s16(a[2], vget_low_s16(dot[1]), s, 2);
+    a[3] = vmlal_high_lane_s16(a[3], dot[1], s, 3);
 }
 
-// sum q_w * q_x of 16 columns, for the four rows.
-ALWAYS_INLINE int32x4_t dot_sub_block(const uint8_t qs[3][16], int8x16_t x)
+// acc of four rows, given a (four lanes per row) and the 32nd part of the offset.
+ALWAYS_INLINE float32x4_t add_block(float32x4_t acc, const int32x4_t a[4], int32x4_t m,
+                                    float32x4_t d, float d_x)
 {
-    const uint8x16_t v0 = vld1q_u8(qs[0]), v1 = vld1q_u8(qs[1]), v2 = vld1q_u8(qs[2]);
-    const uint8x16_t six_bits = vdupq_n_u8(63);
-    uint8x16_t top = vshrq_n_u8(v2, 2); // row 3: bits 5:4 of v2's top, then 3:2 of v1, 1:0 of v0
-    top = vsriq_n_u8(top, v1, 4);
-    top = vsriq_n_u8(top, v0, 6);
-    const int16x8_t r01 =
-        vpaddq_s16(dot16(vandq_u8(v0, six_bits), x), dot16(vandq_u8(v1, six_bits), x));
-    const int16x8_t r23 = vpaddq_s16(dot16(vandq_u8(v2, six_bits), x), dot16(top, x));
-    return vpaddq_s32(vpaddlq_s16(r01), vpaddlq_s16(r23));
-}
-
-ALWAYS_INLINE float32x4_t add_block(float32x4_t acc, const struct tile_q6_k *tile,
-                                    const struct act_q8_k *x)
-{
-    int32x4_t a = vdupq_n_s32(0), m = a;
-    UNROLL for (int g = 0; g < 4; g++) // sub-blocks 4g .. 4g + 3
-    {
-        const int8x16_t scales = vld1q_s8(tile->sc[4 * g]);
-        const int16x8_t s01 = vmovl_s8(vget_low_s8(scales)), s23 = vmovl_high_s8(scales);
-        const int16x4_t sums = vld1_s16(x->bsum + 4 * g);
-        m = vmlal_lane_s16(m, vget_low_s16(s01), sums, 0);
-        m = vmlal_lane_s16(m, vget_high_s16(s01), sums, 1);
-        m = vmlal_lane_s16(m, vget_low_s16(s23), sums, 2);
-        m = vmlal_lane_s16(m, vget_high_s16(s23), sums, 3);
-        const int32x4_t s[4] = {vmovl_s16(vget_low_s16(s01)), vmovl_high_s16(s01),
-                                vmovl_s16(vget_low_s16(s23)), vmovl_high_s16(s23)};
-        UNROLL for (int i = 0; i < 4; i++)
-        {
-            const int j = 4 * g + i;
-            a = vmlaq_s32(a, dot_sub_block(tile->qs[j], vld1q_s8(x->q + 16 * j)), s[i]);
-        }
-    }
-    a = vsubq_s32(a, vshlq_n_s32(m, 5));
-    return vfmaq_n_f32(acc, vmulq_f32(vcvtq_f32_s32(a), load_f16x4(tile->d)), x->d);
+    const int32x4_t sum = vpaddq_s32(vpaddq_s32(a[0], a[1]), vpaddq_s32(a[2], a[3]));
+    const int32x4_t difference = vmlsq_s32(sum, m, vdupq_n_s32(32));
+    return vfmaq_n_f32(acc, vmulq_f32(vcvtq_f32_s32(difference), d), d_x);
 }
 
 void matvec_q6_k_neon(float *out, const void *w_tiles, const void *act, int n_rows_padded,
@@ -56,11 +39,44 @@ void matvec_q6_k_neon(float *out, const void *w_tiles, const void *act, int n_ro
 {
     const struct tile_q6_k *tile = w_tiles;
     const struct act_q8_k *end = (const struct act_q8_k *)act + n_cols / QK_K;
-    for (int row = 0; row < n_rows_padded; row += TILE_ROWS) {
-        float32x4_t acc = vdupq_n_f32(0);
+    uint8x16_t six_bits = vdupq_n_u8(63);
+    FORGET_LANES(six_bits); // else it is made anew before each use
+    for (int row = 0; row < n_rows_padded; row += QUANT_TILE_ROWS) {
+        float32x4_t acc0 = vdupq_n_f32(0), acc1 = acc0;
         for (const struct act_q8_k *x = act; x != end; x++, tile++) {
-            acc = add_block(acc, tile, x);
+            const int8_t *q = x->q;
+            const uint8_t *qs = (const uint8_t *)tile->qs;
+            const int16x8_t sums[2] = {vld1q_s16(x->bsum), vld1q_s16(x->bsum + 8)};
+            int32x4_t a[8], m[2];
+            UNROLL for (int r = 0; r < 8; r++)
+            {
+                a[r] = vdupq_n_s32(0);
+            }
+            m[0] = m[1] = vdupq_n_s32(0);
+            int8x16_t sc = vdupq_n_s8(0); // of two sub-blocks
+            UNROLL for (int j = 0; j < 16; j++)
+            {
+                if (j % 2 == 0) {
+                    sc = vld1q_s8(tile->sc[j]);
+                    FORGET_LANES(sc); // else it is loaded by halves
+                }
+                const int16x8_t s = j % 2 ? vmovl_high_s8(sc) : vmovl_s8(vget_low_s8(sc));
+                int8x16_t group[4];
+                UNROLL for (int k = 0; k < 4; k++)
+                {
+                    group[k] = next_group(&q);
+                }
+                const uint8x16x3_t v0 = next_u8x3(&qs), v1 = next_u8x3(&qs);
+                add_sub_block(a, v0.val, six_bits, group, vget_low_s16(s));
+                add_sub_block(a + 4, v1.val, six_bits, group, vget_high_s16(s));
+                m[0] = vmlal_n_s16(m[0], vget_low_s16(s), sums[j / 8][j % 8]);
+                m[1] = vmlal_high_n_s16(m[1], s, sums[j / 8][j % 8]);
+            }
+            const float32x4x2_t d = widen_f16(vld1q_u16(tile->d));
+            acc0 = add_block(acc0, a, m[0], d.val[0], x->d);
+            acc1 = add_block(acc1, a + 4, m[1], d.val[1], x->d);
         }
-        vst1q_f32(out + row, acc);
+        vst1q_f32(out + row, acc0);
+        vst1q_f32(out + row + 4, acc1);
     }
 }

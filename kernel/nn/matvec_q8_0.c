@@ -11,13 +11,13 @@ void matvec_q8_0(float *out, const void *w_tiles, const void *act, int n_rows_pa
     const struct tile_q8_0 *tile = w_tiles;
     const struct act_q8_0 *x = act;
     const int n_blocks = n_cols / QK8_0;
-    for (int row = 0; row < n_rows_padded; row += TILE_ROWS, tile += n_blocks) {
-        for (int r = 0; r < TILE_ROWS; r++) {
+    for (int row = 0; row < n_rows_padded; row += QUANT_TILE_ROWS, tile += n_blocks) {
+        for (int r = 0; r < QUANT_TILE_ROWS; r++) {
             float acc = 0.0f;
             for (int b = 0; b < n_blocks; b++) {
                 int32_t a = 0;
                 for (int i = 0; i < QK8_0; i++) {
-                    a += tile[b].qs[r][i] * x[b].q[i];
+                    a += q8_0_quant(&tile[b], i, r) * x[b].q[i];
                 }
                 acc = fma_f32((float)a, f16_to_f32(tile[b].d[r]) * x[b].d, acc);
             }

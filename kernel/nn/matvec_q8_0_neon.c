@@ -1,34 +1,80 @@
-// NEON twin of matvec_q8_0.c.
+// NEON twin of matvec_q8_0.c. Two tiles at once share the loads of the activations.
 #include "nn/activation.h"
+#include "nn/column_groups_neon.h"
 #include "nn/kernels.h"
 #include "nn/simd_neon.h"
 #include "nn/tiles.h"
 
-// 32 products in four lanes. Two fit an int16 even at -128 * 127: 32512.
-ALWAYS_INLINE int32x4_t dot32(const int8_t *w, int8x16_t x0, int8x16_t x1)
+#define MAX_TILES 2
+
+// Two column groups of eight rows: sum has two lanes per row. Two products fit an int16 even at
+// -128 * 127: 32512.
+ALWAYS_INLINE void add_groups(int32x4_t sum[4], int8x16x4_t w, const int8x16_t x[2], bool first)
 {
-    const int8x16_t w0 = vld1q_s8(w), w1 = vld1q_s8(w + 16);
-    const int16x8_t a =
-        vmlal_s8(vmull_s8(vget_low_s8(w0), vget_low_s8(x0)), vget_low_s8(w1), vget_low_s8(x1));
-    const int16x8_t b = vmlal_high_s8(vmull_high_s8(w0, x0), w1, x1);
-    return vpadalq_s16(vpaddlq_s16(a), b);
+    int16x8_t dot[4];
+    add_group(dot, w.val[0], x[0], true);
+    add_group(dot + 2, w.val[1], x[0], true);
+    add_group(dot, w.val[2], x[1], false);
+    add_group(dot + 2, w.val[3], x[1], false);
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        sum[i] = first ? vpaddlq_s16(dot[i]) : vpadalq_s16(sum[i], dot[i]);
+    }
+}
+
+ALWAYS_INLINE void tiles(float *out, const struct tile_q8_0 *w, const struct act_q8_0 *x,
+                         int n_blocks, int n_tiles)
+{
+    float32x4_t acc[MAX_TILES][2];
+    UNROLL for (int i = 0; i < n_tiles; i++)
+    {
+        acc[i][0] = acc[i][1] = vdupq_n_f32(0);
+    }
+    for (int b = 0; b < n_blocks; b++, w++, x++) {
+        const int8_t *q = x->q;
+        const int8_t *qs[MAX_TILES];
+        int32x4_t sum[MAX_TILES][4];
+        UNROLL for (int i = 0; i < n_tiles; i++)
+        {
+            qs[i] = (const int8_t *)w[i * n_blocks].qs;
+        }
+        UNROLL for (int k = 0; k < 8; k += 2)
+        {
+            int8x16_t groups[2];
+            groups[0] = next_group(&q);
+            groups[1] = next_group(&q);
+            UNROLL for (int i = 0; i < n_tiles; i++)
+            {
+                add_groups(sum[i], next_s8x4(&qs[i]), groups, k == 0);
+            }
+        }
+        UNROLL for (int i = 0; i < n_tiles; i++)
+        {
+            const float32x4x2_t d = widen_f16(vld1q_u16(w[i * n_blocks].d));
+            UNROLL for (int h = 0; h < 2; h++)
+            {
+                const int32x4_t a = vpaddq_s32(sum[i][2 * h], sum[i][2 * h + 1]);
+                acc[i][h] = vfmaq_f32(acc[i][h], vcvtq_f32_s32(a), vmulq_n_f32(d.val[h], x->d));
+            }
+        }
+    }
+    UNROLL for (int i = 0; i < n_tiles; i++)
+    {
+        vst1q_f32(out + QUANT_TILE_ROWS * i, acc[i][0]);
+        vst1q_f32(out + QUANT_TILE_ROWS * i + 4, acc[i][1]);
+    }
 }
 
 void matvec_q8_0_neon(float *out, const void *w_tiles, const void *act, int n_rows_padded,
                       int n_cols)
 {
-    const struct tile_q8_0 *tile = w_tiles;
-    const struct act_q8_0 *end = (const struct act_q8_0 *)act + n_cols / QK8_0;
-    for (int row = 0; row < n_rows_padded; row += TILE_ROWS) {
-        float32x4_t acc = vdupq_n_f32(0);
-        for (const struct act_q8_0 *x = act; x != end; x++, tile++) {
-            const int8x16_t x0 = vld1q_s8(x->q), x1 = vld1q_s8(x->q + 16);
-            const int32x4_t a0 = dot32(tile->qs[0], x0, x1), a1 = dot32(tile->qs[1], x0, x1);
-            const int32x4_t a2 = dot32(tile->qs[2], x0, x1), a3 = dot32(tile->qs[3], x0, x1);
-            const int32x4_t a = vpaddq_s32(vpaddq_s32(a0, a1), vpaddq_s32(a2, a3));
-            const float32x4_t d = vmulq_n_f32(load_f16x4(tile->d), x->d);
-            acc = vfmaq_f32(acc, vcvtq_f32_s32(a), d);
-        }
-        vst1q_f32(out + row, acc);
+    const struct tile_q8_0 *w = w_tiles;
+    const int n_blocks = n_cols / QK8_0;
+    int row = 0;
+    for (; row + 16 <= n_rows_padded; row += 16, w += 2 * n_blocks) {
+        tiles(out + row, w, act, n_blocks, 2);
+    }
+    if (row < n_rows_padded) {
+        tiles(out + row, w, act, n_blocks, 1);
     }
 }

@@ -17,7 +17,7 @@ enum {
 // A matrix (in row tiles, see nn/tiles.h) or a vector (n_rows == 1, plain float32).
 struct tensor {
     uint32_t type;
-    uint32_t n_rows; // as in the model; the tiles hold them padded to a multiple of 4
+    uint32_t n_rows; // as in the model; the tiles hold them padded to whole tiles
     uint32_t n_cols;
     uint64_t offset; // from the start of the blob
 };

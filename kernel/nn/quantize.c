@@ -1,4 +1,5 @@
 // Activations to int8: one float32 scale per block, the largest magnitude becoming 127.
+#include "lib/f16.h"
 #include "lib/math.h"
 #include "nn/activation.h"
 #include "nn/kernels.h"
@@ -50,5 +51,13 @@ void quantize_q8_k(void *act, const float *x, int n)
             }
             block->bsum[j] = (int16_t)sum;
         }
+    }
+}
+
+void quantize_kv_q8_0(int8_t *q, uint16_t *d, const float *x, int n)
+{
+    for (int i = 0; i < n; i += KV_BLOCK) {
+        const int size = n - i < KV_BLOCK ? n - i : KV_BLOCK;
+        d[i / KV_BLOCK] = f32_to_f16(quantize_block(q + i, x + i, size));
     }
 }

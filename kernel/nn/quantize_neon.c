@@ -1,4 +1,6 @@
 // NEON twin of quantize.c.
+#include "lib/f16.h"
+#include "lib/string.h"
 #include "nn/activation.h"
 #include "nn/kernels.h"
 #include "nn/simd_neon.h"
@@ -56,5 +58,31 @@ void quantize_q8_k_neon(void *act, const float *x, int n)
             vst1q_s8(block->q + 16 * j, q);
             block->bsum[j] = vaddlvq_s8(q);
         }
+    }
+}
+
+// The scale; zeros behind a shorter block change nothing in it.
+ALWAYS_INLINE uint16_t quantize_kv_block(int8_t *q, const float *x)
+{
+    const float amax = amax_of(x, KV_BLOCK);
+    const bool zero = amax < SMALLEST_AMAX;
+    const float inverse = zero ? 0.0f : 127.0f / amax;
+    vst1q_s8(q, quantize16(x, inverse));
+    vst1q_s8(q + 16, quantize16(x + 16, inverse));
+    return f32_to_f16(zero ? 0.0f : amax / 127.0f);
+}
+
+void quantize_kv_q8_0_neon(int8_t *q, uint16_t *d, const float *x, int n)
+{
+    int i = 0;
+    for (; i + KV_BLOCK <= n; i += KV_BLOCK) {
+        *d++ = quantize_kv_block(q + i, x + i);
+    }
+    if (i < n) {
+        float rest[KV_BLOCK] = {0};
+        int8_t rest_q[KV_BLOCK];
+        memcpy(rest, x + i, (size_t)(n - i) * sizeof *x);
+        *d = quantize_kv_block(rest_q, rest);
+        memcpy(q + i, rest_q, (size_t)(n - i));
     }
 }

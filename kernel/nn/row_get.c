@@ -7,7 +7,7 @@
 static float q8_0_element(const struct tile_q8_0 *row, int i, int r)
 {
     const struct tile_q8_0 *tile = row + i / QK8_0;
-    return f16_to_f32(tile->d[r]) * (float)tile->qs[r][i % QK8_0];
+    return f16_to_f32(tile->d[r]) * (float)q8_0_quant(tile, i % QK8_0, r);
 }
 
 static float q4_0_element(const struct tile_q4_0 *row, int i, int r)
@@ -37,9 +37,9 @@ static float element(uint32_t type, const void *tiles, int i, int r)
 {
     switch (type) {
     case TYPE_F16:
-        return f16_to_f32(((const uint16_t *)tiles)[TILE_ROWS * i + r]);
+        return f16_to_f32(((const uint16_t *)tiles)[FLOAT_TILE_ROWS * i + r]);
     case TYPE_BF16:
-        return bf16_to_f32(((const uint16_t *)tiles)[TILE_ROWS * i + r]);
+        return bf16_to_f32(((const uint16_t *)tiles)[FLOAT_TILE_ROWS * i + r]);
     case TYPE_Q8_0:
         return q8_0_element(tiles, i, r);
     case TYPE_Q4_0:
@@ -49,15 +49,16 @@ static float element(uint32_t type, const void *tiles, int i, int r)
     case TYPE_Q6_K:
         return q6_k_element(tiles, i, r);
     default:
-        return ((const float *)tiles)[TILE_ROWS * i + r];
+        return ((const float *)tiles)[FLOAT_TILE_ROWS * i + r];
     }
 }
 
-void row_get(float *out, const struct tensor *tensor, int row)
+void row_get(float *out, const struct tensor *tensor, int row, int begin, int end)
 {
-    const size_t tile = (size_t)row / TILE_ROWS * tile_row_bytes(tensor->type, tensor->n_cols);
+    const int rows = tile_rows(tensor->type);
+    const size_t tile = (size_t)(row / rows) * tile_row_bytes(tensor->type, tensor->n_cols);
     const uint8_t *tiles = (const uint8_t *)tensor_data(tensor) + tile;
-    for (int i = 0; i < (int)tensor->n_cols; i++) {
-        out[i] = element(tensor->type, tiles, i, row % TILE_ROWS);
+    for (int i = begin; i < end; i++) {
+        out[i] = element(tensor->type, tiles, i, row % rows);
     }
 }

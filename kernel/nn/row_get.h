@@ -3,5 +3,6 @@
 
 #include "nn/model.h"
 
-// out: (tensor->n_cols,). Dequantised as GGML writes it: no fused operations.
-void row_get(float *out, const struct tensor *tensor, int row);
+// out: (tensor->n_cols,), of which columns [begin, end) are written. Dequantised as GGML writes it:
+// no fused operations.
+void row_get(float *out, const struct tensor *tensor, int row, int begin, int end);

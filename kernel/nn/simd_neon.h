@@ -15,6 +15,34 @@
 // own and loads with post-increment.
 #define FORGET_ORIGIN(pointer) __asm__("" : "+r"(pointer))
 
+// The compiler no longer knows that lanes are equal: to use the low half for the high one as well
+// it would move the other operand's half down.
+#define FORGET_LANES(vector) __asm__("" : "+w"(vector))
+
+// The next 48 or 64 bytes of a stream by one instruction, which also moves the pointer.
+#define NEXT(pointer, load, bytes)                                                                 \
+    ({                                                                                             \
+        const __auto_type next_ = load(*(pointer));                                                \
+        *(pointer) += (bytes);                                                                     \
+        FORGET_ORIGIN(*(pointer));                                                                 \
+        next_;                                                                                     \
+    })
+
+ALWAYS_INLINE uint8x16x3_t next_u8x3(const uint8_t **p)
+{
+    return NEXT(p, vld1q_u8_x3, 48);
+}
+
+ALWAYS_INLINE uint8x16x4_t next_u8x4(const uint8_t **p)
+{
+    return NEXT(p, vld1q_u8_x4, 64);
+}
+
+ALWAYS_INLINE int8x16x4_t next_s8x4(const int8_t **p)
+{
+    return NEXT(p, vld1q_s8_x4, 64);
+}
+
 // Eight halves to floats, exact.
 ALWAYS_INLINE float32x4x2_t widen_f16(uint16x8_t half)
 {
@@ -41,11 +69,9 @@ ALWAYS_INLINE float sum_lanes(float32x4_t s)
     return vpadds_f32(vpadd_f32(vget_low_f32(s), vget_high_f32(s)));
 }
 
-// exp_f32 of four values: the same steps in the same order.
-ALWAYS_INLINE float32x4_t exp_f32x4(float32x4_t x)
+// exp_f32 of four values from -87 to 88: the same steps in the same order.
+ALWAYS_INLINE float32x4_t exp_f32x4_within(float32x4_t x)
 {
-    x = vmaxnmq_f32(x, vdupq_n_f32(-87.0f));
-    x = vminnmq_f32(x, vdupq_n_f32(88.0f));
     const float32x4_t n = vrndnq_f32(vmulq_f32(x, vdupq_n_f32(0x1.715476p+0f)));
     float32x4_t r = vfmsq_f32(x, n, vdupq_n_f32(0x1.62e4p-1f));
     r = vfmsq_f32(r, n, vdupq_n_f32(0x1.7f7d1cp-20f));
@@ -58,6 +84,19 @@ ALWAYS_INLINE float32x4_t exp_f32x4(float32x4_t x)
     p = vfmaq_f32(vdupq_n_f32(1.0f), p, r);
     const int32x4_t exponent = vshlq_n_s32(vcvtq_s32_f32(n), 23);
     return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(p), exponent));
+}
+
+// exp_f32 of any four values.
+ALWAYS_INLINE float32x4_t exp_f32x4(float32x4_t x)
+{
+    x = vmaxnmq_f32(x, vdupq_n_f32(-87.0f));
+    return exp_f32x4_within(vminnmq_f32(x, vdupq_n_f32(88.0f)));
+}
+
+// Of values that are no larger than 88, or NaN.
+ALWAYS_INLINE float32x4_t exp_f32x4_to_88(float32x4_t x)
+{
+    return exp_f32x4_within(vmaxnmq_f32(x, vdupq_n_f32(-87.0f)));
 }
 
 // The last 1..3 elements of a row as a vector with zeros behind, and back.

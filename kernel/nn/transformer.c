@@ -1,9 +1,16 @@
 // The llama architecture: every row of the batch goes through a layer before the next layer begins.
+//
+// All cores run the same phases, each on its share of rows, heads or tokens, with a barrier where
+// one needs what another wrote. One token: five barriers a layer (after Q, K and V; attention; its
+// output matrix; gate and up; down). What all cores need of that token, its norm and its int8
+// form, each makes for itself rather than wait for another. Of several tokens it makes a share,
+// at the price of a barrier each time: nine a layer.
 #include "nn/transformer.h"
 
 #include "gen/layout.h"
 #include "gen/model.h"
 #include "lib/panic.h"
+#include "lib/phase.h"
 #include "nn/kv_cache.h"
 #include "nn/matmul.h"
 #include "nn/ops.h"
@@ -13,7 +20,27 @@
 #define N_Q   (N_HEAD * HEAD_SIZE)
 #define N_KV  (N_HEAD_KV * HEAD_SIZE)
 
-struct nn_progress nn_progress = {.layer = -1, .token = -1};
+#if KV_TYPE == KV_TYPE_Q8_0
+#define ATTENTION attention_q8_0
+#elif KV_TYPE == KV_TYPE_F16
+#define ATTENTION attention_f16
+#else
+#define ATTENTION attention_f32
+#endif
+
+static_assert(HEAD_SIZE <= ATTENTION_MAX_HEAD, "the planner refuses larger heads");
+
+// A core's part of a forward pass.
+struct part {
+    int core, n_cores;
+    int n_tokens, pos;
+    struct share tokens; // of those that no other core takes; one token is everybody's
+    int own_row;         // of ACT_H and ACT_QUANT: where tokens[0] lies
+};
+
+struct nn_progress nn_progress[PARALLEL_MAX_CORES] = {
+    [0 ... PARALLEL_MAX_CORES - 1] = {.layer = -1, .token = -1},
+};
 
 static const struct tensor token_embd = TENSOR_TOKEN_EMBD;
 static const struct tensor output_norm = TENSOR_OUTPUT_NORM;
@@ -25,93 +52,222 @@ static float *buffer(size_t offset)
     return (float *)(__activations_start + offset);
 }
 
-static void norm_rows(float *out, const float *x, const struct tensor *weight, int n_tokens)
+static struct part part_of(int core, int n_cores, int n_tokens, int pos)
 {
-    for (int t = 0; t < n_tokens; t++) {
-        rmsnorm(out + t * N_EMBD, x + t * N_EMBD, tensor_data(weight), N_EMBD, RMS_EPS);
+    struct part part = {.core = core, .n_cores = n_cores, .n_tokens = n_tokens, .pos = pos};
+    part.tokens = n_tokens == 1 ? (struct share){0, 1} : share_of(n_tokens, 1, core, n_cores);
+    part.own_row = n_tokens == 1 ? core : 0;
+    return part;
+}
+
+// When the tokens are shared out, all of them are there only when all cores are.
+static void wait_for_tokens(const struct part *part)
+{
+    if (part->n_tokens > 1) {
+        parallel_barrier();
     }
 }
 
-// q of one token over keys 0 .. pos; each kv head serves GROUP query heads.
-static void attention_heads(float *out, const float *q, int layer, int pos)
+// x of all tokens with the forms of it that matrices want, for this core to read.
+static struct activation prepared(const struct part *part, const float *x, int n, unsigned forms)
 {
-    for (int h = 0; h < N_HEAD_KV; h++) {
-        attention(out + h * GROUP * HEAD_SIZE, q + h * GROUP * HEAD_SIZE, kv_cache_k(layer, h),
-                  kv_cache_v(layer, h), pos + 1, GROUP, HEAD_SIZE, KV_F16);
+    uint8_t *quant = __activations_start + ACT_QUANT + part->own_row * ACT_QUANT_ROW_SIZE;
+    const struct activation input = {.x = x, .n = n, .quant = quant};
+    if (forms != FORM_FLOAT) {
+        activation_prepare(&input, forms, part->tokens.begin, part->tokens.end);
+        wait_for_tokens(part);
+    }
+    return input;
+}
+
+// rms(x) of all tokens, likewise.
+static struct activation normed(const struct part *part, const float *x,
+                                const struct tensor *weight, unsigned forms)
+{
+    float *h = buffer(ACT_H) + part->own_row * N_EMBD;
+    for (int t = part->tokens.begin; t < part->tokens.end; t++) {
+        rmsnorm(h + t * N_EMBD, x + t * N_EMBD, tensor_data(weight), N_EMBD, RMS_EPS);
+    }
+    if (forms == FORM_FLOAT) {
+        wait_for_tokens(part);
+    }
+    return prepared(part, h, N_EMBD, forms);
+}
+
+static void product(const struct part *part, float *out, const struct tensor *w,
+                    const struct activation *input)
+{
+    matmul(out, w, input, part->n_tokens, part->core, part->n_cores);
+}
+
+// x += w input, in this core's rows.
+static void add_product(const struct part *part, float *x, const struct tensor *w,
+                        const struct activation *input)
+{
+    float *y = buffer(ACT_Y);
+    const struct share rows = matmul_rows(w, part->core, part->n_cores);
+    product(part, y, w, input);
+    for (int t = 0; t < part->n_tokens; t++, x += N_EMBD, y += N_EMBD) {
+        vec_add(x + rows.begin, x + rows.begin, y + rows.begin, rows.end - rows.begin);
+    }
+}
+
+// Rotates this core's heads of q and k, scales q, and puts k and v into the cache.
+static void rope_and_append(const struct part *part, struct share q_heads, struct share kv_heads,
+                            int layer)
+{
+    const float *table = (const float *)(model_blob + BLOB_ROPE);
+    const int n_q = q_heads.end - q_heads.begin, n_kv = kv_heads.end - kv_heads.begin;
+    for (int t = 0; t < part->n_tokens; t++) {
+        const float *angles = table + (size_t)(part->pos + t) * N_ROT;
+        float *q = buffer(ACT_Q) + t * N_Q + q_heads.begin * HEAD_SIZE;
+        float *k = buffer(ACT_K) + t * N_KV, *v = buffer(ACT_V) + t * N_KV;
+        rope(q, angles, n_q, HEAD_SIZE, N_ROT);
+        vec_scale(q, q, ATTN_SCALE, n_q * HEAD_SIZE);
+        rope(k + kv_heads.begin * HEAD_SIZE, angles, n_kv, HEAD_SIZE, N_ROT);
+        for (int h = kv_heads.begin; h < kv_heads.end; h++) {
+            kv_cache_append(layer, h, part->pos + t, k + h * HEAD_SIZE, v + h * HEAD_SIZE);
+        }
+    }
+}
+
+// Query heads [begin, end) of n_tokens tokens from t on; each kv head serves GROUP query heads.
+static void attention_heads(const struct part *part, struct share heads, int layer, int t,
+                            int n_tokens)
+{
+    float *out = buffer(ACT_ATT) + t * N_Q;
+    const float *q = buffer(ACT_Q) + t * N_Q;
+    for (int h = heads.begin; h < heads.end;) {
+        const int kv_head = h / GROUP;
+        const int group_end = (kv_head + 1) * GROUP;
+        const int n = (group_end < heads.end ? group_end : heads.end) - h;
+        ATTENTION(out + h * HEAD_SIZE, q + h * HEAD_SIZE, N_Q, kv_cache_k(layer, kv_head),
+                  kv_cache_v(layer, kv_head), part->pos + t + 1, n_tokens, n, HEAD_SIZE);
+        h += n;
+    }
+}
+
+// att = attention(rope(q), rope(k), v). Where each core has whole kv heads, it reads only keys that
+// it wrote itself; else there is a barrier more.
+static void attend(const struct part *part, int layer)
+{
+    const bool whole_kv_heads = N_HEAD_KV % part->n_cores == 0;
+    const struct share kv_heads = share_of(N_HEAD_KV, 1, part->core, part->n_cores);
+    const struct share q_heads =
+        share_of(N_HEAD, whole_kv_heads ? GROUP : 1, part->core, part->n_cores);
+    rope_and_append(part, q_heads, kv_heads, layer);
+    if (!whole_kv_heads) {
+        parallel_barrier();
+    }
+    // As many tokens at once as fill the rows that a load can serve.
+    const int step = GROUP < ATTENTION_ROWS ? ATTENTION_ROWS / GROUP : 1;
+    for (int t = 0; t < part->n_tokens; t += step) {
+        const int left = part->n_tokens - t;
+        nn_progress[part->core].token = part->pos + t;
+        attention_heads(part, q_heads, layer, t, left < step ? left : step);
     }
 }
 
 // x += Wo attention(rope(Wq h), rope(Wk h), Wv h),  h = rms(x)
-static void attention_block(const struct layer_tensors *w, int layer, int n_tokens, int pos)
+static void attention_block(const struct part *part, const struct layer_tensors *w, int layer)
 {
-    float *x = buffer(ACT_X), *h = buffer(ACT_H), *y = buffer(ACT_Y);
-    float *q = buffer(ACT_Q), *k = buffer(ACT_K), *v = buffer(ACT_V), *att = buffer(ACT_ATT);
-    const float *table = (const float *)(model_blob + BLOB_ROPE);
+    float *x = buffer(ACT_X);
+    const unsigned forms =
+        matmul_form(&w->attn_q) | matmul_form(&w->attn_k) | matmul_form(&w->attn_v);
 
-    norm_rows(h, x, &w->attn_norm, n_tokens);
-    struct activation input = activation_of(h, N_EMBD);
-    matmul(q, &w->attn_q, &input, n_tokens);
-    matmul(k, &w->attn_k, &input, n_tokens);
-    matmul(v, &w->attn_v, &input, n_tokens);
-    for (int t = 0; t < n_tokens; t++) {
-        const float *angles = table + (size_t)(pos + t) * N_ROT;
-        rope(q + t * N_Q, angles, N_HEAD, HEAD_SIZE, N_ROT);
-        rope(k + t * N_KV, angles, N_HEAD_KV, HEAD_SIZE, N_ROT);
-        kv_cache_append(layer, pos + t, k + t * N_KV, v + t * N_KV);
+    struct activation input = normed(part, x, &w->attn_norm, forms);
+    product(part, buffer(ACT_Q), &w->attn_q, &input);
+    product(part, buffer(ACT_K), &w->attn_k, &input);
+    product(part, buffer(ACT_V), &w->attn_v, &input);
+    parallel_barrier();
+    attend(part, layer);
+    parallel_barrier();
+    input = prepared(part, buffer(ACT_ATT), N_Q, matmul_form(&w->attn_output));
+    add_product(part, x, &w->attn_output, &input);
+    parallel_barrier();
+}
+
+// gate = silu(gate) * up, in this core's rows.
+static void silu_times_up(const struct part *part, struct share rows)
+{
+    float *gate = buffer(ACT_GATE) + rows.begin;
+    const float *up = buffer(ACT_UP) + rows.begin;
+    const int n = rows.end - rows.begin;
+    for (int t = 0; t < part->n_tokens; t++, gate += N_FF, up += N_FF) {
+        vec_silu(gate, gate, n);
+        vec_mul(gate, gate, up, n);
     }
-    vec_scale(q, q, ATTN_SCALE, n_tokens * N_Q);
-    for (int t = 0; t < n_tokens; t++) {
-        nn_progress.token = pos + t;
-        attention_heads(att + t * N_Q, q + t * N_Q, layer, pos + t);
-    }
-    input = activation_of(att, N_Q);
-    matmul(y, &w->attn_output, &input, n_tokens);
-    vec_add(x, x, y, n_tokens * N_EMBD);
 }
 
 // x += Wdown (silu(Wgate h) * (Wup h)),  h = rms(x)
-static void feed_forward_block(const struct layer_tensors *w, int n_tokens)
+static void feed_forward_block(const struct part *part, const struct layer_tensors *w)
 {
-    float *x = buffer(ACT_X), *h = buffer(ACT_H), *y = buffer(ACT_Y);
-    float *gate = buffer(ACT_GATE), *up = buffer(ACT_UP);
-
-    norm_rows(h, x, &w->ffn_norm, n_tokens);
-    struct activation input = activation_of(h, N_EMBD);
-    matmul(gate, &w->ffn_gate, &input, n_tokens);
-    matmul(up, &w->ffn_up, &input, n_tokens);
-    vec_silu(gate, gate, n_tokens * N_FF);
-    vec_mul(gate, gate, up, n_tokens * N_FF);
-    input = activation_of(gate, N_FF);
-    matmul(y, &w->ffn_down, &input, n_tokens);
-    vec_add(x, x, y, n_tokens * N_EMBD);
-}
-
-// logits = Wout rms(x), x: (N_EMBD,)
-static void output_head(float *logits, const float *x)
-{
-    float *h = buffer(ACT_H);
-    norm_rows(h, x, &output_norm, 1);
-    struct activation input = activation_of(h, N_EMBD);
-    matmul(logits, &output, &input, 1);
-}
-
-void transformer_forward(const uint32_t *tokens, int n_tokens, int pos, float *logits)
-{
-    ASSERT(n_tokens >= 1 && n_tokens <= N_BATCH && pos >= 0 && pos + n_tokens <= N_CTX);
     float *x = buffer(ACT_X);
-    nn_progress.token = pos;
+    const unsigned forms = matmul_form(&w->ffn_gate) | matmul_form(&w->ffn_up);
+
+    struct activation input = normed(part, x, &w->ffn_norm, forms);
+    product(part, buffer(ACT_GATE), &w->ffn_gate, &input);
+    product(part, buffer(ACT_UP), &w->ffn_up, &input);
+    silu_times_up(part, matmul_rows(&w->ffn_gate, part->core, part->n_cores));
+    parallel_barrier();
+    input = prepared(part, buffer(ACT_GATE), N_FF, matmul_form(&w->ffn_down));
+    add_product(part, x, &w->ffn_down, &input);
+    parallel_barrier();
+}
+
+// logits = Wout rms(x) of the last tokens.
+static void output_head(const struct part *all, float *logits, int n_logits)
+{
+    PHASE_MARK(PHASE_HEAD_BEGIN);
+    const float *x = buffer(ACT_X) + (all->n_tokens - n_logits) * N_EMBD;
+    const struct part last =
+        part_of(all->core, all->n_cores, n_logits, all->pos + all->n_tokens - n_logits);
+    nn_progress[all->core].token = last.pos;
+    const struct activation input = normed(&last, x, &output_norm, matmul_form(&output));
+    product(&last, logits, &output, &input);
+    PHASE_MARK(PHASE_HEAD_END);
+}
+
+struct forward {
+    const uint32_t *tokens;
+    int n_tokens, pos;
+    float *logits;
+    int n_logits;
+};
+
+static void forward_part(int core, int n_cores, void *arg)
+{
+    const struct forward *forward = arg;
+    const struct part part = part_of(core, n_cores, forward->n_tokens, forward->pos);
+    struct nn_progress *progress = &nn_progress[core];
+    // Shared by columns, for a single token too. 16 floats are a cache line.
+    const struct share columns = share_of(N_EMBD, 16, core, n_cores);
+
+    progress->token = part.pos;
+    for (int t = 0; t < forward->n_tokens; t++) {
+        row_get(buffer(ACT_X) + t * N_EMBD, &token_embd, (int)forward->tokens[t], columns.begin,
+                columns.end);
+    }
+    parallel_barrier();
+    for (int layer = 0; layer < N_LAYER; layer++) {
+        progress->layer = layer;
+        attention_block(&part, &layers[layer], layer);
+        feed_forward_block(&part, &layers[layer]);
+    }
+    if (forward->n_logits > 0) {
+        progress->layer = N_LAYER;
+        output_head(&part, forward->logits, forward->n_logits);
+    }
+    progress->layer = -1;
+}
+
+void transformer_forward(const uint32_t *tokens, int n_tokens, int pos, float *logits, int n_logits)
+{
+    struct forward forward = {tokens, n_tokens, pos, logits, n_logits};
+    ASSERT(n_tokens >= 1 && n_tokens <= N_BATCH && pos >= 0 && pos + n_tokens <= N_CTX);
+    ASSERT(n_logits >= 0 && n_logits <= n_tokens);
     for (int t = 0; t < n_tokens; t++) {
         ASSERT(tokens[t] < N_VOCAB_ROWS);
-        row_get(x + t * N_EMBD, &token_embd, (int)tokens[t]);
     }
-    for (int layer = 0; layer < N_LAYER; layer++) {
-        nn_progress.layer = layer;
-        attention_block(&layers[layer], layer, n_tokens, pos);
-        feed_forward_block(&layers[layer], n_tokens);
-    }
-    if (logits != NULL) {
-        nn_progress.layer = N_LAYER;
-        output_head(logits, x + (n_tokens - 1) * N_EMBD);
-    }
-    nn_progress.layer = -1;
+    parallel_run(forward_part, &forward);
 }

@@ -38,6 +38,29 @@ void platform_pause(void)
     wfe(); // the event stream (start.S) ends it
 }
 
+bool platform_cores_can_sleep(void)
+{
+    return interrupts_wake;
+}
+
+void platform_core_init(void)
+{
+    if (interrupts_wake) {
+        gic_init_cpu();
+    }
+}
+
+void platform_core_sleep(void)
+{
+    wfi();
+    gic_take_signals();
+}
+
+void platform_wake_cores(void)
+{
+    gic_signal_others();
+}
+
 void platform_poweroff(const struct platform *platform)
 {
     psci_call(platform->psci, PSCI_SYSTEM_OFF, 0, 0, 0);

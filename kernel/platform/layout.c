@@ -6,6 +6,8 @@
 #include "gen/layout.h"
 #include "lib/panic.h"
 
+static_assert(REGION_CORE_STACKS_SIZE == (CPU_MAX - 1) * CORE_SLOT_SIZE, "the plan has all slots");
+
 // The RAM range that holds `address`, or an empty one.
 static struct range ram_around(const struct platform *p, paddr_t address)
 {
@@ -95,6 +97,10 @@ void layout_map(const struct platform *p)
     mmu_map((paddr_t)__blob_start, (paddr_t)__blob_start + REGION_BLOB_SIZE, MMU_RODATA);
 #endif
     mmu_map((paddr_t)__stack_guard_start, (paddr_t)__stack_guard_end, MMU_NONE);
+    for (int i = 0; i < CPU_MAX - 1; i++) {
+        const paddr_t slot = (paddr_t)__core_stacks_start + (paddr_t)i * CORE_SLOT_SIZE;
+        mmu_map(slot, slot + CORE_GUARD_SIZE, MMU_NONE);
+    }
     mmu_map((paddr_t)__page_tables_start, (paddr_t)__page_tables_end, MMU_RODATA); // final
 
     map_device(p->uart, PAGE_SIZE);

@@ -160,6 +160,39 @@ static void read_reservation_map(struct platform *p, const struct fdt *fdt)
     }
 }
 
+static uint64_t all_cells(struct fdt_property property)
+{
+    uint32_t cursor = 0;
+    uint64_t value = 0;
+    fdt_cells(property, &cursor, property.size / 4, &value);
+    return value;
+}
+
+// `reg` is an MPIDR, not an address: it is not translated. The method may stand at the parent for
+// all. A `disabled` CPU waits to be started; one that failed is none.
+static void read_cpu(struct platform *p, const struct fdt *fdt, const struct fdt_node *node)
+{
+    if (starts_with(fdt_string(fdt_get(fdt, node->offset, "status")), "fail")) {
+        return;
+    }
+    if (p->n_cpu++ >= CPU_MAX) {
+        return;
+    }
+    struct fdt_property method = fdt_get(fdt, node->offset, "enable-method");
+    if (method.data == NULL) {
+        method = fdt_get(fdt, node->path[1], "enable-method");
+    }
+    struct cpu *cpu = &p->cpus[p->n_cpu - 1];
+    cpu->mpidr = all_cells(fdt_get(fdt, node->offset, "reg"));
+    cpu->release = all_cells(fdt_get(fdt, node->offset, "cpu-release-addr"));
+    if (is_equal(fdt_string(method), "psci")) {
+        cpu->method = CPU_METHOD_PSCI;
+    } else if (is_equal(fdt_string(method), "spin-table") && cpu->release != 0 &&
+               IS_ALIGNED(cpu->release, 8)) {
+        cpu->method = CPU_METHOD_SPIN_TABLE;
+    }
+}
+
 // Nodes that are read after the walk, or that say how to read others.
 struct landmarks {
     int chosen, aliases, reserved_memory;
@@ -181,7 +214,7 @@ static void read_node(struct platform *p, const struct fdt *fdt, const struct fd
                   : starts_with(method, "smc") ? PSCI_SMC
                                                : PSCI_NONE;
     } else if (node->depth == 2 && starts_with(name, "cpu@")) {
-        p->n_cpu++;
+        read_cpu(p, fdt, node);
     } else if (node->depth == 2 && node->path[1] == at->reserved_memory) {
         read_reserved(p, fdt, node);
     } else if (fdt_is_compatible(fdt, offset, "arm,pl011") && fdt_is_enabled(fdt, offset)) {

@@ -1,7 +1,7 @@
 // Facts about the machine that are known only at run time.
 #pragma once
 
-#include "arch/psci.h"
+#include "arch/secondary.h"
 #include "lib/types.h"
 
 #define PLATFORM_MAX_RANGES 32
@@ -26,7 +26,8 @@ struct platform {
     unsigned uart_irq;  // 0: none that we can wait for
     paddr_t gicd, gicc; // 0: no GICv2
     enum psci_conduit psci;
-    int n_cpu;
+    struct cpu cpus[CPU_MAX]; // the first of them, in the order of the tree
+    int n_cpu;                // all
 };
 
 // Reads the FDT, or takes the values of gen/board.h where there is none, and moves the console to
@@ -42,6 +43,13 @@ void platform_idle(void);
 
 // Rests until the event stream's next event: about 100 us at most.
 void platform_pause(void);
+
+// For CPUs with nothing to do but wait for another: whether there is something that wakes them.
+bool platform_cores_can_sleep(void);
+void platform_core_init(void); // once on each but the boot CPU, after platform_idle_init()
+void platform_core_sleep(
+    void); // until platform_wake_cores(), also if that came since the last sleep
+void platform_wake_cores(void); // all but this one
 
 noreturn void platform_poweroff(const struct platform *platform);
 noreturn void platform_reboot(const struct platform *platform);

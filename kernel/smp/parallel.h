@@ -3,6 +3,10 @@
 // output rows or heads, never parts of a sum.
 #pragma once
 
+#include "lib/types.h"
+
+#define PARALLEL_MAX_CORES 8
+
 // Cores that take part, 1 or more.
 int parallel_n_cores(void);
 
@@ -11,6 +15,11 @@ void parallel_run(void (*work)(int core, int n_cores, void *arg), void *arg);
 
 // Only within parallel_run: return when all cores are here, with all that they wrote.
 void parallel_barrier(void);
+
+// How the team is made up: core 0 opens it once, when cores 1 .. n_cores - 1 follow or are about
+// to.
+void parallel_open(int n_cores);
+noreturn void parallel_follow(int core);
 
 // Part `core` of n items: [begin, end), in whole steps but for the last.
 struct share {

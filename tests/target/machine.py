@@ -16,6 +16,7 @@ from harness.link.generation import Generation
 from harness.link.messages import SamplingParams
 from harness.link.prompt import Prompt
 from harness.link.session import Session
+from harness.plan import KvType
 
 CPUS = ("cortex-a53", "cortex-a72", "cortex-a76", "max")
 GREEDY = SamplingParams(temp=0.0)
@@ -40,7 +41,7 @@ class Workshop:
         *,
         board: str = "virt",
         n_ctx: int | None = 512,
-        kv_type: str = "f16",
+        kv_type: KvType = "f16",
         ram_bytes: int | None = None,
         cc: str | None = None,
     ) -> Built:
@@ -74,18 +75,21 @@ class Workshop:
         *,
         cpu: str | None = None,
         ram_bytes: int | None = None,
+        n_cores: int = 1,
         icount: bool = False,
         log: str = "console.log",
     ) -> Iterator[Session]:
         """A booted image with a connected session; cpu "twin" is the host program."""
         if cpu == "twin":
-            context = boot_twin(self.twin(built), built.directory / "model.blob")
+            blob = built.directory / "model.blob"
+            context = boot_twin(self.twin(built), blob, n_cores=n_cores)
         else:
             context = boot(
                 built.image,
                 built.board,
                 cpu=cpu,
                 ram_bytes=ram_bytes or built.ram_bytes,
+                n_cores=n_cores,
                 icount=icount,
                 log=built.directory / log,
             )
@@ -103,10 +107,11 @@ class Workshop:
         *,
         cpu: str | None = None,
         want_logits: bool = True,
+        n_cores: int = 1,
         icount: bool = False,
     ) -> Generation:
         """Boot, generate, power off."""
-        with self.session(built, cpu=cpu, icount=icount) as session:
+        with self.session(built, cpu=cpu, n_cores=n_cores, icount=icount) as session:
             return session.generate(prompt, params, want_logits=want_logits)
 
 

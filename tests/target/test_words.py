@@ -9,6 +9,7 @@ from harness.gguf import read_gguf
 from harness.link.generation import Generation
 from harness.link.messages import SamplingParams
 from harness.link.prompt import Prompt
+from harness.plan import KvType
 from harness.reference import ContractReference, FloatReference, encode
 from harness.reference.generate import generate
 from harness.verify import compare
@@ -144,11 +145,25 @@ def test_a_second_turn_computes_only_its_own_tokens_and_the_same_bits(
     np.testing.assert_array_equal(fresh.logits.view(np.uint32), second.logits.view(np.uint32))
 
 
+@pytest.mark.parametrize("kv_type", ["f32", "q8_0"])
+def test_other_caches_equal_the_contract_reference(
+    workshop: Workshop, tiny_q4_k_m: Path, kv_type: KvType
+) -> None:
+    built = workshop.image(tiny_q4_k_m, kv_type=kv_type)
+    prompt, params = Prompt.of_ids(range(3, 63)), greedy(16, ignore_eog=True)  # two chunks
+    answer = workshop.answer(built, prompt, params)
+    verdict = compare(
+        answer, read_gguf(tiny_q4_k_m), prompt=prompt, params=params, kv_type=kv_type, n_ctx=512
+    )
+    assert verdict.ok, verdict.report()
+
+
 @pytest.mark.parametrize("model", F32_MODELS, indirect=True)
 def test_a_float32_cache_is_nearer_to_float64(workshop: Workshop, model: Path) -> None:
     source = read_gguf(model)
     errors = []
-    for kv_type in ("f16", "f32"):
+    kv_types: tuple[KvType, ...] = ("f16", "f32")
+    for kv_type in kv_types:
         built = workshop.image(model, kv_type=kv_type)
         answer = workshop.answer(built, PROMPT, greedy(16))
         assert answer.logits is not None

@@ -1,7 +1,10 @@
 from toolchain import flags
 from toolchain.flags import compile_flags, link_flags, twin_flags
 
-TABLES = ("COMMON", "KERNEL", "CLANG", "GCC", "BEFORE_MMU", "COMPUTE", "CRC", "TWIN", "LINK")
+TABLES = (
+    "COMMON", "KERNEL", "CLANG", "CLANG_PRODUCTS", "GCC", "BEFORE_MMU", "COMPUTE", "CRC", "TWIN",
+    "LINK",
+)  # fmt: skip
 
 
 def test_code_before_the_mmu_keeps_off_vector_registers() -> None:
@@ -48,3 +51,21 @@ def test_every_flag_has_a_reason() -> None:
         for flag, why in getattr(flags, table):
             assert flag.startswith("-"), flag
             assert len(why) > 7, flag
+    assert all(len(why) > 7 for table in flags.TIERS.values() for _, why in table)
+
+
+def test_only_the_files_of_a_tier_may_use_its_instructions() -> None:
+    assert "-march=armv8-a" in compile_flags("clang", "nn/matvec_q4_k_neon.c")
+    for kind in ("clang", "gcc"):
+        dotprod = compile_flags(kind, "nn/matvec_q4_k_dotprod_neon.c")
+        assert "-march=armv8.2-a+dotprod" in dotprod
+        assert "-march=armv8-a" not in dotprod
+        assert "-march=armv8.2-a+dotprod+i8mm" in compile_flags(kind, "nn/matmul_i8mm_neon.c")
+
+
+def test_llvm_leaves_the_order_of_the_hot_loops_alone() -> None:
+    flags_of_loops = compile_flags("clang", "nn/matvec_q8_0_neon.c")
+    at = flags_of_loops.index("-mllvm")
+    assert flags_of_loops[at + 1] == "-enable-misched=false"
+    assert "-mllvm" not in compile_flags("clang", "nn/rope_neon.c")
+    assert "-mllvm" not in compile_flags("gcc", "nn/matvec_q8_0_neon.c")

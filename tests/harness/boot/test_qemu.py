@@ -104,6 +104,19 @@ def test_the_command_holds_machine_memory_and_image(board: Board) -> None:
     assert "-initrd" not in qemu_command("qemu", Image(Path("k")), board)
 
 
+@pytest.mark.parametrize(
+    ("host_cpus", "icount", "thread"),
+    [(2, False, "single"), (3, False, "multi"), (3, True, "single")],
+)
+def test_cores_that_the_host_cannot_run_at_once_go_in_one_thread(
+    board: Board, monkeypatch: pytest.MonkeyPatch, host_cpus: int, icount: bool, thread: str
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(host_cpus)))
+    command = qemu_command("qemu", Image(Path("k")), board, n_cores=2, icount=icount)
+    assert f"-smp 2 -accel tcg,thread={thread}" in " ".join(command)
+    assert "-smp" not in qemu_command("qemu", Image(Path("k")), board)
+
+
 def test_a_missing_qemu_names_the_package(
     board: Board, image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,7 +69,9 @@ def test_a_missing_model_is_named_with_a_hint(verb: str, capsys: Capture) -> Non
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        (["--smp", "4"], "--smp 4: the kernel runs on one core so far"),
+        (["--smp", "0"], "--smp 0: the kernel uses 1 to 8 cores\n  hint: --smp 1"),
+        (["--smp", "9"], "--smp 9: the kernel uses 1 to 8 cores\n  hint: --smp 8"),
+        (["--smp", "2", "--icount"], "--icount --smp 2: QEMU counts"),
         (["--ram", "lots"], "'lots' is not a size like 512M or 2G"),
         (["--ctx", "0"], "0 is not between 1 and"),
         (["--ctx", "many"], "'many' is not a whole number"),

@@ -155,8 +155,9 @@ def compile_headers(headers: Headers, directory: Path) -> None:
         "const struct tensor tensors[] = {TENSOR_TOKEN_EMBD, TENSOR_OUTPUT_NORM, TENSOR_OUTPUT};\n"
         "const struct layer_tensors layers[N_LAYER] = TENSOR_LAYERS;\n"
         'static_assert(BLOB_ROPE < BLOB_SIZE && BLOB_TOKEN_SORTED < BLOB_SIZE, "");\n'
-        'static_assert(ACT_LOGITS + 4 * N_VOCAB_ROWS_PADDED <= REGION_ACTIVATIONS_SIZE, "");\n'
-        'static_assert(SESSION_SCRATCH + SESSION_SCRATCH_SIZE <= REGION_SESSION_SIZE, "");\n'
+        "static_assert("
+        'ACT_LOGITS + 4 * N_LOGIT_ROWS * N_VOCAB_ROWS <= REGION_ACTIVATIONS_SIZE, "");\n'
+        'static_assert(ACT_SCRATCH + ACT_SCRATCH_SIZE <= REGION_ACTIVATIONS_SIZE, "");\n'
         'static_assert(LINK_TX + LINK_WINDOW * LINK_SLOT_SIZE <= REGION_LINK_SIZE, "");\n',
         encoding="utf-8",
     )

@@ -97,6 +97,16 @@ def test_broken_promises_fail_the_build(bench: Workbench) -> None:
     assert "element add (vec_add_neon): not reachable from kernel_main" in text
 
 
+def test_every_twin_of_a_promise_must_be_called(bench: Workbench) -> None:
+    functions = ADD.format("vec_add_neon") + ADD.format("vec_add_dotprod")
+    table = found(bench, functions, "vec_add_neon(&a, &b);")
+    assert not table["vec_add_dotprod"].promised
+    with pytest.raises(CompileError, match=r"vec_add_dotprod.*: not reachable"):
+        check_operations((table["vec_add_dotprod"],))
+    table = found(bench, functions, "vec_add_neon(&a, &b); vec_add_dotprod(&a, &b);")
+    check_operations((table["vec_add_neon"], table["vec_add_dotprod"]))
+
+
 def test_faults_of_others_do_not_fail_the_build(bench: Workbench) -> None:
     table = found(bench, ADD.format("rope_neon"), "")
     check_operations((table["rope_neon"],))

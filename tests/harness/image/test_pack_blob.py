@@ -19,7 +19,7 @@ from harness.image import blob as blob_module
 from harness.image import pack_blob, tables
 from harness.plan import MemoryPlan, plan_memory
 from harness.synth import synthesize
-from tests.harness.image.tile_reader import read_tiles
+from tests.harness.image.tile_reader import height, read_tiles
 
 BUILD_ID = 0x0123456789ABCDEF
 
@@ -54,7 +54,7 @@ def test_the_header_says_what_follows(packed: Packed) -> None:
     magic, version, header_bytes, build_id, size, payload_crc, header_crc = struct.unpack_from(
         "<8sIIQQII", header
     )
-    assert (magic, version, header_bytes) == (b"BAREWORD", 1, 64)
+    assert (magic, version, header_bytes) == (b"BAREWORD", 2, 64)
     assert build_id == BUILD_ID == packed.blob.build_id
     assert size == len(packed.bytes) == packed.blob.size_bytes == packed.plan.blob_size_bytes
     assert size % 64 == 0
@@ -75,9 +75,10 @@ def test_every_tensor_is_where_the_plan_says(packed: Packed) -> None:
             assert data == np.asarray(wanted, np.float32).tobytes()
             continue
         # The tile reader is slow: a few rows of each matrix, the last ones among them.
-        for first in (0, tensor.n_rows // 8 * 4, (tensor.n_rows - 1) // 4 * 4):
-            n_rows = min(4, tensor.n_rows - first)
-            tile = data[first * tensor.row_bytes : (first + 4) * tensor.row_bytes]
+        n = height(tensor.type)
+        for first in (0, tensor.n_rows // n // 2 * n, (tensor.n_rows - 1) // n * n):
+            n_rows = min(n, tensor.n_rows - first)
+            tile = data[first * tensor.row_bytes : (first + n) * tensor.row_bytes]
             found = read_tiles(tensor.type, tile, n_rows, tensor.n_cols)
             np.testing.assert_allclose(
                 np.asarray(found, np.float32), wanted[first : first + n_rows], rtol=2.0**-22

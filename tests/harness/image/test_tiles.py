@@ -7,7 +7,7 @@ import pytest
 
 from harness.gguf import GGMLType
 from harness.image.tiles import tile_rows
-from tests.harness.image.tile_reader import read_tiles
+from tests.harness.image.tile_reader import height, read_tiles
 
 COLS = {GGMLType.F32: 43, GGMLType.F16: 86, GGMLType.BF16: 5}
 
@@ -30,7 +30,7 @@ def random_rows(kind: GGMLType, n_rows: int, n_cols: int) -> npt.NDArray[np.uint
     return rows
 
 
-@pytest.mark.parametrize("n_rows", [1, 4, 6, 11])
+@pytest.mark.parametrize("n_rows", [1, 4, 8, 11, 16])
 @pytest.mark.parametrize("kind", GGMLType)
 def test_tiles_hold_the_weights_that_the_official_package_reads(
     kind: GGMLType, n_rows: int
@@ -40,7 +40,7 @@ def test_tiles_hold_the_weights_that_the_official_package_reads(
     wanted = gguf.quants.dequantize(rows, gguf.GGMLQuantizationType(int(kind)))
     wanted = np.asarray(wanted, np.float32).reshape(n_rows, n_cols)
     tiles = tile_rows(kind, rows)
-    assert tiles.shape == (-(-n_rows // 4), 4 * rows.shape[1])
+    assert tiles.shape == (-(-n_rows // height(kind)), height(kind) * rows.shape[1])
     found = read_tiles(kind, tiles.tobytes(), n_rows, n_cols)
     # In float64 d * sc * q - dmin * mn is one exact product and a difference; in float32 each of
     # two products and the difference rounds by half a unit of the largest term, below 2^-22 of it.
@@ -59,10 +59,11 @@ def test_rows_that_fill_the_last_tile_are_zero(kind: GGMLType) -> None:
 @pytest.mark.parametrize("kind", GGMLType)
 def test_a_tile_depends_on_its_own_rows_only(kind: GGMLType) -> None:
     n_cols = COLS.get(kind, 3 * kind.block_size)
-    rows = random_rows(kind, 12, n_cols)
+    n = height(kind)
+    rows = random_rows(kind, 3 * n, n_cols)
     whole = tile_rows(kind, rows)
     for tile in range(3):
-        part = tile_rows(kind, rows[4 * tile : 4 * tile + 4])
+        part = tile_rows(kind, rows[n * tile : n * tile + n])
         assert part.tobytes() == whole[tile].tobytes()
 
 

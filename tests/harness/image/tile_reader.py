@@ -35,45 +35,49 @@ def bf16(tile: bytes, row: int, col: int) -> float:
 
 
 def q8_0(tile: bytes, row: int, col: int) -> float:
-    """struct { u16 d[4]; int8 qs[4][32]; }"""
-    base = col // 32 * 136
-    return half(tile, base + 2 * row) * int8(tile, base + 8 + 32 * row + col % 32)
+    """struct { u16 d[8]; int8 qs[8][8][4]; }, [column / 4][row][column % 4]"""
+    base, i = col // 32 * 272, col % 32
+    q = int8(tile, base + 16 + i // 4 * 32 + 4 * row + i % 4)
+    return half(tile, base + 2 * row) * q
+
+
+def nibble(byte: int, row: int) -> int:
+    """Rows 0..3 in the low nibble, 4..7 in the high one with its top bit flipped."""
+    return byte % 16 if row < 4 else (byte // 16 + 8) % 16
 
 
 def q4_0(tile: bytes, row: int, col: int) -> float:
-    """struct { u16 d[4]; u8 qs[4][16]; }, low nibbles = 0..15"""
-    base, i = col // 32 * 72, col % 32
-    byte = tile[base + 8 + 16 * row + i % 16]
-    q = byte & 15 if i < 16 else byte >> 4
+    """struct { u16 d[8]; u8 qs[8][4][4]; }, nibble() of [column / 4][row % 4][column % 4]"""
+    base, i = col // 32 * 144, col % 32
+    q = nibble(tile[base + 16 + i // 4 * 16 + 4 * (row % 4) + i % 4], row)
     return half(tile, base + 2 * row) * (q - 8)
 
 
 def q4_k(tile: bytes, row: int, col: int) -> float:
-    """struct { u16 d[4]; u16 dmin[4]; u8 s6[48]; u8 qs[4][4][32]; }"""
-    base, element = col // 256 * 576, col % 256
-    s6 = tile[base + 16 : base + 64]
+    """struct { u16 d[8]; u16 dmin[8]; u8 s6[2][48]; u8 qs[8][8][4][4]; }"""
+    base, element = col // 256 * 1152, col % 256
+    s6 = tile[base + 32 + 48 * (row // 4) :][:48]
     sub_block = element // 32
     if sub_block < 4:
-        i = 4 * sub_block + row
+        i = 4 * sub_block + row % 4
         scale, minimum = s6[i] & 63, s6[32 + i] & 63
     else:
-        i = 4 * (sub_block - 4) + row
+        i = 4 * (sub_block - 4) + row % 4
         scale = s6[16 + i] & 63
         minimum = s6[i] >> 6 | (s6[16 + i] >> 6) << 2 | (s6[32 + i] >> 6) << 4
-    g, j = element // 64, element % 64
-    byte = tile[base + 64 + (g * 4 + row) * 32 + j % 32]
-    q = byte & 15 if j < 32 else byte >> 4
-    return half(tile, base + 2 * row) * scale * q - half(tile, base + 8 + 2 * row) * minimum
+    q = nibble(tile[base + 128 + element // 4 * 16 + 4 * (row % 4) + element % 4], row)
+    return half(tile, base + 2 * row) * scale * q - half(tile, base + 16 + 2 * row) * minimum
 
 
 def q6_k(tile: bytes, row: int, col: int) -> float:
-    """struct { u16 d[4]; int8 sc[16][4]; u8 qs[16][3][16]; }"""
-    base, element = col // 256 * 840, col % 256
-    j, i = element // 16, element % 16
-    parts = [tile[base + 72 + (j * 3 + part) * 16 + i] for part in range(3)]
+    """struct { u16 d[8]; int8 sc[16][8]; u8 qs[16][2][3][4][4]; }"""
+    base, element = col // 256 * 1680, col % 256
+    j, group, i = element // 16, element % 16 // 4, element % 4
+    vectors = base + 144 + 96 * j + 48 * (row // 4)
+    parts = [tile[vectors + 16 * part + 4 * (row % 4) + i] for part in range(3)]
     fourth = parts[0] >> 6 | (parts[1] >> 6) << 2 | (parts[2] >> 6) << 4
-    q = parts[row] & 63 if row < 3 else fourth
-    return half(tile, base + 2 * row) * int8(tile, base + 8 + 4 * j + row) * (q - 32)
+    q = parts[group] & 63 if group < 3 else fourth
+    return half(tile, base + 2 * row) * int8(tile, base + 16 + 8 * j + row) * (q - 32)
 
 
 READERS: dict[GGMLType, Callable[[bytes, int, int], float]] = {
@@ -87,12 +91,19 @@ READERS: dict[GGMLType, Callable[[bytes, int, int], float]] = {
 }
 
 
+def height(kind: GGMLType) -> int:
+    """Rows of a tile."""
+    return 4 if kind in (GGMLType.F32, GGMLType.F16, GGMLType.BF16) else 8
+
+
 def read_tiles(kind: GGMLType, tiles: bytes, n_rows: int, n_cols: int) -> list[list[float]]:
     """All rows, those that fill the last tile included."""
-    tile_bytes = 4 * n_cols // kind.block_size * kind.block_bytes
+    rows = height(kind)
+    tile_bytes = rows * n_cols // kind.block_size * kind.block_bytes
     assert len(tiles) % tile_bytes == 0
     read = READERS[kind]
-    return [
-        [read(tiles[row // 4 * tile_bytes :][:tile_bytes], row % 4, col) for col in range(n_cols)]
-        for row in range(n_rows)
-    ]
+    found = []
+    for row in range(n_rows):
+        tile = tiles[row // rows * tile_bytes :][:tile_bytes]
+        found.append([read(tile, row % rows, col) for col in range(n_cols)])
+    return found

@@ -169,7 +169,9 @@ class FakeDevice(threading.Thread):
 
     def _done(self, stop: Stop, generated: int, now: float) -> None:
         counts = (len(self.prompt_ids), 0, generated, len(self.prompt_ids) + generated)
-        self._send(Msg.DONE, struct.pack("<B3xIIIIQQQ", stop, *counts, 500, 1000, 2000), now)
+        self._send(
+            Msg.DONE, struct.pack("<B3xIIIIQQQII", stop, *counts, 500, 1000, 2000, 0, 0), now
+        )
 
     def _send(self, kind: Msg, payload: bytes, now: float) -> None:
         self._channel.send(kind, payload, now)

@@ -22,11 +22,12 @@ def test_c_constants_are_unique_names_with_the_contract_s_values() -> None:
 
 
 def test_generate_is_packed_as_the_kernel_reads_it() -> None:
-    params = SamplingParams(7, 0.5, -1, 0.25, 0.125, 1.5, -1, 2**64 - 1, ignore_eog=True)
+    params = SamplingParams(7, 0.5, -1, 0.25, 0.125, 1.5, -1, 2**64 - 1, ignore_eog=True, n_draft=5)
     packed = messages.pack_generate(params, GenerateFlag.LOGITS)
-    assert struct.unpack("<I f i f f f i Q I", packed) == (
+    assert struct.unpack("<I f i f f f i Q I I", packed) == (
         *(7, 0.5, -1, 0.25, 0.125, 1.5, -1, 2**64 - 1),
         3,
+        5,
     )
 
 
@@ -57,8 +58,8 @@ def test_welcome_round_trip() -> None:
 
 
 def test_done_round_trip_and_stop_words() -> None:
-    done = messages.unpack_done(struct.pack("<B3xIIIIQQQ", 1, 2, 3, 4, 5, 6, 7, 8))
-    assert done == messages.Done(Stop.EOG, 2, 3, 4, 5, 6, 7, 8)
+    done = messages.unpack_done(struct.pack("<B3xIIIIQQQII", *range(1, 11)))
+    assert done == messages.Done(Stop.EOG, *range(2, 11))
     assert [stop.label for stop in Stop] == ["length", "eos", "abort", "context"]
 
 
@@ -73,8 +74,8 @@ def test_done_round_trip_and_stop_words() -> None:
         (messages.unpack_prefill, bytes(3), "PREFILL"),
         (messages.unpack_token, bytes(11), "TOKEN payload has 11 bytes, expected at least 12"),
         (messages.unpack_logits, bytes(9), "LOGITS carries 1 bytes"),
-        (messages.unpack_done, bytes(43), "DONE payload has 43 bytes, expected at least 44"),
-        (messages.unpack_done, b"\x04" + bytes(43), "stop reason 4, expected 0 to 3"),
+        (messages.unpack_done, bytes(51), "DONE payload has 51 bytes, expected at least 52"),
+        (messages.unpack_done, b"\x04" + bytes(51), "stop reason 4, expected 0 to 3"),
         (messages.unpack_error, b"\0", "ERROR payload has 1 bytes, expected at least 2"),
         (messages.unpack_mem_data, bytes(7), "MEM_DATA payload has 7"),
     ],

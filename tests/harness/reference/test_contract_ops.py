@@ -159,3 +159,17 @@ def test_kv_type_rounds_halves_to_even() -> None:
     x = np.array([1 + 2.0**-11, 1 + 3 * 2.0**-11, 1e-7], np.float32)
     assert to_kv_type(x, "f16").tolist() == [1, 1 + 2.0**-9, float(np.float16(1e-7))]
     assert np.array_equal(to_kv_type(x, "f32"), x)
+
+
+def test_q8_0_keys_and_values_are_int8_times_a_half_in_blocks_of_a_head() -> None:
+    x = np.random.default_rng(5).normal(0, 3, (3, 2, 44)).astype(np.float32)
+    x[1, 1, 32:] = 0
+    stored = to_kv_type(x, "q8_0")
+    for block in (slice(0, 32), slice(32, 44)):
+        amax = np.abs(x[..., block]).max(axis=-1, keepdims=True)
+        d = (amax / np.float32(127)).astype(np.float16).astype(np.float32)
+        q = stored[..., block] / np.where(d > 0, d, 1)
+        assert np.array_equal(q, np.rint(q))
+        assert np.array_equal(np.abs(q).max(axis=-1), np.where(amax > 0, 127, 0)[..., 0])
+        # Half a step, and the half's rounding of up to 127 steps.
+        assert np.all(np.abs(stored[..., block] - x[..., block]) <= amax * (1 / 254 + 2.0**-11))

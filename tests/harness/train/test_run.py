@@ -21,7 +21,7 @@ pytest.importorskip("sentencepiece", reason="training needs the extra [train]: s
 from harness.train.finish import to_numpy  # noqa: E402
 from harness.train.quantise import F32  # noqa: E402
 from harness.train.run import Result, Run, Status, baseline_loss, prepare  # noqa: E402
-from harness.train.step import Learner, learning_rate  # noqa: E402
+from harness.train.step import Learner, rate_share  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
 
@@ -56,16 +56,17 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(
     assert not same(to_numpy(other.learner.weights), wanted)
 
 
-def test_a_stopped_run_goes_on_to_the_same_weights(
-    straight: tuple[Path, Result], tmp_path: Path
-) -> None:
-    stopped = run(CONFIG, tmp_path, stop_at=3)
+@pytest.mark.parametrize("muon_lr", [0.0, 0.02])
+def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path: Path, muon_lr: float) -> None:
+    config = replace(CONFIG, recipe=replace(CONFIG.recipe, muon_lr=muon_lr))
+    straight = run(config, tmp_path / "straight")
+    stopped = run(config, tmp_path / "stopped", stop_at=3)
     assert (stopped.finished, stopped.progress.step) == (False, 3)
-    resumed = run(CONFIG, tmp_path, resume=True)
+    resumed = run(config, tmp_path / "stopped", resume=True)
     assert (resumed.finished, resumed.progress.step) == (True, 8)
-    assert same(to_numpy(resumed.learner.weights), to_numpy(straight[1].learner.weights))
-    assert resumed.valid_loss == straight[1].valid_loss
-    assert resumed.progress.tokens == straight[1].progress.tokens
+    assert same(to_numpy(resumed.learner.weights), to_numpy(straight.learner.weights))
+    assert resumed.valid_loss == straight.valid_loss
+    assert resumed.progress.tokens == straight.progress.tokens
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(
@@ -123,7 +124,7 @@ def test_accumulated_pieces_make_the_same_step_as_the_whole_batch(tmp_path: Path
 
 def test_learning_rate_rises_then_falls_to_its_end() -> None:
     recipe = replace(CONFIG.recipe, warmup_steps=10, lr=1.0, lr_final=0.1)
-    rates = [learning_rate(recipe, step, 100) for step in range(101)]
+    rates = [rate_share(recipe, step, 100) for step in range(101)]
     assert rates[:10] == pytest.approx(np.arange(1, 11) / 10)
     assert all(a >= b for a, b in pairwise(rates[10:]))
     assert rates[100] == pytest.approx(0.1)

@@ -50,13 +50,16 @@ def write_layout(folder: Path, n_vocab: int) -> None:
     scratch_bytes = 28 * MAX_TEXT_BYTES + 12
     constants: dict[str, int | str] = {
         "SESSION_CANDIDATES": 0,
-        "SESSION_SCRATCH": candidates_bytes,
-        "SESSION_SCRATCH_SIZE": scratch_bytes,
-        "REGION_SESSION_SIZE": candidates_bytes + scratch_bytes,
+        "ACT_SCRATCH": 0,
+        "ACT_SCRATCH_SIZE": scratch_bytes,
+        "REGION_SESSION_SIZE": candidates_bytes,
+        "REGION_ACTIVATIONS_SIZE": scratch_bytes,
     }
     write_header(folder / "gen" / "layout.h", constants)
     with (folder / "gen" / "layout.h").open("a") as header:
-        header.write('#include "lib/types.h"\nextern uint8_t __session_start[];\n')
+        header.write(
+            '#include "lib/types.h"\nextern uint8_t __session_start[], __activations_start[];\n'
+        )
 
 
 @pytest.fixture(scope="session")

@@ -42,8 +42,18 @@ def rotate(x: Array, shape: Shape) -> Array:
 
 
 def stored(x: Array, shape: Shape) -> Array:
-    """As the cache holds it."""
-    return x.astype(np.float16 if shape.kv_f16 else np.float32).astype(np.float64)
+    """As the cache holds it; x: (position, head, head_size)."""
+    if shape.kv_type == "q8_0":
+        blocks = [stored_block(x[..., i : i + 32]) for i in range(0, x.shape[-1], 32)]
+        return np.concatenate(blocks, axis=-1)
+    return x.astype(np.float16 if shape.kv_type == "f16" else np.float32).astype(np.float64)
+
+
+def stored_block(x: Array) -> Array:
+    """Up to 32 elements of a head as int8 times a half."""
+    d = np.abs(x).max(axis=-1, keepdims=True) / 127
+    rounded: Array = np.rint(x / d) * d.astype(np.float16)
+    return rounded
 
 
 def attend(q: Array, k: Array, v: Array, shape: Shape) -> Array:

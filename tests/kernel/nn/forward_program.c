@@ -1,4 +1,5 @@
-// A forward pass as a host program: `forward BLOB BATCH ID...` writes the logits after each batch.
+// A forward pass as a host program: `forward BLOB BATCH CORES LOGITS ID...` writes the logits after
+// the last LOGITS tokens of each batch.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -6,6 +7,8 @@
 #include "gen/model.h"
 #include "lib/panic.h"
 #include "nn/transformer.h"
+
+extern int parallel_threads;
 
 _Alignas(64) uint8_t __activations_start[REGION_ACTIVATIONS_SIZE];
 _Alignas(64) uint8_t __kv_cache_start[REGION_KV_CACHE_SIZE];
@@ -34,23 +37,25 @@ static uint8_t *read_blob(const char *path)
 
 int main(int argc, char **argv)
 {
-    static float logits[N_VOCAB_ROWS];
+    static float logits[N_BATCH * N_VOCAB_ROWS];
     static uint32_t ids[N_CTX];
     uint8_t *blob = read_blob(argv[1]);
-    const int n_batch = atoi(argv[2]), n = argc - 3;
+    const int n_batch = atoi(argv[2]), wanted = atoi(argv[4]), n = argc - 5;
+    parallel_threads = atoi(argv[3]);
 
     for (size_t i = 0; i < sizeof __kv_cache_start;
          i++) { // as memory may be: halves and floats NaN
         __kv_cache_start[i] = 0xff;
     }
     for (int i = 0; i < n; i++) {
-        ids[i] = (uint32_t)atoi(argv[3 + i]);
+        ids[i] = (uint32_t)atoi(argv[5 + i]);
     }
     model_init(blob);
     for (int pos = 0; pos < n; pos += n_batch) {
         const int n_tokens = n - pos < n_batch ? n - pos : n_batch;
-        transformer_forward(ids + pos, n_tokens, pos, logits);
-        fwrite(logits, sizeof *logits, N_VOCAB_ROWS, stdout);
+        const int n_logits = wanted < n_tokens ? wanted : n_tokens;
+        transformer_forward(ids + pos, n_tokens, pos, logits, n_logits);
+        fwrite(logits, sizeof *logits, (size_t)n_logits * N_VOCAB_ROWS, stdout);
     }
     free(blob);
     return 0;

@@ -10,16 +10,16 @@ from tests.kernel.nn.tiny_model import Matrix
 Array = npt.NDArray[Any]
 
 
-def by_tile(rows: Array) -> Array:
-    """(n_rows, ...) -> (n_tiles, 4, ...), padded with rows of zeros."""
-    padding = [(0, -len(rows) % 4)] + [(0, 0)] * (rows.ndim - 1)
+def by_tile(rows: Array, height: int) -> Array:
+    """(n_rows, ...) -> (n_tiles, height, ...), padded with rows of zeros."""
+    padding = [(0, -len(rows) % height)] + [(0, 0)] * (rows.ndim - 1)
     padded = np.pad(rows, padding)
-    return padded.reshape(-1, 4, *rows.shape[1:])
+    return padded.reshape(-1, height, *rows.shape[1:])
 
 
 def float_tiles(values: Array) -> bytes:
     """[tile][n_cols][4]"""
-    return by_tile(values).swapaxes(1, 2).tobytes()
+    return by_tile(values, 4).swapaxes(1, 2).tobytes()
 
 
 def join(*fields: Array) -> bytes:
@@ -34,8 +34,20 @@ def scales(rng: np.random.Generator, n_rows: int, n_blocks: int, size: float) ->
 
 
 def per_block(x: Array) -> Array:
-    """(n_rows, n_blocks, ...) -> (tile, block, 4, ...)"""
-    return by_tile(x).swapaxes(1, 2)
+    """(n_rows, n_blocks, ...) -> (tile, block, 8, ...)"""
+    return by_tile(x, 8).swapaxes(1, 2)
+
+
+def column_groups(x: Array) -> Array:
+    """(tile, block, row, columns) -> (tile, block, column / 4, row, column % 4)"""
+    return x.reshape(*x.shape[:3], -1, 4).swapaxes(2, 3)
+
+
+def nibbles(q: Array) -> Array:
+    """Column groups of eight rows' 4-bit values: rows 0..3 below, 4..7 above, those xor 8."""
+    groups = column_groups(per_block(q))
+    packed: Array = groups[..., :4, :] | (groups[..., 4:, :] ^ 8) << 4
+    return packed
 
 
 def random_matrix(rng: np.random.Generator, kind: str, n_rows: int, n_cols: int) -> Matrix:
@@ -59,7 +71,8 @@ def q8_0(rng: np.random.Generator, n_rows: int, n_cols: int, size: float) -> Mat
     q = rng.integers(-127, 128, (n_rows, n, 32)).astype(np.int8)
     d = scales(rng, n_rows, n, size / 64)
     values = d.astype(np.float64)[..., None] * q
-    return Matrix("Q8_0", values.reshape(n_rows, n_cols), join(per_block(d), per_block(q)))
+    tiles = join(per_block(d), column_groups(per_block(q)))
+    return Matrix("Q8_0", values.reshape(n_rows, n_cols), tiles)
 
 
 def q4_0(rng: np.random.Generator, n_rows: int, n_cols: int, size: float) -> Matrix:
@@ -67,8 +80,7 @@ def q4_0(rng: np.random.Generator, n_rows: int, n_cols: int, size: float) -> Mat
     q = rng.integers(0, 16, (n_rows, n, 32)).astype(np.uint8)
     d = scales(rng, n_rows, n, size / 4)
     values = d.astype(np.float64)[..., None] * (q.astype(np.float64) - 8)
-    packed = q[..., :16] | q[..., 16:] << 4
-    return Matrix("Q4_0", values.reshape(n_rows, n_cols), join(per_block(d), per_block(packed)))
+    return Matrix("Q4_0", values.reshape(n_rows, n_cols), join(per_block(d), nibbles(q)))
 
 
 def q4_k(rng: np.random.Generator, n_rows: int, n_cols: int, size: float) -> Matrix:
@@ -80,8 +92,6 @@ def q4_k(rng: np.random.Generator, n_rows: int, n_cols: int, size: float) -> Mat
     values = (d.astype(np.float64)[..., None] * sc)[..., None] * q
     values = values - (dmin.astype(np.float64)[..., None] * mn)[..., None]
 
-    pairs = q.reshape(n_rows, n, 4, 2, 32)
-    nibbles = per_block(pairs[..., 0, :] | pairs[..., 1, :] << 4)  # tile, block, row, g, 32
     s, m = per_block(sc).swapaxes(2, 3), per_block(mn).swapaxes(2, 3)  # tile, block, 8, row
     high = m[:, :, 4:]
     s6 = np.stack(
@@ -91,8 +101,9 @@ def q4_k(rng: np.random.Generator, n_rows: int, n_cols: int, size: float) -> Mat
             m[:, :, :4] | (high >> 4 & 3) << 6,
         ],
         axis=2,
-    )
-    tiles = join(per_block(d), per_block(dmin), s6, nibbles.swapaxes(2, 3))
+    )  # tile, block, vector, j, row
+    halves = np.stack([s6[..., :4], s6[..., 4:]], axis=2)
+    tiles = join(per_block(d), per_block(dmin), halves, nibbles(q.reshape(n_rows, n, 256)))
     return Matrix("Q4_K", values.reshape(n_rows, n_cols), tiles)
 
 
@@ -103,11 +114,11 @@ def q6_k(rng: np.random.Generator, n_rows: int, n_cols: int, size: float) -> Mat
     d = scales(rng, n_rows, n, size / 1024)
     values = (d.astype(np.float64)[..., None] * sc)[..., None] * (q.astype(np.float64) - 32)
 
-    w = per_block(q).swapaxes(2, 3)  # tile, block, sub-block, row, 16
-    top = w[..., 3, :]
-    packed = np.stack(
-        [w[..., r, :] | (top >> 2 * r & 3) << 6 for r in range(3)],
-        axis=-2,
-    )
+    # tile, block, sub-block, column group, row, column
+    w = column_groups(per_block(q.reshape(n_rows, n, 256)))
+    w = w.reshape(*w.shape[:2], 16, 4, 8, 4)
+    top = w[:, :, :, 3]
+    vectors = [w[:, :, :, i] | (top >> 2 * i & 3) << 6 for i in range(3)]
+    packed = np.stack([np.stack([v[..., :4, :], v[..., 4:, :]], axis=3) for v in vectors], axis=4)
     tiles = join(per_block(d), per_block(sc).swapaxes(2, 3), packed)
     return Matrix("Q6_K", values.reshape(n_rows, n_cols), tiles)

@@ -7,21 +7,17 @@
 #include "lib/string.h"
 #include "nn/activation.h"
 #include "nn/kernels.h"
+#include "nn/tier.h"
 #include "nn/tiles.h"
 
 #include "selftest_random.h"
 
 #define MAX_FLOATS   1024
-#define MAX_KV       6144 // elements of k and of v
 #define MAX_COLS     1024
-#define MAX_ROWS     20                   // more than the 16 that some twins take at a time
+#define MAX_ROWS     40                   // more than the 16 that some twins take at a time
 #define WEIGHT_BYTES (MAX_ROWS * 512 * 2) // 512 columns, or 100 of floats
 
 static float a[MAX_FLOATS], b[MAX_FLOATS], want[MAX_FLOATS], got[MAX_FLOATS];
-static union cache {
-    float f32[MAX_KV];
-    uint16_t f16[MAX_KV];
-} k, v;
 static _Alignas(64) uint8_t weights[WEIGHT_BYTES];
 static union {
     struct act_q8_0 q8_0[MAX_COLS / QK8_0];
@@ -73,6 +69,8 @@ static void compare_out(int size, int other)
 {
     compare(want, got, sizeof want, size, other);
 }
+
+#include "selftest_attention.h"
 
 static void test_vec(void)
 {
@@ -189,64 +187,19 @@ static void test_rope(void)
     end();
 }
 
-// growing: so that the scores do, and every chunk raises the maximum.
-static void fill_cache(union cache *cache, bool f16, bool growing)
+// Heads as the cache stores them: the last block of one may be shorter.
+static void test_quantize_kv(void)
 {
-    for (int i = 0; i < MAX_KV; i++) {
-        const float x = growing ? (float)i / MAX_KV : random_float();
-        if (f16) {
-            cache->f16[i] = f32_to_f16(x);
-        } else {
-            cache->f32[i] = x;
+    begin("quantize_kv_q8_0");
+    for (int n = 1; n <= ATTENTION_MAX_HEAD; n++) {
+        uint16_t *want_d = (uint16_t *)want, *got_d = (uint16_t *)got;
+        random_floats(a, n);
+        if (n % 10 == 0) {
+            memset(a, 0, (size_t)n / 2 * sizeof *a);
         }
-    }
-}
-
-// Keys: garbage behind the last one for the plain form, NaN for the other, must not show.
-static void poison_keys(int n_keys, int head_size, bool f16)
-{
-    const int tiles_end = (n_keys + KV_TILE - 1) / KV_TILE * KV_TILE;
-    for (int t = n_keys; t < tiles_end; t++) {
-        for (int d = 0; d < head_size; d++) {
-            const int i = (t / KV_TILE * head_size + d) * KV_TILE + t % KV_TILE;
-            if (f16) {
-                k.f16[i] = 0x7e00;
-            } else {
-                memset(&k.f32[i], 0xff, sizeof k.f32[i]);
-            }
-        }
-    }
-    const size_t size = f16 ? sizeof(uint16_t) : sizeof(float);
-    const size_t k_end = (size_t)tiles_end * head_size, v_end = (size_t)n_keys * head_size;
-    memset((uint8_t *)&k + k_end * size, 0xff, (MAX_KV - k_end) * size);
-    memset((uint8_t *)&v + v_end * size, 0xff, (MAX_KV - v_end) * size);
-}
-
-static void test_attention(void)
-{
-    begin("attention");
-    for (int i = 0; i < 300; i++) {
-        static const uint8_t usual_sizes[] = {8, 16, 32, 48, 64, 80, 96, 128};
-        const bool f16 = i % 2;
-        const int head_size = i == 0            ? 256
-                              : random_below(2) ? usual_sizes[random_below(8)]
-                                                : 2 * (1 + random_below(40));
-        const int max_keys = MAX_KV / head_size / KV_TILE * KV_TILE;
-        const int n_keys = 1 + random_below(max_keys < 260 ? max_keys : 260);
-        const int n_heads =
-            1 + random_below(MAX_FLOATS / head_size < 8 ? MAX_FLOATS / head_size : 8);
-        random_floats(a, n_heads * head_size);
-        fill_cache(&k, f16, i % 5 == 0);
-        fill_cache(&v, f16, false);
-        if (i % 7 == 0) { // scores that are no numbers; values stay finite, and so does the output
-            poison(a, n_heads * head_size);
-        } else if (i % 7 == 1 && !f16) {
-            poison(k.f32, MAX_KV);
-        }
-        attention(want, a, &k, &v, n_keys, n_heads, head_size, f16);
-        poison_keys(n_keys, head_size, f16);
-        attention_neon(got, a, &k, &v, n_keys, n_heads, head_size, f16);
-        compare_out(head_size, n_keys);
+        quantize_kv_q8_0((int8_t *)(want_d + 8), want_d, a, n);
+        quantize_kv_q8_0_neon((int8_t *)(got_d + 8), got_d, a, n);
+        compare_out(n, 0);
     }
     end();
 }
@@ -274,28 +227,7 @@ static void test_quantize(void)
     end();
 }
 
-// Random bytes, the extremes of a byte, and scales that are numbers. period: bytes per tile struct.
-static void random_weights(size_t bytes, size_t period, int n_halves, int flavour)
-{
-    static const uint8_t extremes[] = {0xff, 0x80, 0x7f, 0x00};
-    for (size_t i = 0; i < bytes; i++) {
-        weights[i] = flavour < 4 ? extremes[flavour] : (uint8_t)random_u32();
-    }
-    for (size_t tile = 0; tile < bytes; tile += period) {
-        for (int i = 0; i < n_halves; i++) {
-            const uint16_t half = random_half();
-            memcpy(weights + tile + 2 * (size_t)i, &half, sizeof half);
-        }
-    }
-}
-
-// Activations of +-127 in all places for the flavours that go with the extremes.
-static void extreme_floats(float *x, int n, int flavour)
-{
-    for (int i = 0; i < n; i++) {
-        x[i] = flavour & 4 ? -127.0f : flavour & 8 && i & 1 ? -127.0f : 127.0f;
-    }
-}
+#include "selftest_tiles.h"
 
 typedef void matvec_function(float *, const void *, const void *, int, int);
 
@@ -308,20 +240,13 @@ static void test_matvec(const char *name, matvec_function *plain, matvec_functio
     begin(name);
     for (int i = 0; i < 150; i++) {
         const bool floats = block == 1;
+        const int rows = tile_rows(type);
         const int n_cols = floats ? random_below(100) : block * (1 + random_below(512 / block));
-        const int n_rows = 4 * (1 + random_below(MAX_ROWS / 4));
+        const int n_rows = rows * (1 + random_below(MAX_ROWS / rows));
         const int flavour = i % 24;
         const bool extreme = !floats && flavour < 12;
-        const size_t n_tiles = (size_t)n_rows / 4 * (size_t)(n_cols / block);
-        random_weights(n_tiles * (size_t)tile_bytes, (size_t)tile_bytes, n_halves,
-                       extreme ? flavour % 4 : 4);
-        if (type == TYPE_F32) {
-            random_floats((float *)weights, 4 * (int)n_tiles);
-        } else if (type == TYPE_BF16) {
-            for (size_t w = 0; w < 4 * n_tiles; w++) { // finite: exponents below 2^32
-                ((uint16_t *)weights)[w] &= 0xcfff;
-            }
-        }
+        const size_t n_tiles = (size_t)(n_rows / rows) * (size_t)(n_cols / block);
+        random_tiles(type, n_tiles, tile_bytes, n_halves, extreme ? flavour : 12);
         random_floats(a, n_cols);
         if (extreme) {
             extreme_floats(a, n_cols, flavour);
@@ -342,8 +267,19 @@ static void test_matvec(const char *name, matvec_function *plain, matvec_functio
 
 #define TEST_MATVEC(name, ...) test_matvec(#name, name, name##_neon, __VA_ARGS__)
 
+// And the twin of a tier, where the CPU has its instructions.
+#define TEST_MATVEC_DOTPROD(name, ...)                                                             \
+    TEST_MATVEC(name, __VA_ARGS__);                                                                \
+    if (tier >= TIER_DOTPROD) {                                                                    \
+        test_matvec(#name "_dotprod", name, name##_dotprod, __VA_ARGS__);                          \
+    } else {                                                                                       \
+        print("SELFTEST " #name "_dotprod not on this CPU\n");                                     \
+    }
+
+#include "selftest_gemm.h"
+
 // The number of operations that failed.
-int nn_selftest(void (*print)(const char *line))
+int nn_selftest(void (*print)(const char *line), enum nn_tier tier)
 {
     report.print = print;
     report.n_failed_operations = 0;
@@ -352,15 +288,25 @@ int nn_selftest(void (*print)(const char *line))
     test_exp();
     test_softmax();
     test_rope();
-    test_attention();
+    TEST_ATTENTION(attention_f16, KV_TYPE_F16);
+    TEST_ATTENTION(attention_f32, KV_TYPE_F32);
+    TEST_ATTENTION(attention_q8_0, KV_TYPE_Q8_0);
+    test_quantize_kv();
     test_quantize();
     TEST_MATVEC(matvec_f32, TYPE_F32, 1, 16, 0);
     TEST_MATVEC(matvec_f16, TYPE_F16, 1, 8, 4);
     TEST_MATVEC(matvec_bf16, TYPE_BF16, 1, 8, 0);
-    TEST_MATVEC(matvec_q8_0, TYPE_Q8_0, QK8_0, sizeof(struct tile_q8_0), 4);
-    TEST_MATVEC(matvec_q4_0, TYPE_Q4_0, QK8_0, sizeof(struct tile_q4_0), 4);
-    TEST_MATVEC(matvec_q4_k, TYPE_Q4_K, QK_K, sizeof(struct tile_q4_k), 8);
-    TEST_MATVEC(matvec_q6_k, TYPE_Q6_K, QK_K, sizeof(struct tile_q6_k), 4);
+    TEST_MATVEC_DOTPROD(matvec_q8_0, TYPE_Q8_0, QK8_0, sizeof(struct tile_q8_0), 8);
+    TEST_MATVEC_DOTPROD(matvec_q4_0, TYPE_Q4_0, QK8_0, sizeof(struct tile_q4_0), 8);
+    TEST_MATVEC_DOTPROD(matvec_q4_k, TYPE_Q4_K, QK_K, sizeof(struct tile_q4_k), 16);
+    TEST_MATVEC_DOTPROD(matvec_q6_k, TYPE_Q6_K, QK_K, sizeof(struct tile_q6_k), 8);
+    TEST_GEMM(gemm_f32, TYPE_F32, 1, 16, 0);
+    TEST_GEMM(gemm_f16, TYPE_F16, 1, 8, 4);
+    TEST_GEMM(gemm_bf16, TYPE_BF16, 1, 8, 0);
+    TEST_GEMM_DOTPROD(gemm_q8_0, TYPE_Q8_0, QK8_0, sizeof(struct tile_q8_0), 8);
+    TEST_GEMM_DOTPROD(gemm_q4_0, TYPE_Q4_0, QK8_0, sizeof(struct tile_q4_0), 8);
+    TEST_GEMM_DOTPROD(gemm_q4_k, TYPE_Q4_K, QK_K, sizeof(struct tile_q4_k), 16);
+    TEST_GEMM_DOTPROD(gemm_q6_k, TYPE_Q6_K, QK_K, sizeof(struct tile_q6_k), 8);
     print(report.n_failed_operations == 0 ? "SELFTEST all ok\n" : "SELFTEST FAIL\n");
     return report.n_failed_operations;
 }

@@ -5,10 +5,11 @@
 #include "dev/uart_pl011.h"
 #include "gen/board.h"
 #include "lib/panic.h"
+#include "nn/tier.h"
 #include "platform/layout.h"
 #include "platform/platform.h"
 
-int nn_selftest(void (*print)(const char *line));
+int nn_selftest(void (*print)(const char *line), enum nn_tier tier);
 
 static struct platform platform;
 
@@ -33,7 +34,7 @@ void kernel_boot(paddr_t fdt, unsigned el)
 
 noreturn void kernel_main(void)
 {
-    nn_selftest(print_line);
+    nn_selftest(print_line, cpu_has_dotprod() ? TIER_DOTPROD : TIER_NEON);
     print_line("SELFTEST end\n");
     platform_poweroff(&platform);
 }

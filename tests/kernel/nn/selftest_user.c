@@ -1,7 +1,18 @@
-// The self-test as a program of a hosted system, for user-mode emulation.
+// The self-test as a program of a hosted system, for user-mode emulation; on another architecture
+// all twins are the portable forms.
 #include <stdio.h>
 
-int nn_selftest(void (*print)(const char *line));
+#include "nn/tier.h"
+
+#ifdef __aarch64__
+#include <sys/auxv.h>
+#define HWCAP_DOTPROD (1ul << 20)
+#define TIER          (getauxval(AT_HWCAP) & HWCAP_DOTPROD ? TIER_DOTPROD : TIER_NEON)
+#else
+#define TIER TIER_I8MM
+#endif
+
+int nn_selftest(void (*print)(const char *line), enum nn_tier tier);
 
 static void print_line(const char *line)
 {
@@ -10,5 +21,5 @@ static void print_line(const char *line)
 
 int main(void)
 {
-    return nn_selftest(print_line) == 0 ? 0 : 1;
+    return nn_selftest(print_line, TIER) == 0 ? 0 : 1;
 }

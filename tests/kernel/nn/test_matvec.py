@@ -91,9 +91,9 @@ def test_blocks_of_32_follow_the_definition(
 
 def integers_of_32(w: Matrix, n_blocks: int) -> tuple[exact.Floats, Integers]:
     """Scales and integers, read back from the tiles' scales and the values."""
-    quants = 4 * (32 if w.type == "Q8_0" else 16)
-    tiles = np.frombuffer(w.tiles, np.uint8).reshape(N_ROWS // 4, n_blocks, 8 + quants)
-    half = np.ascontiguousarray(tiles[:, :, :8]).view(np.float16)
+    quants = 8 * (32 if w.type == "Q8_0" else 16)
+    tiles = np.frombuffer(w.tiles, np.uint8).reshape(N_ROWS // 8, n_blocks, 16 + quants)
+    half = np.ascontiguousarray(tiles[:, :, :16]).view(np.float16)
     d = half.astype(np.float32).swapaxes(1, 2).reshape(N_ROWS, n_blocks)
     q = np.rint(w.values.reshape(N_ROWS, n_blocks, 32) / d[..., None].astype(np.float64))
     return d, q.astype(np.int64)
@@ -103,15 +103,15 @@ def integers_of_32(w: Matrix, n_blocks: int) -> tuple[exact.Floats, Integers]:
 @pytest.mark.parametrize("sign", [1, -1])
 def test_extreme_weights_and_activations_do_not_overflow(nn: Library, kind: str, sign: int) -> None:
     size = 32 if kind.endswith("_0") else 256
-    struct_bytes = {"Q8_0": 136, "Q4_0": 72, "Q4_K": 576, "Q6_K": 840}[kind]
-    halves = 8 if kind == "Q4_K" else 4
-    tiles = np.full((N_ROWS // 4, struct_bytes), 0x7F if kind == "Q8_0" else 0xFF, np.uint8)
-    one = np.frombuffer(np.float16(1).tobytes() * 4, np.uint8)
-    tiles[:, :8] = one
-    if halves == 8:
-        tiles[:, 8:16] = 0  # no mins: the whole sum shows
+    struct_bytes = {"Q8_0": 272, "Q4_0": 144, "Q4_K": 1152, "Q6_K": 1680}[kind]
+    largest = {"Q8_0": 0x7F, "Q4_0": 0x7F, "Q4_K": 0x7F, "Q6_K": 0xFF}[kind]
+    tiles = np.full((N_ROWS // 8, struct_bytes), largest, np.uint8)
+    tiles[:, :16] = np.frombuffer(np.float16(1).tobytes() * 8, np.uint8)
+    if kind == "Q4_K":
+        tiles[:, 16:32] = 0  # no mins: the whole sum shows
+        tiles[:, 32:128] = 0xFF
     if kind == "Q6_K":
-        tiles[:, 8 : 8 + 64] = 0x7F
+        tiles[:, 16 : 16 + 128] = 0x7F
     act = quantised(nn, np.full(size, sign * 127.0, np.float32), size)
     weight = {"Q8_0": 127, "Q4_0": 7, "Q4_K": 63 * 15, "Q6_K": 127 * 31}[kind]
 

@@ -17,13 +17,18 @@ HERE = Path(__file__).parent
 SOURCES = (*OPERATIONS, "lib/format.c")
 TWINNED = (
     "vec_dot_f32", "vec_add", "vec_mul", "vec_scale", "vec_silu", "rmsnorm", "softmax", "rope",
-    "attention", "f32_to_f16_row", "quantize_q8_0", "quantize_q8_k", "matvec_f32", "matvec_f16",
-    "matvec_bf16", "matvec_q8_0", "matvec_q4_0", "matvec_q4_k", "matvec_q6_k",
+    "attention_f16", "attention_f32", "attention_q8_0", "f32_to_f16_row", "quantize_kv_q8_0",
+    "quantize_q8_0", "quantize_q8_k", "matvec_f32", "matvec_f16", "matvec_bf16",
+    "matvec_q8_0", "matvec_q4_0", "matvec_q4_k", "matvec_q6_k",
+    "gemm_f32", "gemm_f16", "gemm_bf16", "gemm_q8_0", "gemm_q4_0", "gemm_q4_k", "gemm_q6_k",
 )  # fmt: skip
 
 
 def test_portable_operations_are_clean_under_sanitizers(tmp_path: Path) -> None:
     defines = [f"{name}_neon={name}" for name in TWINNED]  # compared with themselves
+    defines += [
+        f"{name}_dotprod={name}" for name in TWINNED if name.startswith(("matvec_q", "gemm_q"))
+    ]
     sources = [*SOURCES, str(HERE / "selftest.c")]
     program = build_program(tmp_path, HERE / "selftest_user.c", sources, defines)
     assert b"SELFTEST all ok" in run_program(program)
@@ -36,11 +41,17 @@ def test_neon_twins_give_the_same_bits(tmp_path: Path, cc: str) -> None:
         pytest.skip(f"needs {cc} and qemu-aarch64; the booted self-test needs neither")
     twins = [str(path) for path in sorted((KERNEL_DIR / "nn").glob("*_neon.c"))]
     sources = [str(KERNEL_DIR / source) for source in SOURCES]
+    driver = [str(HERE / "selftest.c"), str(HERE / "selftest_user.c")]
     program = tmp_path / "selftest"
     flags = ["-std=c17", "-O2", "-ffp-contract=off", "-fno-math-errno", "-fno-strict-aliasing"]
-    flags += ["-march=armv8-a", "-static", f"-I{KERNEL_DIR}"]
-    driver = [str(HERE / "selftest.c"), str(HERE / "selftest_user.c")]
-    subprocess.run([cc, *flags, *driver, *sources, *twins, "-o", str(program)], check=True)
+    flags += ["-static", f"-I{KERNEL_DIR}"]
+    objects = []
+    for number, file in enumerate([*driver, *sources, *twins]):
+        objects.append(str(tmp_path / f"{number}.o"))
+        march = "armv8.2-a+dotprod" if "dotprod" in Path(file).name else "armv8-a"
+        command = [cc, *flags, f"-march={march}", "-c", file, "-o", objects[-1]]
+        subprocess.run(command, check=True)
+    subprocess.run([cc, "-static", *objects, "-o", str(program)], check=True)
     done = subprocess.run(["qemu-aarch64", str(program)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert "SELFTEST all ok" in done.stdout

@@ -8,6 +8,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
+MAX_CORES = 8  # PARALLEL_MAX_CORES
+
 TYPE_IDS = {"F32": 0, "F16": 1, "Q4_0": 2, "Q8_0": 8, "Q4_K": 12, "Q6_K": 14, "BF16": 30}
 LAYER_TENSORS = (
     "attn_norm", "attn_q", "attn_k", "attn_v", "attn_output",
@@ -38,7 +40,7 @@ class Shape:
     n_vocab: int = 40
     n_ctx: int = 100
     n_batch: int = 8
-    kv_f16: bool = True
+    kv_type: str = "f16"
     rms_eps: float = 1e-5
     rope_base: float = 10000.0
 
@@ -81,8 +83,12 @@ def write_model(shape: Shape, tensors: dict[str, Matrix], out: Path) -> None:
         for i in range(shape.n_layer)
     )
     n_ctx_padded = -(-shape.n_ctx // 64) * 64
-    kv_bytes = shape.n_layer * shape.n_head_kv * n_ctx_padded * shape.head_size
-    kv_bytes *= 2 if shape.kv_f16 else 4
+    row = {
+        "f32": 4 * shape.head_size,
+        "f16": 2 * shape.head_size,
+        "q8_0": 2 * -(-shape.head_size // 32) + shape.head_size,
+    }
+    kv_bytes = shape.n_layer * shape.n_head_kv * n_ctx_padded * row[shape.kv_type]
     scale = float(np.float32(1 / np.sqrt(shape.head_size)))
     model = f"""#pragma once
 #include "nn/model.h"
@@ -100,7 +106,7 @@ def write_model(shape: Shape, tensors: dict[str, Matrix], out: Path) -> None:
 #define N_BATCH {shape.n_batch}
 #define RMS_EPS {float(np.float32(shape.rms_eps)).hex()}f
 #define ATTN_SCALE {scale.hex()}f
-#define KV_F16 {int(shape.kv_f16)}
+#define KV_TYPE KV_TYPE_{shape.kv_type.upper()}
 #define KV_K_OFFSET 0
 #define KV_V_OFFSET {kv_bytes}
 #define BLOB_ROPE {offsets["rope"]}ull
@@ -127,14 +133,15 @@ def layout_header(shape: Shape, kv_bytes: int) -> str:
     }  # fmt: skip
     lines = ["#pragma once", '#include "lib/types.h"']
     end = 0
+    n_rows = max(shape.n_batch, MAX_CORES)
     for name, n in floats.items():
         lines.append(f"#define ACT_{name} {end}")
-        end += 4 * n * shape.n_batch + 63 & ~63
+        end += 4 * n * (n_rows if name == "H" else shape.n_batch) + 63 & ~63
     lines += [
         f"#define ACT_QUANT {end}",
         f"#define ACT_QUANT_ROW_SIZE {quant_row}",
         f"#define ACT_QUANT_Q8_K {q8_0_bytes}",
-        f"#define REGION_ACTIVATIONS_SIZE {end + quant_row * shape.n_batch}ull",
+        f"#define REGION_ACTIVATIONS_SIZE {end + quant_row * n_rows}ull",
         f"#define REGION_KV_CACHE_SIZE {kv_bytes}ull",
         "extern uint8_t __activations_start[], __kv_cache_start[];",
     ]

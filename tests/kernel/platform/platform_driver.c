@@ -46,6 +46,9 @@ static void print_platform(const struct platform *p)
     printf("fdt=%lu\nuart=0x%lx\nuart_irq=%u\nuart_moved_to=0x%lx\n", p->fdt.end - p->fdt.start,
            p->uart, p->uart_irq, uart_moved_to);
     printf("gicd=0x%lx\ngicc=0x%lx\npsci=%d\nn_cpu=%d\n", p->gicd, p->gicc, p->psci, p->n_cpu);
+    for (int i = 0; i < p->n_cpu && i < CPU_MAX; i++) {
+        printf("cpu=0x%lx %d 0x%lx\n", p->cpus[i].mpidr, p->cpus[i].method, p->cpus[i].release);
+    }
 }
 
 // The tree in memory of exactly its size.

@@ -21,6 +21,7 @@ BOARD: dict[str, int | str] = {
 }
 NONE, HVC, SMC = "0", "1", "2"
 MAX_RANGES = 32
+PSCI, SPIN_TABLE = 1, 2
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +181,41 @@ def test_firmware_memory_power_and_cpus_are_found(driver: Path) -> None:
     assert (found["gicd"], found["gicc"]) == (["0x1000"], ["0x2000"])
 
 
+def test_each_cpu_comes_with_its_affinity_and_how_it_is_started(driver: Path) -> None:
+    narrow: dict[str, Value] = {"#address-cells": [1], "#size-cells": [0]}
+    spin: dict[str, Value] = {"enable-method": "spin-table"}
+    tree = board(
+        Node(
+            "cpus",
+            narrow | {"enable-method": "psci"},
+            [
+                Node("cpu@0", {"reg": [0]}),
+                Node("cpu@1", {"reg": cells64(0x1_0000_0203), "status": "disabled"}),
+                Node("cpu@100", {"reg": [0x100], "cpu-release-addr": cells64(0xD8), **spin}),
+                Node("cpu@101", {"reg": [0x101], "cpu-release-addr": [0xE0], **spin}),
+                Node("cpu@102", {"reg": [0x102], "cpu-release-addr": [0xE1], **spin}),
+                Node("cpu@103", {"reg": [0x103], **spin}),
+                Node("cpu@104", {"reg": [0x104], "enable-method": "brcm,bcm2836-smp"}),
+                Node("cpu@105", {"reg": [0x105], "status": "fail-uncorrectable"}),
+                Node("cpu@106", {"reg": [0x106]}),
+                Node("cpu@107", {"reg": [0x107]}),
+            ],
+        )
+    )
+    found = facts(driver, tree)
+    assert found["n_cpu"] == ["9"]
+    assert found["cpu"] == [
+        f"0x0 {PSCI} 0x0",
+        f"0x100000203 {PSCI} 0x0",
+        f"0x100 {SPIN_TABLE} 0xd8",
+        f"0x101 {SPIN_TABLE} 0xe0",
+        "0x102 0 0xe1",
+        "0x103 0 0x0",
+        "0x104 0 0x0",
+        f"0x106 {PSCI} 0x0",
+    ]
+
+
 @pytest.mark.parametrize(
     "not_a_tree",
     [
@@ -214,6 +250,9 @@ def test_trees_of_real_boards_are_understood(
     assert found["gicd"] == [gicd]
     assert found["psci"] == [psci]
     assert found["n_cpu"] == [n_cpu]
+    # The second CPU: A53 and A72 count in Aff0, A76 and A55 in Aff1.
+    method = f"0x1 {SPIN_TABLE} 0xe0" if psci == NONE else f"0x100 {PSCI} 0x0"
+    assert found["cpu"][1] == method
 
 
 def test_damaged_trees_are_read_without_harm(driver: Path) -> None:

@@ -4,11 +4,11 @@
 #include "nn/model.h" // struct tensor, struct layer_tensors
 
 #define MODEL_NAME "golden F32" // printable ASCII, escaped
-#define BUILD_ID 0xbf545654b0192721ull
+#define BUILD_ID 0xf360a07735586f70ull
 
 #define N_VOCAB 42 // tokens in the vocabulary
 #define N_VOCAB_ROWS 42 // rows of the output matrix = logits
-#define N_VOCAB_ROWS_PADDED 44
+#define N_VOCAB_ROWS_PADDED 48
 #define N_EMBD 64
 #define N_LAYER 2
 #define N_HEAD 4
@@ -19,10 +19,11 @@
 #define N_CTX 100
 #define N_CTX_PADDED 128
 #define N_BATCH 16
+#define N_LOGIT_ROWS 9 // of one forward pass: 1, and the tokens guessed behind the newest
 #define RMS_EPS 0x1.4f8b58p-17f
 #define ATTN_SCALE 0x1p-2f // 1 / sqrt(HEAD_SIZE)
 
-#define KV_F16 1 // 1: cache holds half precision, 0: float32
+#define KV_TYPE KV_TYPE_F16 // nn/kv_layout.h
 #define KV_K_OFFSET 0x0ull
 #define KV_V_OFFSET 0x4000ull
 
@@ -58,7 +59,7 @@
 #define BLOB_TOKEN_TYPE 0x42040ull // u8 [N_VOCAB]
 #define BLOB_TOKEN_SORTED 0x42080ull // u32 [N_VOCAB]: ids by (text, id)
 
-// Offsets from the blob's start. n_rows as in the model (tiles are padded to a multiple of 4 rows).
+// Offsets from the blob's start. n_rows as in the model (the tiles may hold more rows).
 #define TENSOR_TOKEN_EMBD {TYPE_F32, 42, 64, 0x40ull}
 #define TENSOR_OUTPUT_NORM {TYPE_F32, 1, 64, 0x3d840ull}
 #define TENSOR_OUTPUT {TYPE_F32, 42, 64, 0x3d940ull}

@@ -1,7 +1,7 @@
 // Link constants. Generated from harness/link/messages.py; do not edit.
 #pragma once
 
-#define LINK_PROTOCOL 1
+#define LINK_PROTOCOL 2
 #define LINK_MAX_PAYLOAD 1024
 #define LINK_RESEND_MS 500
 #define LINK_SEGMENT_SILENCE_MS 250

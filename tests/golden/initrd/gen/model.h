@@ -4,7 +4,7 @@
 #include "nn/model.h" // struct tensor, struct layer_tensors
 
 #define MODEL_NAME "golden Q4_0 tied" // printable ASCII, escaped
-#define BUILD_ID 0x1f1e6c251943eb9cull
+#define BUILD_ID 0x30459e1bc60f1af0ull
 
 #define N_VOCAB 60000 // tokens in the vocabulary
 #define N_VOCAB_ROWS 60000 // rows of the output matrix = logits
@@ -19,10 +19,11 @@
 #define N_CTX 2048
 #define N_CTX_PADDED 2048
 #define N_BATCH 1
+#define N_LOGIT_ROWS 1 // of one forward pass: 1, and the tokens guessed behind the newest
 #define RMS_EPS 0x1.4f8b58p-17f
 #define ATTN_SCALE 0x1.6a09e6p-4f // 1 / sqrt(HEAD_SIZE)
 
-#define KV_F16 1 // 1: cache holds half precision, 0: float32
+#define KV_TYPE KV_TYPE_F16 // nn/kv_layout.h
 #define KV_K_OFFSET 0x0ull
 #define KV_V_OFFSET 0x100000ull
 
@@ -58,7 +59,7 @@
 #define BLOB_TOKEN_TYPE 0x131ea80ull // u8 [N_VOCAB]
 #define BLOB_TOKEN_SORTED 0x132d500ull // u32 [N_VOCAB]: ids by (text, id)
 
-// Offsets from the blob's start. n_rows as in the model (tiles are padded to a multiple of 4 rows).
+// Offsets from the blob's start. n_rows as in the model (the tiles may hold more rows).
 #define TENSOR_TOKEN_EMBD {TYPE_Q4_0, 60000, 512, 0x40ull}
 #define TENSOR_OUTPUT_NORM {TYPE_F32, 1, 512, 0x1153c40ull}
 #define TENSOR_OUTPUT TENSOR_TOKEN_EMBD // tied

@@ -1,0 +1,69 @@
+"""Operations by themselves: what they print and what was counted -> a table of ratios."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.bench.counter import Counts, Mark
+from harness.errors import BenchError, TargetError
+
+LINE = re.compile(r"BENCH (\w+) (\w+) (\d+)")
+BLOCK = 256  # weights
+ROWS = (
+    ("dequantize", "dequantise (portable; an embedding row)"),
+    ("dequantize_multiply", "dequantise and multiply (portable)"),
+    ("dot", "dot (portable, in integers)"),
+    ("dot_neon", "dot (NEON)"),
+)
+FAST = "dot_neon"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Instructions that one operation took for so many blocks of 256 weights."""
+
+    type: str
+    name: str
+    n_blocks: int
+    instructions: int
+
+
+def operations_of(console: str, counts: Counts) -> tuple[Operation, ...]:
+    """The nth line of the console names what was counted between the nth pair of marks."""
+    lines = LINE.findall(console)
+    failed = [f"{name} {n}" for kind, name, n in lines if kind == "FAIL"]
+    if failed or "BENCH end" not in console:
+        tail = "\n".join(console.splitlines()[-5:])
+        what = f"NEON and portable differ: {', '.join(failed)}" if failed else "it did not end"
+        raise TargetError(f"the kernels bench: {what}\n{tail}")
+    spans = counts.spans(Mark.KERNEL_BEGIN, Mark.KERNEL_END)
+    if len(spans) != len(lines):
+        raise BenchError(f"{len(spans)} operations were counted, {len(lines)} were named")
+    return tuple(
+        Operation(kind, name, int(n), count)
+        for (kind, name, n), count in zip(lines, spans, strict=True)
+    )
+
+
+def ratio(operations: Sequence[Operation], type_name: str, name: str, n_blocks: int) -> float:
+    """How many times the instructions of the NEON dot an operation takes."""
+    counts = {(o.type, o.name, o.n_blocks): o.instructions for o in operations}
+    return counts[type_name, name, n_blocks] / counts[type_name, FAST, n_blocks]
+
+
+def kernels_table(cpu: str, operations: Sequence[Operation]) -> str:
+    """Instructions, per weight, and the ratio to NEON."""
+    sizes = sorted({o.n_blocks for o in operations})
+    counts = {(o.type, o.name, o.n_blocks): o.instructions for o in operations}
+    lines = [f"{cpu}: instructions, per weight, times the NEON dot"]
+    lines.append(f"{'':<46}" + "".join(f"{f'{n} blocks':>28}" for n in sizes))
+    for type_name in dict.fromkeys(o.type for o in operations):
+        for name, label in ROWS:
+            cells = "".join(
+                f"{counts[type_name, name, n]:>12,}"
+                f"{counts[type_name, name, n] / n / BLOCK:>8.3f}"
+                f"{ratio(operations, type_name, name, n):>7.1f}x"
+                for n in sizes
+            )
+            lines.append(f"{type_name:<6}{label:<40}{cells}")
+    return "\n".join(lines)

@@ -1,0 +1,81 @@
+"""What `bench` counts: the same each time, all of it known, and no more than the baseline."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.bench.baseline import counts_of, read_baseline
+from harness.bench.kernels import ratio
+from harness.bench.profile import weights_of
+from harness.cli.bench import BASELINE, compiler_of
+from harness.cli.bench_kernels import count_kernels
+from harness.cli.bench_runs import measure
+from harness.cli.default_model import default_model
+from harness.cli.main import main
+from harness.cli.options import BuildOptions
+from harness.cli.pipeline import Built, build
+from harness.gguf import read_gguf
+from tests.target.machine import needs_qemu
+
+pytestmark = pytest.mark.target
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> BuildOptions:
+    out = tmp_path_factory.mktemp("bench")
+    return BuildOptions(default_model(out), "virt", None, "f16", None, None, out)
+
+
+@pytest.fixture(scope="module")
+def built(options: BuildOptions) -> Built:
+    needs_qemu()
+    return build(options)
+
+
+def test_counts_repeat_to_the_instruction_and_nearly_all_of_them_are_known(built: Built) -> None:
+    def once() -> list[dict[str, int]]:
+        profiles = measure(built, cpus=["max"], cores=[1], contexts=[8], n_decode=2)
+        return list(counts_of(profiles).values())
+
+    prefill, decode = once()
+    assert once() == [prefill, decode]
+    weights = weights_of(read_gguf(built.model_path))
+    assert 0.1 < decode["total"] / weights.total < 1
+    for counts in (prefill, decode):
+        assert {"matmul q4_k", "matmul q6_k", "attention", "output head"} <= set(counts)
+        assert sum(counts.values()) - counts["total"] == pytest.approx(counts["total"], abs=20)
+        assert counts.get("other", 0) < 0.01 * counts["total"]
+
+
+def test_no_count_is_above_the_saved_baseline(
+    built: Built, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    baseline = read_baseline(BASELINE)
+    compiler = compiler_of(built)
+    if compiler not in baseline.compilers:
+        pytest.skip(f"no baseline for {compiler}; `python -m harness bench --save` makes one")
+    run = ["bench", "-m", str(built.model_path), "-o", str(built.directory.parents[1])]
+    assert main([*run, "--check"]) == 0, capsys.readouterr().err
+    assert "verdict: PASS" in capsys.readouterr().err
+
+    # The same check fails when the baseline was better by more than the limit.
+    short = replace(baseline, cpus=("max",), contexts=(16,))
+    better = {
+        run: {kind: n * 95 // 100 for kind, n in kinds.items()}
+        for run, kinds in baseline.compilers[compiler].items()
+        if run.startswith("max") and "context 16" in run
+    }
+    replace(short, compilers={compiler: better}).save(tmp_path / "better.json")
+    assert main([*run, "--check", str(tmp_path / "better.json")]) == 1
+    assert "REGRESSION: max, 1 core, context 16, decode: total" in capsys.readouterr().err
+
+
+def test_portable_dequantise_and_multiply_takes_ten_times_the_instructions_of_neon(
+    options: BuildOptions, built: Built
+) -> None:
+    found = count_kernels(options, built, "cortex-a72")
+    assert {o.n_blocks for o in found} == {32, 128, 512}
+    for type_name in ("q4_k", "q6_k"):
+        for name in ("dequantize_multiply", "dot"):
+            assert ratio(found, type_name, name, 512) >= 10
