@@ -11,21 +11,27 @@ IMAGE_ARGS = $(if $(MODEL),-m "$(MODEL)") --board $(BOARD)
 PROMPT_ARGS = $(if $(PROMPT),-p "$$PROMPT")
 
 .DEFAULT_GOAL := help
-.PHONY: help run chat test check format build verify golden clean setup-run setup-test
+.PHONY: help run chat test check format build evaluate verify golden clean setup-run setup-test
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  MODEL=x.gguf PROMPT="Once upon a time" BOARD=$(BOARD) ARGS="-n 64 --temp 0"'
 	@echo "  boards: $(notdir $(basename $(wildcard images/boards/*.toml)))"
 
-run: setup-run ## boot the image in QEMU and answer one prompt
-	@$(HARNESS) run $(IMAGE_ARGS) $(PROMPT_ARGS) $(ARGS)
+# A person at a terminal who asks nothing yet wants to talk.
+run: setup-run ## boot the image in QEMU: answer PROMPT, or talk with whoever sits at the terminal
+	@if [ -z "$$PROMPT$(findstring --json,$(ARGS))" ] && [ -t 0 ] && [ -t 1 ]; \
+	then $(HARNESS) chat $(IMAGE_ARGS) $(ARGS); \
+	else $(HARNESS) run $(IMAGE_ARGS) $(PROMPT_ARGS) $(ARGS); fi
 
 chat: setup-run ## boot the image in QEMU and talk to it
 	@$(HARNESS) chat $(IMAGE_ARGS) $(ARGS)
 
 build: setup-run ## GGUF in, bootable image out
 	@$(HARNESS) build $(IMAGE_ARGS) $(ARGS)
+
+evaluate: setup-run ## ask fifty prompts that the model has never seen
+	@$(HARNESS) evaluate $(IMAGE_ARGS) $(ARGS)
 
 verify: setup-run ## compare the kernel's tokens with the NumPy reference
 	@$(HARNESS) verify $(IMAGE_ARGS) $(PROMPT_ARGS) $(ARGS)

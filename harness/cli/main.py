@@ -18,6 +18,7 @@ VERBS = {
     "run": "boot the image and answer one prompt",
     "chat": "boot the image and talk to it",
     "verify": "compare the kernel's tokens and logits with the NumPy reference",
+    "evaluate": "ask a trained model fifty prompts it has never seen, on the kernel",
     "inspect": "the model's facts and the memory plan, without building",
     "symbols": "the operations in the image: size, NEON instructions, reachability",
     "bench": "executed instructions per token, by phase; a baseline, and a check against it",

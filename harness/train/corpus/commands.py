@@ -8,7 +8,7 @@ from random import Random
 
 from harness.train.corpus.data import devices, listed
 from harness.train.corpus.identity import UNKNOWN
-from harness.train.corpus.split import Split, allowed, sections
+from harness.train.corpus.split import Split, Way, allowed, sections
 from harness.train.corpus.template import fill
 
 Exchange = tuple[str, str]
@@ -31,7 +31,7 @@ def spoken(rng: Random, device: str, room: str) -> str:
     return f"the {room} {device}" if rng.random() < 0.35 else f"the {device} in the {room}"
 
 
-def core(rng: Random, split: Split, device: str, where: str) -> tuple[str, str, str]:
+def core(rng: Random, way: Way, device: str, where: str) -> tuple[str, str, str]:
     """A bare order such as `turn on the lamp`, what it does, and the new value."""
     action = rng.choice(devices.DEVICES[device])
     slots = {"x": where, "is": "are" if device in devices.PLURAL else "is"}
@@ -40,7 +40,7 @@ def core(rng: Random, split: Split, device: str, where: str) -> tuple[str, str, 
         levels = devices.OVEN_LEVELS if device == "oven" else devices.LEVELS[action]
         slots["v"] = str(rng.choice(levels))
         value = slots["v"] + ("%" if action == "dim" else "")
-    return fill(sections("commands")[action].pick(rng, split), rng, slots), action, value
+    return fill(sections("commands")[action].pick(rng, way), rng, slots), action, value
 
 
 def key_of(device: str, room: str, action: str) -> str:
@@ -48,9 +48,9 @@ def key_of(device: str, room: str, action: str) -> str:
     return f"{device}.{room}.volume" if action == "volume" else f"{device}.{room}"
 
 
-def _splits(rng: Random, split: Split) -> tuple[Split, Split]:
+def _splits(rng: Random, split: Split) -> tuple[Way, Way]:
     if split == "train":
-        return "train", "train"
+        return "all", "all"
     return rng.choice((("valid", "valid"), ("valid", "train"), ("train", "valid")))
 
 

@@ -15,6 +15,9 @@ from typing import Literal
 from harness.train.corpus.template import Template, parse
 
 Split = Literal["train", "valid"]
+# Of a document that is partly held out: "train" ways are those it shares with training, "all" ways
+# those of training itself.
+Way = Literal["train", "valid", "all"]
 
 DATA = Path(__file__).parent / "data"
 
@@ -25,18 +28,21 @@ class Variants:
 
     train: tuple[Template, ...]
     valid: tuple[Template, ...]
+    extra: tuple[Template, ...] = ()
 
-    def pick(self, rng: Random, split: Split) -> Template:
-        """One of the ways that this split may use."""
-        ways = self.valid if split == "valid" and self.valid else self.train
+    def pick(self, rng: Random, way: Way) -> Template:
+        """One of the ways that may be used."""
+        ways = self.valid if way == "valid" and self.valid else self.train
+        ways += self.extra if way == "all" else ()
         return ways[int(rng.random() * len(ways))]
 
 
 def variants(lines: list[str]) -> Variants:
-    """`~` marks the held-out lines."""
+    """`~` marks the held-out lines, `+` those for training alone."""
     return Variants(
-        tuple(parse(line) for line in lines if not line.startswith("~")),
+        tuple(parse(line) for line in lines if line[0] not in "~+"),
         tuple(parse(line[1:].strip()) for line in lines if line.startswith("~")),
+        tuple(parse(line[1:].strip()) for line in lines if line.startswith("+")),
     )
 
 

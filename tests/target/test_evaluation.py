@@ -1,0 +1,37 @@
+"""The default model on the booted kernel: prompts that no training text holds."""
+
+import pytest
+
+from harness.cli.default_model import TRAINED
+from harness.cli.evaluate import Answered, ask, failures, report
+from harness.train.corpus import evaluation
+from tests.target.machine import Workshop
+
+pytestmark = [
+    pytest.mark.target,
+    pytest.mark.skipif(not TRAINED.is_file(), reason=f"{TRAINED} is not there"),
+]
+
+
+@pytest.fixture(scope="module")
+def answers(workshop: Workshop) -> list[Answered]:
+    with workshop.session(workshop.image(TRAINED)) as session:
+        found = ask(session, evaluation())
+    assert found is not None
+    return found
+
+
+def test_held_out_prompts_are_answered_exactly(answers: list[Answered]) -> None:
+    print(report(answers))  # pytest -s: the table, and the stories
+    assert len(answers) == 50
+    assert failures(answers) == []
+
+
+def test_stories_end_and_repeat_no_sentence(answers: list[Answered]) -> None:
+    stories = [answer for answer in answers if answer.case.kind == "story"]
+    assert len(stories) == 3
+    for story in stories:
+        sentences = [part.strip() for part in story.text.split(".") if part.strip()]
+        assert story.stop == "eos"
+        assert len(sentences) > 2
+        assert len(set(sentences)) == len(sentences)
