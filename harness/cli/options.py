@@ -6,12 +6,13 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.link.messages import SamplingParams
+from harness.link.messages import GenerateFlag, SamplingParams
 
 SIZE = re.compile(r"(\d+)([KMG]?)(i?B)?", re.I)
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 UNLIMITED = (1 << 32) - 1
 FLOAT32_MAX = 3.4028234e38
+TIERS = {"neon": GenerateFlag.TIER_NEON, "dotprod": GenerateFlag.TIER_DOTPROD}
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class TargetOptions:
     ram_bytes: int | None
     icount: bool
     twin: bool
+    tier: str | None = None  # None: all that the CPU has
 
     @property
     def clock(self) -> str:
@@ -83,6 +85,10 @@ def add_target(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--icount", action="store_true", help="count guest instructions (QEMU -icount shift=0)"
     )
+    group.add_argument(
+        "--tier", choices=tuple(TIERS),
+        help="use no newer instructions than these (default: all that the CPU has)",
+    )  # fmt: skip
     group.add_argument("--target", choices=("qemu", "twin"), default="qemu", help=argparse.SUPPRESS)
 
 
@@ -140,7 +146,7 @@ def build_options(args: argparse.Namespace) -> BuildOptions:
 
 def target_options(args: argparse.Namespace) -> TargetOptions:
     """The target part of the arguments."""
-    return TargetOptions(args.cpu, args.ram, args.icount, args.target == "twin")
+    return TargetOptions(args.cpu, args.ram, args.icount, args.target == "twin", args.tier)
 
 
 def sampling(args: argparse.Namespace) -> SamplingParams:
