@@ -16,7 +16,7 @@ PAYLOAD = random.Random(1).randbytes(4096 - 64)
 
 def blob(
     magic: bytes = b"BAREWORD",
-    version: int = 1,
+    version: int = 2,
     build_id: int = BUILD_ID,
     payload: bytes = PAYLOAD,
 ) -> bytes:
@@ -79,7 +79,7 @@ def test_a_blob_of_another_build_is_refused_with_both_ids(driver: Path) -> None:
 
 
 def test_another_format_version_is_refused(driver: Path) -> None:
-    assert "format version 2 " in answer(driver, blob(version=2))
+    assert "format version 1 " in answer(driver, blob(version=1))
 
 
 def test_a_file_of_another_kind_is_refused(driver: Path) -> None:
