@@ -118,5 +118,6 @@ def as_json(
         "text": answer.text,
         "stop": answer.stop,
         "seed": seed,
+        "target": welcome.description,
         "timing": timing(answer.stats, welcome, options),
     }

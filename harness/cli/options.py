@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from harness.cli.smp import MAX_CORES
-from harness.link.messages import SamplingParams
+from harness.link.messages import GenerateFlag, SamplingParams
 from harness.plan import KvType
 
 SIZE = re.compile(r"(\d+)([KMG]?)(i?B)?", re.I)
@@ -16,6 +16,7 @@ UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 UNLIMITED = (1 << 32) - 1
 FLOAT32_MAX = 3.4028234e38
 DRAFT_MAX = 8  # as many as any image has rows of logits for
+TIERS = {"neon": GenerateFlag.TIER_NEON, "dotprod": GenerateFlag.TIER_DOTPROD}
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class TargetOptions:
     icount: bool
     twin: bool
     n_cores: int = 1
+    tier: str | None = None  # None: all that the CPU has
 
     @property
     def clock(self) -> str:
@@ -90,6 +92,10 @@ def add_target(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--icount", action="store_true", help="count guest instructions (QEMU -icount shift=0)"
     )
+    group.add_argument(
+        "--tier", choices=tuple(TIERS),
+        help="use no newer instructions than these (default: all that the CPU has)",
+    )  # fmt: skip
     group.add_argument("--target", choices=("qemu", "twin"), default="qemu", help=argparse.SUPPRESS)
 
 
@@ -169,7 +175,9 @@ def build_options(args: argparse.Namespace) -> BuildOptions:
 
 def target_options(args: argparse.Namespace) -> TargetOptions:
     """The target part of the arguments."""
-    return TargetOptions(args.cpu, args.ram, args.icount, args.target == "twin", args.smp)
+    return TargetOptions(
+        args.cpu, args.ram, args.icount, args.target == "twin", args.smp, args.tier
+    )
 
 
 def sampling(args: argparse.Namespace) -> SamplingParams:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.boot import Target, boot, boot_twin
 from harness.cli.lock import console_log, locked
-from harness.cli.options import TargetOptions
+from harness.cli.options import TIERS, TargetOptions
 from harness.cli.pipeline import Built
 from harness.cli.progress import stage
 from harness.compile import compile_twin, symbolise_report
@@ -29,6 +29,8 @@ def running(
     """
     with console_log(built.directory) as log, _started(built, options, log, extra) as target:
         session = Session(target.stream, on_console=on_console)
+        if options.tier is not None:
+            session.tier = TIERS[options.tier]
         try:
             with stage() as on_stage:
                 on_stage("booting")  # a large blob is checked before the kernel answers

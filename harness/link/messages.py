@@ -67,6 +67,8 @@ class GenerateFlag(IntFlag):
     LOGITS = 1
     IGNORE_EOG = 2
     APPEND = 4  # the prompt continues the tokens already in the context
+    TIER_NEON = 1 << 16  # compute with no newer instructions than these
+    TIER_DOTPROD = 1 << 17
 
 
 class Stop(IntEnum):

@@ -60,6 +60,7 @@ class Session:
         self._line = Line(
             stream, timeout_s=timeout_s, on_console=on_console, clock=clock, resend_s=resend_s
         )
+        self.tier = GenerateFlag(0)  # or TIER_...: what the kernel may compute with at most
         self._welcome: Welcome | None = None
         self._ended_at = clock()
         self._in_doubt = False  # answers to an earlier request may still come: HELLO clears them
@@ -122,7 +123,7 @@ class Session:
         Ctrl-C ends it early and cleanly: stop is "abort". A second Ctrl-C raises.
         """
         prompt = as_prompt(prompt)
-        flags = GenerateFlag.LOGITS if want_logits else GenerateFlag(0)
+        flags = GenerateFlag.LOGITS | self.tier if want_logits else self.tier
         if append:
             flags |= GenerateFlag.APPEND
         request = messages.pack_generate(params or SamplingParams(), flags)

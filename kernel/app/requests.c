@@ -8,6 +8,7 @@
 #include "llm/session.h"
 #include "llm/tokenizer.h"
 #include "llm/turns.h"
+#include "nn/tier.h"
 
 static_assert(STOP_LENGTH == STOPPED_LENGTH && STOP_EOG == STOPPED_EOG &&
                   STOP_ABORT == STOPPED_ABORT && STOP_CONTEXT == STOPPED_CONTEXT,
@@ -250,6 +251,9 @@ static void answer_generate(struct reader *in)
     if (from_text) {
         send_prompt_tokens();
     }
+    nn_tier_limit(flags & GENERATE_TIER_NEON      ? TIER_NEON
+                  : flags & GENERATE_TIER_DOTPROD ? TIER_DOTPROD
+                                                  : TIER_I8MM);
     struct generate_events events = {0};
     events.ticks = server.io->ticks;
     events.prefill = on_prefill;

@@ -8,6 +8,7 @@ import pytest
 
 from harness.cli.pipeline import Built
 from harness.link.generation import Generation
+from harness.link.messages import GenerateFlag
 from harness.link.prompt import Prompt
 from tests.target.machine import CPUS, Workshop, greedy
 
@@ -54,6 +55,21 @@ def test_every_cpu_gives_the_host_s_bits(
     answer = answer_of(workshop, workshop.image(model), cpu)
     assert answer.ids == on_the_host.ids
     np.testing.assert_array_equal(bits(answer), bits(on_the_host))
+
+
+@pytest.mark.parametrize("model", ["tiny-Q8_0", "tiny-Q4_0", "tiny-Q4_K_M"], indirect=True)
+def test_one_cpu_gives_the_same_bits_in_every_tier(
+    workshop: Workshop, model: Path, on_the_host: Generation
+) -> None:
+    with workshop.session(workshop.image(model), cpu="max") as session:
+        assert "(i8mm)" in session.welcome.description
+        for tier in (GenerateFlag.TIER_NEON, GenerateFlag.TIER_DOTPROD, GenerateFlag(0)):
+            session.tier = tier
+            session.generate(Prompt.of_ids([2]), greedy(1))  # nothing of the prompt stays cached
+            answer = session.generate(
+                "Once upon a time", greedy(N_TOKENS, ignore_eog=True), want_logits=True
+            )
+            np.testing.assert_array_equal(bits(answer), bits(on_the_host))
 
 
 @pytest.mark.parametrize("model", ["micro-F32", "tiny-Q4_K_M"], indirect=True)

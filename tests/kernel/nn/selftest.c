@@ -18,7 +18,6 @@
 #define WEIGHT_BYTES (MAX_ROWS * 512 * 2) // 512 columns, or 100 of floats
 
 static float a[MAX_FLOATS], b[MAX_FLOATS], want[MAX_FLOATS], got[MAX_FLOATS];
-static _Alignas(64) uint8_t weights[WEIGHT_BYTES];
 static union {
     struct act_q8_0 q8_0[MAX_COLS / QK8_0];
     struct act_q8_k q8_k[MAX_COLS / QK_K];

@@ -3,7 +3,7 @@
 
 #define MAX_KV 10240 // elements of k and of v
 
-static union cache {
+static _Alignas(64) union cache {
     float f32[MAX_KV];
     uint16_t f16[MAX_KV];
     uint8_t bytes[4 * MAX_KV];
