@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from harness.boot.target import FdStream
 from harness.link.channel import Channel, Message
 from harness.link.frame import Frame, Splitter
-from harness.link.messages import Msg, PromptFlag, Stop, unpack_hello
+from harness.link.messages import PROTOCOL, Msg, PromptFlag, Stop, unpack_hello
 
 N_ROWS = 600  # three LOGITS frames a token
 BUILD_ID = 0x0123456789ABCDEF
@@ -93,7 +93,7 @@ class FakeDevice(threading.Thread):
             self._left = 0
             hello = unpack_hello(frame.payload)
             self._channel.reset()
-            numbers = (hello.nonce, 1, 8, BUILD_ID, N_ROWS, 256, 0, 1000, 12)
+            numbers = (hello.nonce, PROTOCOL, 8, BUILD_ID, N_ROWS, 256, 0, 1000, 12)
             self._send(Msg.WELCOME, struct.pack("<IHHQIIIQQ", *numbers) + b"fake device", now)
             return
         message = self._channel.receive(frame, now)
