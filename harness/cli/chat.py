@@ -33,6 +33,7 @@ from harness.link.messages import SamplingParams
 from harness.link.prompt import Prompt, Segment
 from harness.link.session import Session
 
+N_PREDICT = 512  # a reply ends by itself; a model that does not know how must not go on for ever
 HELP = """\
 /reset      forget the conversation
 /temp T     temperature (0 = greedy)
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser, image_dir=True)
     add_prompt(parser)
     add_template(parser)
-    add_sampling(parser)
+    add_sampling(parser, n_predict=N_PREDICT)
     add_build(parser)
     add_target(parser)
 

@@ -1,6 +1,7 @@
 """What a finished run leaves: three GGUF files, the loss curve and a model card."""
 
 import dataclasses
+import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.train import corpus
 from harness.train.checkpoint import Progress
 from harness.train.config import TrainConfig
 from harness.train.export import FILE_TYPES, write_gguf
@@ -67,7 +69,8 @@ def write_card(
         f"train`. Licence: {config.licence}.", "",
         "| | |", "| --- | --- |",
         f"| validation loss | {facts.valid_loss:.4f} nats per token |",
-        f"| 5-gram baseline, same data | {facts.baseline_loss:.4f} |",
+        f"| 5-gram baseline, {config.data.ngram_tokens:,} tokens of the same text | "
+        f"{facts.baseline_loss:.4f} |",
         f"| steps | {progress.step} of {progress.n_steps or '?'} |",
         f"| tokens read, learnt | {progress.tokens:,}, {progress.learnt:,} |",
         f"| time, tokens/s | {progress.elapsed_s / 60:.1f} min, "
@@ -84,14 +87,25 @@ def write_card(
             for name, digest in files.items()
         ),
         "", "## To make it again", "",
-        "On the same machine this configuration gives the same weights, bit for bit "
-        "(`steps` is what a budget of minutes became):", "",
+        "On the same machine this configuration gives the same weights, bit for bit, as long as "
+        f"the generator writes the same text (its sources: `{corpus_sha256()}`). `steps` is what a "
+        "budget of minutes became.", "",
         "```toml", to_toml(repeatable(config, progress)), "```", "",
         "![loss](loss.png)", "",
     ]  # fmt: skip
     path = out / f"{config.name}.md"
     path.write_text("\n".join(lines), encoding="utf-8")
     return path
+
+
+def corpus_sha256() -> str:
+    """Of the text generator's sources: with other sources the same seed writes other text."""
+    digest = hashlib.sha256()
+    folder = Path(corpus.__file__).parent
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in (".py", ".txt"):
+            digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def repeatable(config: TrainConfig, progress: Progress) -> TrainConfig:

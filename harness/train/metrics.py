@@ -30,6 +30,8 @@ class Metrics:
         return rows
 
     def forget_after(self, step: int) -> None:
-        """Drop what was written after the checkpoint that a run goes on from."""
+        """Drop what was written after the checkpoint that a run goes on from; all or nothing."""
         kept = [json.dumps(row) + "\n" for row in self.rows() if row["step"] <= step]
-        self.path.write_text("".join(kept), encoding="utf-8")
+        unfinished = self.path.with_name(self.path.name + ".part")
+        unfinished.write_text("".join(kept), encoding="utf-8")
+        unfinished.replace(self.path)
