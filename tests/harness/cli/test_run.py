@@ -61,7 +61,7 @@ def test_json_is_one_object_on_stdout(shell: Shell, tmp_path: Path) -> None:
     logits = tmp_path / "logits.npy"
     done = shell("run", "-p", "x", "-n", "5", "--temp", "0", "--json", "--logits", str(logits))
     answer = json.loads(done.stdout)
-    assert set(answer) == {"prompt_ids", "ids", "text", "stop", "seed", "timing"}
+    assert set(answer) == {"prompt_ids", "ids", "text", "stop", "seed", "target", "timing"}
     assert len(answer["ids"]) == 5
     assert answer["stop"] == "length"
     assert answer["timing"]["decode_s"] > 0
