@@ -22,6 +22,20 @@
 
 static paddr_t base;
 
+// For QEMU 8.0 and newer. While the FIFOs are off its receiver holds one byte; once that is there
+// QEMU stops to poll the host's line until UARTDR is read. Switching the FIFOs on drops the byte,
+// but does not resume to poll (hw/char/pl011.c, pl011_write(), UARTLCR_H:
+// qemu_chr_fe_accept_input() is missing), and UARTFR says "empty", so that nobody reads UARTDR.
+// Timers of QEMU's main loop mend it by accident; with -icount there may be none, and the line
+// stays deaf. The read below resumes. Real hardware returns any value here and changes no state.
+// Remove it when no QEMU that we support has the fault.
+static void uart_rx_listen(void)
+{
+    if (mmio_read32(base + UART_FR) & UART_FR_RXFE) {
+        (void)mmio_read32(base + UART_DR);
+    }
+}
+
 void uart_init(paddr_t uart_base)
 {
     base = uart_base;
@@ -30,6 +44,7 @@ void uart_init(paddr_t uart_base)
     if ((mmio_read32(base + UART_CR) & UART_CR_UARTEN) == 0) {
         mmio_write32(base + UART_LCRH, UART_LCRH_8BIT | UART_LCRH_FEN);
         mmio_write32(base + UART_CR, UART_CR_UARTEN | UART_CR_TXE | UART_CR_RXE);
+        uart_rx_listen();
     }
 }
 

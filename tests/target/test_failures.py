@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from harness.boot import boot
+from harness.boot.target import FdStream
 from harness.cli.pipeline import Built
 from harness.compile import symbolise_report
 from harness.errors import BootError, LinkError, TargetError
@@ -136,6 +138,22 @@ def test_a_noisy_line_loses_nothing(
         assert answer.logits is not None
         assert clean.logits is not None
         assert answer.logits.tobytes() == clean.logits.tobytes()
+
+
+def test_a_byte_before_the_uart_is_set_up_does_not_deafen_it(
+    workshop: Workshop, built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class EarlyStream(FdStream):
+        """Writes while QEMU is still halted: its UART takes the byte with the FIFOs off."""
+
+        def __init__(self, read_fd: int, write_fd: int, describe_end: Callable[[], str]) -> None:
+            super().__init__(read_fd, write_fd, describe_end)
+            self.write(b"\0")
+
+    monkeypatch.setattr("harness.boot.qemu.FdStream", EarlyStream)
+    # With icount QEMU's main loop has no timer of its own that would listen again by accident.
+    with workshop.session(built, icount=True) as session:
+        assert session.tokenize("still here")
 
 
 def test_a_prompt_longer_than_the_context_names_both_numbers(
