@@ -52,7 +52,7 @@ static void dequantize(const struct tensor *tensor, int n_rows)
 {
     PHASE_MARK(PHASE_KERNEL_BEGIN);
     for (int r = 0; r < n_rows; r++) {
-        row_get(row, tensor, r);
+        row_get(row, tensor, r, 0, (int)tensor->n_cols);
     }
     PHASE_MARK(PHASE_KERNEL_END);
 }
@@ -61,7 +61,7 @@ static void dequantize_multiply(const struct tensor *tensor, int n_rows)
 {
     PHASE_MARK(PHASE_KERNEL_BEGIN);
     for (int r = 0; r < n_rows; r++) {
-        row_get(row, tensor, r);
+        row_get(row, tensor, r, 0, (int)tensor->n_cols);
         want[r] = vec_dot_f32(row, x, N_COLS);
     }
     PHASE_MARK(PHASE_KERNEL_END);
