@@ -3,11 +3,20 @@
 
 #define MAX_KV 10240 // elements of k and of v
 
-static _Alignas(64) union cache {
+union cache {
     float f32[MAX_KV];
     uint16_t f16[MAX_KV];
     uint8_t bytes[4 * MAX_KV];
-} k, v;
+};
+#if __STDC_HOSTED__
+static _Alignas(64) union cache caches[2];
+#else // an image has 256 KiB for code and data: here they lie where the product's KV cache would
+#include "gen/layout.h"
+static_assert(2 * sizeof(union cache) <= REGION_KV_CACHE_SIZE, "both caches fit");
+#define caches ((union cache *)(void *)__kv_cache_start)
+#endif
+#define keys   (&caches[0])
+#define values (&caches[1])
 
 // growing: so that the scores do, and every chunk raises the maximum.
 static void fill_cache(union cache *cache, int type, bool growing)
@@ -40,7 +49,7 @@ static void poison_keys(int n_keys, int head_size, int type)
 {
     const size_t element = kv_element_bytes(type), scales = kv_scales_bytes(type, head_size);
     const size_t n_tiles = (size_t)(n_keys + KV_TILE - 1) / KV_TILE;
-    uint8_t *tile = k.bytes + (n_tiles - 1) * kv_tile_bytes(type, head_size);
+    uint8_t *tile = keys->bytes + (n_tiles - 1) * kv_tile_bytes(type, head_size);
     for (int t = n_keys % KV_TILE; t != 0 && t < KV_TILE; t++) {
         for (size_t i = 0; i < scales / 2; i++) {
             memset(tile + 2 * (i * KV_TILE + (size_t)t), 0xff, 2);
@@ -51,8 +60,8 @@ static void poison_keys(int n_keys, int head_size, int type)
     }
     const size_t k_end = n_tiles * kv_tile_bytes(type, head_size);
     const size_t v_end = (size_t)n_keys * kv_row_bytes(type, head_size);
-    memset(k.bytes + k_end, 0xff, sizeof k - k_end);
-    memset(v.bytes + v_end, 0xff, sizeof v - v_end);
+    memset(keys->bytes + k_end, 0xff, sizeof *keys - k_end);
+    memset(values->bytes + v_end, 0xff, sizeof *values - v_end);
 }
 
 typedef void attention_function(float *, const float *, int, const void *, const void *, int, int,
@@ -78,19 +87,19 @@ static void test_attention(const char *name, attention_function *plain, attentio
         const int n_keys = 1 + random_below(most < 260 ? most : 260);
         const int stride = n_heads * head_size;
         random_floats(a, n_tokens * stride);
-        fill_cache(&k, type, i % 5 == 0);
-        fill_cache(&v, type, false);
+        fill_cache(keys, type, i % 5 == 0);
+        fill_cache(values, type, false);
         const size_t scales = kv_scales_bytes(type, head_size);
-        fill_scales(&k, kv_tile_bytes(type, head_size), KV_TILE * scales);
-        fill_scales(&v, kv_row_bytes(type, head_size), scales);
+        fill_scales(keys, kv_tile_bytes(type, head_size), KV_TILE * scales);
+        fill_scales(values, kv_row_bytes(type, head_size), scales);
         if (i % 7 == 0) { // scores that are no numbers; values stay finite, and so does the output
             poison(a, n_tokens * stride);
         } else if (i % 7 == 1 && type == KV_TYPE_F32) {
-            poison(k.f32, MAX_KV);
+            poison(keys->f32, MAX_KV);
         }
-        plain(want, a, stride, &k, &v, n_keys, n_tokens, n_heads, head_size);
+        plain(want, a, stride, keys, values, n_keys, n_tokens, n_heads, head_size);
         poison_keys(n_keys + n_tokens - 1, head_size, type);
-        neon(got, a, stride, &k, &v, n_keys, n_tokens, n_heads, head_size);
+        neon(got, a, stride, keys, values, n_keys, n_tokens, n_heads, head_size);
         compare_out(head_size, n_keys);
     }
     end();

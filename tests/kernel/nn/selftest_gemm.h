@@ -7,7 +7,7 @@
 
 // Where attention's values were: the activations, what is wanted, what is got.
 #define GEMM_ACT_BYTES (MAX_KV * sizeof(float) / 2)
-static_assert(GEMM_ACT_BYTES + 2 * GEMM_OUT * sizeof(float) <= sizeof v, "all three fit");
+static_assert(GEMM_ACT_BYTES + 2 * GEMM_OUT * sizeof(float) <= sizeof *values, "all three fit");
 
 typedef void gemm_function(float *, size_t, const void *, const void *, size_t, int, int, int);
 
@@ -47,8 +47,8 @@ static void test_gemm(const char *name, gemm_function *plain, gemm_function *neo
     const size_t act_bytes = block == 1       ? sizeof(float)
                              : block == QK8_0 ? sizeof(struct act_q8_0)
                                               : sizeof(struct act_q8_k);
-    uint8_t *x = (uint8_t *)&v;
-    float *expected = v.f32 + MAX_KV / 2, *actual = expected + GEMM_OUT;
+    uint8_t *x = (uint8_t *)values;
+    float *expected = values->f32 + MAX_KV / 2, *actual = expected + GEMM_OUT;
     begin(name);
     for (int i = 0; i < 96; i++) {
         const int n_tokens = tokens[i % (int)sizeof tokens];

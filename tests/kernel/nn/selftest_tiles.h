@@ -2,8 +2,8 @@
 #pragma once
 
 // An image has 256 KiB for code and data: products borrow the memory of attention's cache.
-#define weights ((uint8_t *)&k)
-static_assert(WEIGHT_BYTES <= sizeof k, "the weights fit");
+#define weights ((uint8_t *)keys)
+static_assert(WEIGHT_BYTES <= sizeof *keys, "the weights fit");
 
 // Random bytes, the extremes of a byte, and scales that are numbers. period: bytes per tile struct.
 static void random_weights(size_t bytes, size_t period, int n_halves, int flavour)
