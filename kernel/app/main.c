@@ -159,6 +159,23 @@ static void start_cores(void)
     cores_start(n_cpus, platform.psci);
 }
 
+static void note_tier(int core, int n_cores, void *tiers)
+{
+    (void)n_cores;
+    ((enum nn_tier *)tiers)[core] = cpu_tier();
+}
+
+// The model's code: what the least able of the cores that run can do.
+static void choose_tier(void)
+{
+    enum nn_tier tiers[PARALLEL_MAX_CORES], least = cpu_tier();
+    parallel_run(note_tier, tiers);
+    for (int core = 0; core < parallel_n_cores(); core++) {
+        least = tiers[core] < least ? tiers[core] : least;
+    }
+    nn_tier_init(least);
+}
+
 static void core_init(int core, int n_cores, void *arg)
 {
     if (core != 0) {
@@ -205,9 +222,9 @@ void kernel_boot(paddr_t fdt, unsigned el)
 // Called by start.S after kernel_boot(), on the planned stack above its guard page.
 noreturn void kernel_main(void)
 {
-    nn_tier_init(cpu_tier()); // the model's code for this CPU
     check_timer();
     start_cores();
+    choose_tier();
     describe();
     describe_to_model();
     banner(); // before what may take a while or be refused

@@ -105,6 +105,7 @@ def test_a_template_may_refuse_a_system_turn() -> None:
     assert form.open == (1, b"user: ")
 
 
+@pytest.mark.slow
 def test_the_zephyr_template_of_synth(tmp_path: Path) -> None:
     path = synthesize("tinyllama-1.1b", quant="Q4_0", path=tmp_path / "m.gguf", n_ctx=64)
     form = chat_of(read_gguf(path)).form
@@ -140,9 +141,10 @@ def test_the_system_line_is_the_one_of_the_file(tmp_path: Path) -> None:
         ("{{ messages.__class__.__mro__[1].__subclasses__() }}", "SecurityError"),
         ("{% for m in messages %}{{ m.content }}{% endfor %}{{ 'x' * 100000 }}", "characters"),
         ("{{ 'x' * 1000000000 }}", "MemoryError"),
-        (
+        pytest.param(
             "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
             "limits of time",
+            marks=pytest.mark.slow,
         ),
     ],
 )

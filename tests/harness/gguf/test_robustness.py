@@ -23,6 +23,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("damaged") / "damaged.gguf"
 
 
+@pytest.mark.slow
 def test_every_truncation_is_refused(path: Path) -> None:
     for size in range(0, len(SMALL), 37):
         path.write_bytes(SMALL[:size])

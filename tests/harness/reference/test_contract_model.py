@@ -10,6 +10,8 @@ from harness.gguf import Model, read_gguf
 from harness.reference import ContractReference, FloatReference
 from harness.synth import synthesize
 
+pytestmark = pytest.mark.slow
+
 QUANTS = ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q6_K", "Q4_K_M"]
 IDS = np.random.default_rng(8).integers(3, 512, 70).tolist()  # crosses an attention chunk of 64
 

@@ -12,6 +12,8 @@ import pytest
 from harness.gguf import Model, read_gguf
 from harness.reference import ContractReference, FloatReference, teacher_forced
 
+pytestmark = pytest.mark.slow
+
 NAMES = [
     *[f"stories260K-{quant}" for quant in ("F32", "F16", "Q8_0", "Q4_0")],
     *[f"llama-gqa-{quant}" for quant in ("Q8_0", "Q6_K", "Q4_K_M")],

@@ -19,6 +19,8 @@ from harness.synth.spread import weight_std
 from tests.harness.gguf.gguf_bytes import check_weights
 from tests.harness.synth.float_forward import FloatForward, dequantised
 
+pytestmark = pytest.mark.slow
+
 PROMPT = [1, 300, 310, 320, 330, 340, 350, 290, 280]
 
 
@@ -64,7 +66,6 @@ def test_tiny_decodes_without_collapse(quant: str, seed: int, tmp_path: Path) ->
     assert len(set(ids)) >= 32  # 43 to 47 measured
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("like", "quant", "n_vocab"), [("micro", "F16", 512), ("smollm-135m", "Q8_0", 2000)]
 )
@@ -117,7 +118,6 @@ def test_large_model_is_written_as_a_stream(tmp_path: Path) -> None:
     assert int(done.stdout) < 64 << 10  # KiB
 
 
-@pytest.mark.slow
 def test_1b_model_takes_less_than_a_minute(tmp_path: Path) -> None:
     start = time.monotonic()
     path = synthesize("tinyllama-1.1b", path=tmp_path / "m.gguf")

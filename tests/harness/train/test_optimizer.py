@@ -10,6 +10,8 @@ torch = pytest.importorskip("torch", reason="training needs the extra [train]: t
 
 from harness.train.optimizer import Muon, Optimizer, is_layer_matrix, orthogonal  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("shape", [(64, 64), (64, 192), (192, 64), (1, 32)])
 def test_orthogonal_keeps_the_singular_vectors_and_makes_all_values_about_one(

@@ -23,6 +23,8 @@ from harness.train.quantise import F32  # noqa: E402
 from harness.train.run import Result, Run, Status, baseline_loss, prepare  # noqa: E402
 from harness.train.step import Learner, rate_share  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -19,6 +19,8 @@ from harness.link.session import Session
 from harness.plan import plan_memory
 from harness.synth import synthesize
 
+pytestmark = pytest.mark.slow
+
 N_CTX = 1200
 DRAFT = 8
 LOOP = [1, *([300, 41, 77, 250, 12] * 8)]

@@ -13,6 +13,8 @@ from harness.verify.compare import ids_of_written
 from tests.kernel.app.conftest import Twin
 from tests.kernel.app.test_twin import connected, type_lines
 
+pytestmark = pytest.mark.slow
+
 GREEDY = SamplingParams(n_predict=8, temp=0.0)
 Turns = list[tuple[str, str | bytes]]
 

@@ -20,6 +20,8 @@ from harness.link.stream import ByteStream
 from tests.harness.link.faulty import FaultyStream
 from tests.kernel.app.conftest import N_CTX, Twin
 
+pytestmark = pytest.mark.slow
+
 STATS = re.compile(r"\[(\d+) prompt tokens.*; (\d+) generated.*; context (\d+) of 256; seed (\d+)")
 WHOLE = SamplingParams(n_predict=40, temp=0.9, seed=7, ignore_eog=True)
 GREEDY = SamplingParams(n_predict=16, temp=0.0, ignore_eog=True)

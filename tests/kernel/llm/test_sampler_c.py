@@ -11,6 +11,8 @@ from harness.reference.sampler import Sampler, SamplingParams
 from tests.kernel.build import run_program
 from tests.kernel.llm.conftest import N_VOCAB_SAMPLER
 
+pytestmark = pytest.mark.slow
+
 N_ROWS = N_VOCAB_SAMPLER + 4
 N_DRAWS = 40
 

@@ -85,6 +85,7 @@ def random_texts(source: random.Random, count: int) -> list[tuple[bytes, int]]:
     return cases
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("add_space_prefix", [True, False])
 def test_random_bytes_give_the_tokens_of_the_reference(
     make_tokenizer: Callable[[Vocabulary], Tokenizer], add_space_prefix: bool
@@ -137,6 +138,7 @@ def test_llama_cpp_s_test_vectors_give_its_tokens(
         assert ids == line, text
 
 
+@pytest.mark.slow
 def test_gold_texts_give_the_recorded_tokens(
     shared: Path, make_tokenizer: Callable[[Vocabulary], Tokenizer]
 ) -> None:

@@ -24,6 +24,7 @@ TWINNED = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_portable_operations_are_clean_under_sanitizers(tmp_path: Path) -> None:
     defines = [f"{name}_neon={name}" for name in TWINNED]  # compared with themselves
     defines += [

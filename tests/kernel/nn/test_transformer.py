@@ -14,6 +14,8 @@ from tests.kernel.nn.library import NEEDS_GENERATED_HEADERS, OPERATIONS
 from tests.kernel.nn.random_tiles import random_matrix
 from tests.kernel.nn.tiny_model import LAYER_TENSORS, Matrix, Shape, write_model
 
+pytestmark = pytest.mark.slow
+
 DRIVER = Path(__file__).parent / "forward_program.c"
 CORES = Path(__file__).parent / "parallel_threads.c"
 

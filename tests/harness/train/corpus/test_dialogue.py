@@ -35,6 +35,7 @@ def numbers(text: str) -> list[int]:
     return [int(w) if w.isdigit() else NUMBERS[w] for w in found if w.isdigit() or w in NUMBERS]
 
 
+@pytest.mark.slow
 def test_turns_alternate_and_end_with_the_assistant() -> None:
     for document in sample():
         roles = [turn.role for turn in document.turns]

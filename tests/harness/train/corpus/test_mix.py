@@ -6,6 +6,8 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 
+import pytest
+
 from harness.train.corpus import WEIGHTS, Document, Turn, document, documents, evaluation, render
 
 GOLDEN = Path(__file__).parent / "evaluation.txt"
@@ -38,17 +40,20 @@ def test_every_kind_occurs_about_as_often_as_its_weight() -> None:
         assert 0.7 * wanted < kinds.count(kind) / len(kinds) < 1.3 * wanted
 
 
+@pytest.mark.slow
 def test_stories_seldom_repeat_themselves() -> None:
     words = five_megabytes().split()
     grams = [hash(tuple(words[i : i + 8])) for i in range(len(words) - 7)]
     assert len(set(grams)) / len(grams) > 0.6
 
 
+@pytest.mark.slow
 def test_no_two_stories_are_alike() -> None:
     texts = [made.text for made in islice(documents(3, split="train"), 13000) if made.text]
     assert len(set(texts)) == len(texts) > 1500
 
 
+@pytest.mark.slow
 def test_the_alphabet_is_plain() -> None:
     assert five_megabytes().isascii()
     assert set(re.findall(r"[^A-Za-z0-9 \n]", five_megabytes())) <= set(".,!?'\":;=+-*%_()")

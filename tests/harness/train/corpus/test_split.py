@@ -86,6 +86,7 @@ def test_held_out_sentences_of_stories_are_not_in_training(kind: str) -> None:
     assert checked > 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["command", "arithmetic", "clock"])
 def test_prompts_of_the_splits_are_disjoint(kind: str) -> None:
     follow_up = re.compile(r"\bit\b.*(on|off|open|closed?)\b|^(in |i mean |the )|^\S+( \S+)?$")
