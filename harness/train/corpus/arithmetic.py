@@ -14,6 +14,8 @@ from harness.train.corpus.template import fill
 
 COUNTED = listed("apples pears coins books stones shells cups eggs nuts balls flowers fish")
 WORD_LIMIT = 20  # in words up to here; larger numbers are written in digits
+WORD_PROBLEMS = 0.12  # of all
+WORDS = 0.15  # of all: "three plus four"
 _SIGN = {"addition": "+", "subtraction": "-", "multiplication": "x"}
 _SPOKEN = {"addition": "plus", "subtraction": "minus", "multiplication": "times"}
 
@@ -40,19 +42,19 @@ def result(a: int, b: int, operation: str) -> int:
     return {"addition": a + b, "subtraction": a - b, "multiplication": a * b}[operation]
 
 
-def exchange(rng: Random, split: Split) -> tuple[str, str]:
-    """A question and its answer."""
+def exchange(rng: Random, split: Split, words: float = WORDS) -> tuple[str, str]:
+    """A question and its answer; a share `words` of them in words."""
     operation = rng.choice(("addition", "addition", "subtraction", "subtraction", "multiplication"))
     kind = rng.random()
-    if kind < 0.12 and operation != "multiplication":
+    if kind < min(WORD_PROBLEMS, 1 - words) and operation != "multiplication":
         return _word_problem(rng, operation, split)
-    words = kind < 0.27
-    limit = 12 if operation == "multiplication" else 10 if words else rng.choice((20, 99, 99, 99))
-    if words and operation != "addition":
+    spelt = kind < WORD_PROBLEMS + words
+    limit = 12 if operation == "multiplication" else 10 if spelt else rng.choice((20, 99, 99, 99))
+    if spelt and operation != "addition":
         limit = 10 if operation == "multiplication" else WORD_LIMIT
     a, b = pair(rng, operation, split, limit)
     answer = result(a, b, operation)
-    if words and answer <= WORD_LIMIT:
+    if spelt and answer <= WORD_LIMIT:
         slots = {"a": in_words(a), "b": in_words(b)}
         reply = f"{slots['a']} {_SPOKEN[operation]} {slots['b']} is {in_words(answer)}."
         reply = reply[0].upper() + reply[1:]

@@ -34,9 +34,9 @@ def duration(minutes: int) -> str:
     return "1 hour" if minutes == 60 else f"{minutes // 60} hours"
 
 
-def exchange(rng: Random, split: Split) -> tuple[str, str]:
-    """A question and its answer."""
-    kind = rng.random()
+def exchange(rng: Random, split: Split, *, later: bool = True) -> tuple[str, str]:
+    """A question and its answer; `later` allows what is asked most, "in ten minutes"."""
+    kind = rng.random() if later else 0.5 + 0.5 * rng.random()
     while True:
         start = 5 * rng.randrange(HALF_DAY // 5)
         step = 60 * rng.randint(1, 3) if rng.random() < 0.2 else 5 * rng.randint(1, 11)

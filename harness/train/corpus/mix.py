@@ -14,15 +14,18 @@ from harness.train.corpus.template import fill, parse, polish
 # Documents, not bytes: a story is as long as seven sums. What has one right answer is learnt from
 # practice, so there is more of it than a person would say.
 WEIGHTS = {
-    "story": 16,
+    "story": 8,
     "story-request": 6,
-    "story-question": 14,
-    "greeting": 4,
+    "story-question": 10,
+    "story-quiz": 10,
+    "greeting": 6,
     "arithmetic": 34,
+    "arithmetic-words": 10,
     "clock": 16,
+    "clock-rare": 10,
     "identity": 6,
     "command": 18,
-    "mixed": 8,
+    "mixed": 10,
 }
 _KINDS = tuple(kind for kind, weight in WEIGHTS.items() for _ in range(weight))
 TOPICS = tuple(
@@ -69,14 +72,18 @@ def document(seed: int, split: Split, index: int, kind: str = "") -> Document:
 def _exchanges(rng: Random, split: Split, kind: str, known: identity.System) -> list[Exchange]:
     if kind == "story-request":
         return [story_request(rng, split)]
-    if kind == "story-question":
-        return story_questions(rng, split)
+    if kind in ("story-question", "story-quiz"):
+        return story_questions(rng, split, most=9 if kind == "story-quiz" else 5)
     if kind == "greeting":
         return smalltalk.exchanges(rng, split)
     if kind == "arithmetic":
         return [arithmetic.exchange(rng, split) for _ in range(rng.randint(1, 6))]
+    if kind == "arithmetic-words":
+        return [arithmetic.exchange(rng, split, words=1.0) for _ in range(rng.randint(1, 6))]
     if kind == "clock":
         return [clock.exchange(rng, split) for _ in range(rng.randint(1, 5))]
+    if kind == "clock-rare":
+        return [clock.exchange(rng, split, later=False) for _ in range(rng.randint(1, 5))]
     if kind == "identity":
         return [identity.exchange(rng, split, known) for _ in range(rng.randint(1, 4))]
     if kind == "command":
@@ -100,10 +107,10 @@ def story_request(rng: Random, split: Split) -> Exchange:
     return polish(fill(sections("chat")["story request"].pick(rng, split), rng, slots)), story.text
 
 
-def story_questions(rng: Random, split: Split) -> list[Exchange]:
-    """A story told or read, then one to five questions about it."""
+def story_questions(rng: Random, split: Split, most: int = 5) -> list[Exchange]:
+    """A story told or read, then one to `most` questions about it."""
     story = tell(rng, split)
-    asked = questions(rng, split, story)[: rng.randint(1, 5)]
+    asked = questions(rng, split, story)[: rng.randint(1, most)]
     chat = sections("chat")
     if rng.random() < 0.5:
         (first, reply), *rest = asked
