@@ -6,7 +6,7 @@ import numpy as np
 
 from harness.gguf import HyperParameters
 from harness.gguf.llama import expected_shapes
-from harness.gguf.model import TOKEN_CONTROL
+from harness.gguf.model import TOKEN_CONTROL, TOKEN_USER_DEFINED
 from harness.synth.metadata import TokenTable
 from harness.synth.vocabulary import make_vocabulary
 from harness.train.export import write_gguf
@@ -42,10 +42,14 @@ def write_chat_model(path: Path) -> Path:
 
 
 def _vocabulary() -> TokenTable:
-    """A vocabulary of synth, the last merged pieces of which become the template's markers."""
+    """A vocabulary of synth, the last merged pieces of which become the template's markers.
+
+    One of them is user-defined, as in some real files: plain text may become such a token.
+    """
     table = make_vocabulary(HYPER.n_vocab_rows)
     merged = [i for i, text in enumerate(table.texts) if len(text) > 1 and text[0] not in "<\u2581"]
     longest = sorted(merged, key=lambda i: len(table.texts[i]))[-len(CONTROL) :]
     for i, text in zip(longest, CONTROL, strict=True):
-        table.texts[i], table.types[i] = text, TOKEN_CONTROL
+        table.texts[i] = text
+        table.types[i] = TOKEN_USER_DEFINED if text == "<|system|>" else TOKEN_CONTROL
     return table

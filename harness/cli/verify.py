@@ -20,9 +20,8 @@ from harness.cli.progress import bar, note, stage
 from harness.cli.prompt import as_turn, read_prompt, uses_template
 from harness.cli.smp import check_smp
 from harness.cli.target import running
-from harness.codegen import Piece, chat_of, fragments
+from harness.codegen import Chat, Piece, chat_of, fragments, markers
 from harness.errors import EXIT_INTERRUPTED
-from harness.gguf import Model
 from harness.link.prompt import Prompt
 from harness.verify import compare
 
@@ -62,12 +61,14 @@ def run(args: argparse.Namespace) -> int:
     if generation.stop == "abort":
         note("interrupted: no verdict")
         return EXIT_INTERRUPTED
+    chat = chat_of(model)
     with stage() as on_stage:
         verdict = compare(
             generation,
             model,
             prompt=prompt,
-            written=written(prompt, model) if in_turns else None,
+            written=written(prompt, chat) if in_turns else None,
+            markers=markers(model, chat) if in_turns else frozenset(),
             params=params,
             kv_type=built.kv_type,
             n_ctx=n_ctx,
@@ -78,9 +79,8 @@ def run(args: argparse.Namespace) -> int:
     return 0 if verdict.ok else 1
 
 
-def written(prompt: Prompt, model: Model) -> Piece | None:
+def written(prompt: Prompt, chat: Chat) -> Piece | None:
     """The turns as the model's chat template writes them; None for ids."""
-    form = chat_of(model).form
-    if form is None or prompt.ids is not None:
+    if chat.form is None or prompt.ids is not None:
         return None
-    return fragments(form, [(segment.role, segment.data) for segment in prompt.segments])
+    return fragments(chat.form, [(segment.role, segment.data) for segment in prompt.segments])

@@ -1,6 +1,6 @@
 """MemoryPlan -> gen/*.h and gen/kernel.ld: what the kernel is compiled for, byte for byte."""
 
-from harness.codegen.chat_template import Chat, ChatForm, Piece, chat_of, fragments
+from harness.codegen.chat_template import Chat, ChatForm, Piece, chat_of, fragments, markers
 from harness.codegen.headers import Headers, render_headers, write_headers
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Piece",
     "chat_of",
     "fragments",
+    "markers",
     "render_headers",
     "write_headers",
 ]

@@ -32,6 +32,7 @@ def _strftime_now(form: str) -> str:
 
 def _render(template: jinja2.Template, messages: list[Any], names: dict[str, str]) -> str:
     text = template.render(messages=messages, add_generation_prompt=True, **names)
+    text.encode()  # half of a surrogate pair is no text
     if len(text) > TEXT_MAX:
         raise jinja2.TemplateError(f"it renders {len(text)} characters, wanted {TEXT_MAX} at most")
     return text
@@ -54,7 +55,9 @@ def main() -> None:
             template = environment.from_string(request["template"])
             answers.append({"text": _render(template, messages, request["names"])})
         except Exception as exc:  # a template can raise anything that Python can
-            answers.append({"error": f"{type(exc).__name__}: {exc}"[:200]})
+            what = f"{type(exc).__name__}: {exc}"[:200]
+            # The template's words go to a terminal.
+            answers.append({"error": "".join(c if c.isprintable() else "?" for c in what)})
     json.dump(answers, sys.stdout)
 
 

@@ -5,8 +5,8 @@ fixed markers around each turn: rendered with sentinels for the turns, such a te
 markers, and the kernel needs nothing else. One that does more is not used, and the build says why.
 """
 
+import dataclasses
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,8 +16,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from harness.gguf import Model, Vocabulary
 from harness.gguf.model import TOKEN_CONTROL, TOKEN_UNKNOWN, TOKEN_USER_DEFINED
+from harness.link.stream import timeout_scale
 
 SANDBOX: Final = Path(__file__).parent / "chat_sandbox.py"
 WALL_S: Final = 30.0  # its own limits end it much earlier; this is for a machine that stands still
@@ -49,11 +52,14 @@ class ChatForm:
 class Chat:
     """The form of a model's conversations; without one `problem` says why, unless there is no
     template. `system_line` is what the model expects to be told before the machine's facts.
+    `marks`: the user-defined tokens among the form's; any text may become a user-defined token,
+    but what is said in a turn must not become one of these.
     """
 
     form: ChatForm | None = None
     problem: str = ""
     system_line: str = ""
+    marks: Piece = ()
 
 
 class _OddTemplateError(Exception):
@@ -70,7 +76,13 @@ def chat_of(model: Model) -> Chat:
         return Chat(problem=f"the chat template is not used: {odd}")
     line = model.metadata.get(SYSTEM_LINE_KEY)
     known = isinstance(line, str) and form.open_system is not None
-    return Chat(form, system_line=str(line) if known else "")
+    return Chat(form, system_line=str(line) if known else "", marks=_marks(form, model.vocabulary))
+
+
+def markers(model: Model, chat: Chat) -> frozenset[int]:
+    """The ids that what is said in a turn never becomes, whatever it spells."""
+    control = np.isin(model.vocabulary.types, (TOKEN_CONTROL, TOKEN_UNKNOWN))
+    return frozenset(np.flatnonzero(control).tolist()) | {int(i) for i in chat.marks}
 
 
 def fragments(form: ChatForm, turns: Sequence[tuple[str, bytes]], *, first: bool = True) -> Piece:
@@ -87,6 +99,12 @@ def fragments(form: ChatForm, turns: Sequence[tuple[str, bytes]], *, first: bool
             result += [*form.reply, text]
         before = role
     return _joined(result)
+
+
+def _marks(form: ChatForm, vocabulary: Vocabulary) -> Piece:
+    pieces = [getattr(form, field.name) or () for field in dataclasses.fields(form)]
+    ids = {part for piece in pieces for part in piece if isinstance(part, int)}
+    return tuple(sorted(i for i in ids if vocabulary.types[i] == TOKEN_USER_DEFINED))
 
 
 def _joined(parts: Sequence[int | bytes]) -> Piece:
@@ -160,7 +178,7 @@ class _Pieces:
             for i, (text, kind) in enumerate(
                 zip(vocabulary.tokens, vocabulary.types.tolist(), strict=True)
             )
-            if kind in SPECIAL and text
+            if kind in SPECIAL and text.strip()  # a user-defined line break is text
         }
         longest_first = sorted(self._ids, key=len, reverse=True)
         self._pattern = re.compile(b"(" + b"|".join(map(re.escape, longest_first)) + b")")
@@ -197,17 +215,17 @@ def _rendered(
 
 @lru_cache(maxsize=4)
 def _ask_sandbox(request: str) -> str:
-    scale = float(os.environ.get("HARNESS_TIMEOUT_SCALE") or 1)
+    wall_s = WALL_S * timeout_scale()
     try:
         done = subprocess.run(
             [sys.executable, "-I", str(SANDBOX)],
             input=request,
             capture_output=True,
             encoding="utf-8",
-            timeout=WALL_S * scale,
+            timeout=wall_s,
         )
     except subprocess.TimeoutExpired:
-        raise _OddTemplateError(f"it was not rendered within {WALL_S * scale:.0f} s") from None
+        raise _OddTemplateError(f"it was not rendered within {wall_s:.0f} s") from None
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
         raise _OddTemplateError(f"it exceeds the limits of time and memory ({last[0][:200]})")

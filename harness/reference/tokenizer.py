@@ -21,21 +21,29 @@ _SPACE = "▁".encode()
 
 
 def encode(
-    vocabulary: Vocabulary, text: bytes | str, *, add_special: bool, parse_special: bool
+    vocabulary: Vocabulary,
+    text: bytes | str,
+    *,
+    add_special: bool,
+    parse_special: bool,
+    never: frozenset[int] = frozenset(),
 ) -> list[int]:
-    """Token ids. `add_special`: BOS/EOS as the model asks; `parse_special`: "<s>" is BOS."""
+    """Token ids. `add_special`: BOS/EOS as the model asks; `parse_special`: "<s>" is BOS.
+
+    never: tokens that no text becomes, whatever it spells.
+    """
     raw = text.encode() if isinstance(text, str) else text
     ids: list[int] = []
     if add_special and vocabulary.add_bos and vocabulary.bos_id is not None:
         ids.append(vocabulary.bos_id)
     after_special = True
-    for fragment in _cut_special(vocabulary, raw, parse_special):
+    for fragment in _cut_special(vocabulary, raw, parse_special, never):
         if isinstance(fragment, int):
             ids.append(fragment)
             after_special = True
             continue
         prefix = b" " if vocabulary.add_space_prefix and after_special else b""
-        ids += _merge(vocabulary, (prefix + fragment).replace(b" ", _SPACE))
+        ids += _merge(vocabulary, (prefix + fragment).replace(b" ", _SPACE), never)
         after_special = False
     if add_special and vocabulary.add_eos and vocabulary.eos_id is not None:
         ids.append(vocabulary.eos_id)
@@ -57,11 +65,13 @@ def decode(vocabulary: Vocabulary, ids: list[int]) -> bytes:
     return b"".join(piece(vocabulary, token) for token in ids)
 
 
-def _cut_special(vocabulary: Vocabulary, text: bytes, parse_special: bool) -> list[bytes | int]:
+def _cut_special(
+    vocabulary: Vocabulary, text: bytes, parse_special: bool, never: frozenset[int]
+) -> list[bytes | int]:
     """Text and special tokens in turn; longer specials are cut out of the whole text first."""
     fragments: list[bytes | int] = [text] if text else []
     for special, token in _specials(vocabulary, parse_special):
-        if special not in text:
+        if special not in text or token in never:
             continue
         cut: list[bytes | int] = []
         for fragment in fragments:
@@ -85,13 +95,13 @@ def _specials(vocabulary: Vocabulary, parse_special: bool) -> list[tuple[bytes, 
 
 
 @lru_cache(maxsize=4)
-def _ids_by_text(vocabulary: Vocabulary) -> dict[bytes, int]:
-    return {text: i for i, text in enumerate(vocabulary.tokens)}
+def _ids_by_text(vocabulary: Vocabulary, never: frozenset[int]) -> dict[bytes, int]:
+    return {text: i for i, text in enumerate(vocabulary.tokens) if i not in never}
 
 
-def _merge(vocabulary: Vocabulary, text: bytes) -> list[int]:
+def _merge(vocabulary: Vocabulary, text: bytes, never: frozenset[int]) -> list[int]:
     """Symbols are a linked list of byte ranges; the heap holds candidate merges, some outdated."""
-    token_of = _ids_by_text(vocabulary)
+    token_of = _ids_by_text(vocabulary, never)
     symbols = _characters(text)
     previous = list(range(-1, len(symbols) - 1))
     following = [*range(1, len(symbols)), -1]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.errors import VerifyError
+from harness.errors import TargetError, VerifyError
 from harness.gguf import Model
 from harness.link.generation import Generation
 from harness.link.messages import SamplingParams
@@ -53,6 +53,7 @@ def compare(
     *,
     prompt: Prompt,
     written: Sequence[int | bytes] | None = None,
+    markers: frozenset[int] = frozenset(),
     params: SamplingParams,
     kv_type: str = "f16",
     n_ctx: int | None = None,
@@ -60,7 +61,8 @@ def compare(
 ) -> Verdict:
     """Judge one generation. `on_stage` hears what is being computed, for a progress line.
 
-    `written`: a prompt of turns as the chat template writes it, special tokens and plain texts.
+    `written`: a prompt of turns as the chat template writes it, special tokens and plain texts,
+    which may not become one of `markers`.
     """
     run = _run_of(generation, model)
     on_stage("contract reference")
@@ -70,7 +72,12 @@ def compare(
     noise = agreement(contract, exact)
 
     checks = [
-        _prompt_check(run, model, prompt, written),
+        _prompt_check(
+            run,
+            expected_ids(model, prompt)
+            if written is None
+            else ids_of_written(model, written, markers),
+        ),
         _stop_check(generation, run, model, params, n_ctx),
         _text_check(generation, model),
     ]
@@ -109,11 +116,17 @@ def _run_of(generation: Generation, model: Model) -> _Run:
         raise VerifyError("the kernel generated no tokens", hint="ask for at least one with -n")
     wanted = (len(chosen), model.hyper.n_vocab_rows)
     if logits is not None and logits.shape != wanted:
-        raise VerifyError(f"the kernel's logits have shape {logits.shape}, wanted {wanted}")
+        raise TargetError(f"the kernel's logits have shape {logits.shape}, wanted {wanted}")
     n_vocab = len(model.vocabulary.tokens)
-    for token in (*generation.prompt_ids, *chosen):
+    for token in generation.prompt_ids:
         if not 0 <= token < n_vocab:
-            raise VerifyError(f"the kernel answered token {token}, the model has {n_vocab}")
+            raise VerifyError(
+                f"token {token} of the prompt has no text, the vocabulary has {n_vocab} tokens",
+                hint=f"ids of prompts that are to be verified: 0 to {n_vocab - 1}",
+            )
+    for token in chosen:
+        if not 0 <= token < n_vocab:
+            raise TargetError(f"the kernel answered token {token}, wanted less than {n_vocab}")
     return _Run(generation.prompt_ids, chosen, logits)
 
 
@@ -173,10 +186,7 @@ class _Judge:
         return self._vocabulary.tokens[token].decode("utf-8", "replace")
 
 
-def _prompt_check(
-    run: _Run, model: Model, prompt: Prompt, written: Sequence[int | bytes] | None
-) -> Check:
-    wanted = expected_ids(model, prompt) if written is None else ids_of_written(model, written)
+def _prompt_check(run: _Run, wanted: tuple[int, ...]) -> Check:
     ok = run.prompt_ids == wanted
     observed = f"{len(run.prompt_ids)} tokens"
     if not ok:
@@ -204,14 +214,18 @@ def expected_ids(model: Model, prompt: Prompt) -> tuple[int, ...]:
     return tuple(ids)
 
 
-def ids_of_written(model: Model, written: Sequence[int | bytes]) -> tuple[int, ...]:
+def ids_of_written(
+    model: Model, written: Sequence[int | bytes], markers: frozenset[int]
+) -> tuple[int, ...]:
     """Ids of special tokens as they are; texts by the reference tokenizer."""
     ids: list[int] = []
     for part in written:
         if isinstance(part, int):
             ids.append(part)
         else:
-            ids += encode(model.vocabulary, part, add_special=False, parse_special=False)
+            ids += encode(
+                model.vocabulary, part, add_special=False, parse_special=False, never=markers
+            )
     return tuple(ids)
 
 

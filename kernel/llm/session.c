@@ -62,7 +62,7 @@ void prompt_add_text(const uint8_t *text, size_t n)
 
 void prompt_end_text(unsigned tok_flags)
 {
-    if (prompt.n_text == 0 && tok_flags == 0) {
+    if (prompt.n_text == 0 && !(tok_flags & TOK_ADD_SPECIAL)) {
         return;
     }
     const uint32_t kept = prompt.n_ids < N_CTX ? prompt.n_ids : N_CTX;

@@ -23,6 +23,13 @@ static struct text_view view(const struct spm_fragment *f, uint32_t slot, uint32
     return (struct text_view){f->text + slot - 1, n, false};
 }
 
+// The token that this text may become, or -1.
+static int64_t find(const struct spm_fragment *f, struct text_view text)
+{
+    const int64_t id = token_find(text);
+    return id >= 0 && f->in_turn && token_is_marker((uint32_t)id) ? -1 : id;
+}
+
 // Highest score first, then leftmost.
 static bool before(struct spm_candidate a, struct spm_candidate b)
 {
@@ -70,7 +77,7 @@ static void consider_pair(struct spm_fragment *f, uint32_t left)
     if (right >= f->end) {
         return;
     }
-    const int64_t id = token_find(view(f, left, symbol->n + f->symbols[right].n));
+    const int64_t id = find(f, view(f, left, symbol->n + f->symbols[right].n));
     if (id >= 0) {
         symbol->score = token_score((uint32_t)id);
         heap_push(f, (struct spm_candidate){symbol->score, left});
@@ -143,9 +150,10 @@ static void emit_byte(struct token_output *out, uint8_t byte)
     }
 }
 
-static void emit_symbol(struct token_output *out, struct text_view symbol)
+static void emit_symbol(struct token_output *out, const struct spm_fragment *f, uint32_t slot)
 {
-    const int64_t id = token_find(symbol);
+    const struct text_view symbol = view(f, slot, f->symbols[slot].n);
+    const int64_t id = find(f, symbol);
     if (id >= 0) {
         token_emit(out, (uint32_t)id);
         return;
@@ -166,6 +174,6 @@ void spm_tokenize(struct token_output *out, struct spm_fragment *f)
     split_characters(f);
     merge_symbols(f);
     for (uint32_t slot = f->first; slot < f->end; slot += f->symbols[slot].n) {
-        emit_symbol(out, view(f, slot, f->symbols[slot].n));
+        emit_symbol(out, f, slot);
     }
 }

@@ -37,6 +37,7 @@ struct spm_fragment {
     size_t n_heap;
     uint32_t first, end; // slots
     bool space_before;   // slot `first` is the space put in front
+    bool in_turn;        // no merge makes a marker (token_is_marker)
 };
 
 // Merges pairs of neighbours, highest score first, leftmost on a tie, and emits what remains. A

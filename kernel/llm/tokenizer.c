@@ -18,6 +18,9 @@ static_assert(TOK_SCRATCH_BYTES(0) == SPM_SYMBOLS(0) * sizeof(struct spm_symbol)
 static bool is_special(uint32_t id, unsigned flags)
 {
     const int type = token_type(id);
+    if ((flags & TOK_IN_TURN) && token_is_marker(id)) {
+        return false;
+    }
     return type == TOKEN_TYPE_USER_DEFINED ||
            ((flags & TOK_PARSE_SPECIAL) &&
             (type == TOKEN_TYPE_CONTROL || type == TOKEN_TYPE_UNKNOWN));
@@ -116,7 +119,9 @@ int tokenize(uint32_t *ids, int max_ids, const uint8_t *text, size_t n, unsigned
             end++;
         }
         const bool space = ADD_SPACE_PREFIX && after_special;
-        struct spm_fragment f = {text, symbols, heap, 0, space ? i : i + 1, end + 1, space};
+        struct spm_fragment f = {
+            text, symbols, heap, 0, space ? i : i + 1, end + 1, space, flags & TOK_IN_TURN,
+        };
         spm_tokenize(&out, &f);
         after_special = false;
         i = end;

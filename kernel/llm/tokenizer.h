@@ -5,6 +5,7 @@
 
 #define TOK_ADD_SPECIAL   1u // BOS and EOS as the model wants them
 #define TOK_PARSE_SPECIAL 2u // text of control tokens counts as the token, not as text
+#define TOK_IN_TURN       4u // no marker of the chat template comes out, whatever the text spells
 
 // Tokenises text[0..n), any bytes. Writes at most max_ids ids and returns their number; when the
 // text needs more, returns minus the number it needs. A text whose work does not fit

@@ -3,6 +3,7 @@
 
 #include "gen/model.h"
 #include "llm/session.h"
+#include "llm/tokenizer.h"
 
 static enum { NO_TURNS, AT_START, AFTER_SYSTEM, AFTER_USER, AFTER_REPLY } place;
 static enum turn_role speaking;
@@ -16,7 +17,7 @@ static void put(const uint32_t *piece)
             const uint8_t byte = (uint8_t)*piece;
             prompt_add_text(&byte, 1);
         } else {
-            prompt_end_text(0);
+            prompt_end_text(TOK_IN_TURN);
             prompt_add_id(*piece - CHAT_TOKEN);
         }
     }
@@ -75,7 +76,7 @@ void turn_end(void)
 void turns_end(void)
 {
     if (place != NO_TURNS) {
-        prompt_end_text(0);
+        prompt_end_text(TOK_IN_TURN);
         place = NO_TURNS;
     }
 }

@@ -36,6 +36,21 @@ bool token_is_eog(uint32_t id)
     return false;
 }
 
+bool token_is_marker(uint32_t id)
+{
+    static const uint32_t marks[] = CHAT_MARKS;
+    const int type = token_type(id);
+    if (type == TOKEN_TYPE_CONTROL || type == TOKEN_TYPE_UNKNOWN) {
+        return true;
+    }
+    for (const uint32_t *mark = marks; *mark != CHAT_END; mark++) {
+        if (id == *mark - CHAT_TOKEN) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // Order of the view's text, spaces written out as U+2581, and a token's text: unsigned bytes.
 static int compare(struct text_view view, const uint8_t *text, size_t n)
 {

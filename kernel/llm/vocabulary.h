@@ -14,6 +14,8 @@ const uint8_t *token_text(uint32_t id, uint32_t *n);
 float token_score(uint32_t id);
 int token_type(uint32_t id);
 bool token_is_eog(uint32_t id); // ends a reply
+// A control token, or one that the chat template writes: what is said in a turn must not become it.
+bool token_is_marker(uint32_t id);
 
 // A stretch of text in which every space stands for U+2581, as in the texts of the vocabulary.
 struct text_view {

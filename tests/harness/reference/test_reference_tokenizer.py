@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def small_vocabulary(*, add_space_prefix: bool = True) -> Vocabulary:
 
 
 def texts_of(vocabulary: Vocabulary, text: str, **flags: bool) -> list[str]:
-    chosen = {"add_special": False, "parse_special": False} | flags
+    chosen: dict[str, Any] = {"add_special": False, "parse_special": False} | flags
     ids = encode(vocabulary, text, **chosen)
     return [vocabulary.tokens[i].decode() for i in ids]
 
@@ -60,7 +61,7 @@ def test_recorded_ids_of_llama_cpp(shared: Path, name: str) -> None:
     for setting, answers in settings.items():
         for key, ids in answers.items():
             text = bytes.fromhex(gold["texts_hex"][key])
-            flags = {
+            flags: dict[str, Any] = {
                 "add_special": "add_special=1" in setting,
                 "parse_special": "parse_special=1" in setting,
             }

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from harness.codegen import chat_of, fragments
+from harness.codegen import chat_of, fragments, markers
 from harness.errors import LinkError
 from harness.gguf import Model, read_gguf
 from harness.link.messages import SamplingParams
@@ -26,10 +26,11 @@ def model(chat_twin: Twin) -> Model:
 
 def written(model: Model, turns: Turns, *, first: bool = True) -> list[int]:
     """The prompt by the host's form of the template and the reference tokenizer."""
-    form = chat_of(model).form
-    assert form
+    chat = chat_of(model)
+    assert chat.form
     said = [(role, text.encode() if isinstance(text, str) else text) for role, text in turns]
-    return list(ids_of_written(model, fragments(form, said, first=first)))
+    parts = fragments(chat.form, said, first=first)
+    return list(ids_of_written(model, parts, markers(model, chat)))
 
 
 @pytest.mark.parametrize(
@@ -60,12 +61,12 @@ def test_a_turn_in_several_messages_is_one_turn(chat_twin: Twin, model: Model) -
 
 
 def test_no_text_can_spell_a_special_token(chat_twin: Twin, model: Model) -> None:
-    spelt = "<|end|> <|user|> <s> </s> <unk>"
+    spelt = "<|end|> <|user|> <|system|> <s> </s> <unk>"
     control = {model.vocabulary.tokens.index(text.encode()) for text in spelt.split()}
     with connected(chat_twin) as session:
         plain = session.tokenize(Prompt.of_turns(("user", "x")))
         ids = session.tokenize(Prompt.of_turns(("user", spelt)))
-    assert len(control) == 5
+    assert len(control) == 6
     assert [i for i in ids if i in control] == [i for i in plain if i in control]
 
 

@@ -34,6 +34,9 @@ def write_vocabulary(folder: Path, vocabulary: Vocabulary) -> Path:
         "ADD_SPACE_PREFIX": int(vocabulary.add_space_prefix),
         "N_EOG": len(vocabulary.eog_ids),
         "EOG_IDS": "{" + ", ".join(map(str, vocabulary.eog_ids)) + "}",
+        "CHAT_TOKEN": 256,
+        "CHAT_END": "0xffffffffu",
+        "CHAT_MARKS": "{CHAT_END}",
         "MAX_TOKEN_BYTES": max(len(token) for token in vocabulary.tokens),
         **offsets,
     }

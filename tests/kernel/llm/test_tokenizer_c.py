@@ -15,8 +15,9 @@ from harness.reference.tokenizer import encode, piece
 from tests.kernel.build import run_program
 from tests.kernel.llm.conftest import MAX_TEXT_BYTES, Tokenizer
 
-ADD_SPECIAL, PARSE_SPECIAL = 1, 2
+ADD_SPECIAL, PARSE_SPECIAL, IN_TURN = 1, 2, 4
 SPACE = "▁"
+END = b"</s>"
 
 
 def tiny_vocabulary(*, add_space_prefix: bool) -> Vocabulary:
@@ -68,7 +69,13 @@ def reference(vocabulary: Vocabulary, text: bytes, flags: int) -> list[int]:
         text,
         add_special=bool(flags & ADD_SPECIAL),
         parse_special=bool(flags & PARSE_SPECIAL),
+        never=control(vocabulary) if flags & IN_TURN else frozenset(),
     )
+
+
+def control(vocabulary: Vocabulary) -> frozenset[int]:
+    """Without a chat template these are all the tokens that a turn may not hold."""
+    return frozenset(np.flatnonzero(np.isin(vocabulary.types, (2, 3))).tolist())
 
 
 def random_texts(source: random.Random, count: int) -> list[tuple[bytes, int]]:
@@ -81,7 +88,7 @@ def random_texts(source: random.Random, count: int) -> list[tuple[bytes, int]]:
             source.choice(parts) if source.random() < 0.9 else source.randbytes(2)
             for _ in range(source.randrange(30))
         )
-        cases.append((text, source.randrange(4)))
+        cases.append((text, source.randrange(8)))
     return cases
 
 
@@ -93,10 +100,20 @@ def test_random_bytes_give_the_tokens_of_the_reference(
     vocabulary = tiny_vocabulary(add_space_prefix=add_space_prefix)
     cases = random_texts(random.Random(int(add_space_prefix)), 3000)
     cases += [(b"", flags) for flags in range(4)]
-    cases += [(b"a" * MAX_TEXT_BYTES, 0), (b" " * MAX_TEXT_BYTES, 0), (b"the" * 6000, 3)]
+    cases += [
+        (END, 0),
+        (END, IN_TURN),
+        (b"a" * MAX_TEXT_BYTES, 0),
+        (b" " * MAX_TEXT_BYTES, 0),
+        (b"the" * 6000, 3),
+    ]
     got = tokenize(make_tokenizer(vocabulary), cases)
     for (text, flags), ids in zip(cases, got, strict=True):
         assert ids == reference(vocabulary, text, flags), (text, flags)
+    # Outside of turns the pieces of "</s>" merge into the token, as in llama.cpp.
+    end = vocabulary.tokens.index(END)
+    assert end in got[cases.index((END, 0))]
+    assert end not in got[cases.index((END, IN_TURN))]
 
 
 def test_too_many_tokens_and_too_long_texts_are_refused(

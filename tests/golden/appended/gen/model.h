@@ -4,7 +4,7 @@
 #include "nn/model.h" // struct tensor, struct layer_tensors
 
 #define MODEL_NAME "golden F32" // printable ASCII, escaped
-#define BUILD_ID 0x6a1629eb84e7677dull
+#define BUILD_ID 0x3af9a437e36b3ef6ull
 
 #define N_VOCAB 42 // tokens in the vocabulary
 #define N_VOCAB_ROWS 42 // rows of the output matrix = logits
@@ -49,6 +49,7 @@
 #define CHAT_ASK {CHAT_END} // from the user's words to the reply
 #define CHAT_REPLY {CHAT_END} // before a reply that is told, not generated
 #define CHAT_AGAIN {CHAT_END} // from the reply to the user's words
+#define CHAT_MARKS {CHAT_END} // tokens of it that text could spell
 #define SYSTEM_LINE "" // the machine's facts follow it; "": none wanted
 
 #define BLOB_SIZE 0x42140ull

@@ -4,7 +4,7 @@
 #include "nn/model.h" // struct tensor, struct layer_tensors
 
 #define MODEL_NAME "golden Q4_0 tied" // printable ASCII, escaped
-#define BUILD_ID 0xc03faae7ef0aefceull
+#define BUILD_ID 0xffd25f419cf67236ull
 
 #define N_VOCAB 60000 // tokens in the vocabulary
 #define N_VOCAB_ROWS 60000 // rows of the output matrix = logits
@@ -49,6 +49,7 @@
 #define CHAT_ASK {CHAT_END} // from the user's words to the reply
 #define CHAT_REPLY {CHAT_END} // before a reply that is told, not generated
 #define CHAT_AGAIN {CHAT_END} // from the reply to the user's words
+#define CHAT_MARKS {CHAT_END} // tokens of it that text could spell
 #define SYSTEM_LINE "" // the machine's facts follow it; "": none wanted
 
 #define BLOB_SIZE 0x1367e80ull
