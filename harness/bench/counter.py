@@ -1,6 +1,7 @@
 """The counting plugin: built at first use, told where the marks lie, read when QEMU has ended."""
 
 import hashlib
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -97,7 +98,7 @@ def build_plugin(out_dir: Path) -> Path:
     if plugin.is_file():
         return plugin
     out_dir.mkdir(parents=True, exist_ok=True)
-    unfinished = plugin.with_suffix(".tmp")
+    unfinished = plugin.with_suffix(f".{os.getpid()}.tmp")  # another run may be at it too
     command = [cc, *FLAGS, f"-I{KERNEL_DIR}", "-o", str(unfinished), str(SOURCE_DIR / "count.c")]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:

@@ -19,6 +19,7 @@ from harness.cli.manifest import require_manifest, write_json
 from harness.cli.options import BuildOptions, add_build, add_model, build_options, positive
 from harness.cli.pipeline import Built, built_from
 from harness.cli.progress import note
+from harness.cli.report import print_report
 from harness.compile.sources import ROOT
 from harness.errors import BenchError
 from harness.gguf import read_gguf
@@ -74,7 +75,9 @@ def run(args: argparse.Namespace) -> int:
     profiles = measure(built, cpus=args.cpu, cores=cores, contexts=contexts, n_decode=args.n_decode)
     report = _report(built, weights, profiles)
     write_json(built.directory / "bench.json", report)
-    print(json.dumps(report) if args.json else tables(profiles, weights, functions=args.functions))
+    print_report(
+        json.dumps(report) if args.json else tables(profiles, weights, functions=args.functions)
+    )
     if args.plot:
         _plot(profiles, built, args.plot)
     if args.save:

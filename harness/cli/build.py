@@ -4,22 +4,20 @@ import argparse
 import resource
 import time
 
-from harness.cli.options import add_build, add_machine, add_model, build_options
+from harness.cli.options import add_build, add_cpu, add_model, build_options
 from harness.cli.pipeline import build
 from harness.cli.progress import note
-from harness.cli.smp import check_smp
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The model, and what to build for."""
     add_model(parser)
     add_build(parser)
-    add_machine(parser)
+    add_cpu(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Build and name the result."""
-    check_smp(args.smp)
     started = time.monotonic()
     built = build(build_options(args))
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KiB

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from harness.cli.answer import CONTROLS
 from harness.cli.options import add_build, add_model, add_target, build_options, target_options
 from harness.cli.pipeline import built_from
 from harness.cli.progress import bar
+from harness.cli.report import print_report
 from harness.cli.smp import check_smp
 from harness.cli.target import running
 from harness.errors import EXIT_INTERRUPTED, HarnessError
@@ -46,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """One boot for all; exit 1 when fewer are right than LIMITS wants."""
-    check_smp(args.smp)
+    check_smp(args.smp, icount=args.icount)
     built = built_from(build_options(args))
     if not built.chat:
         raise HarnessError(
@@ -57,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         answers = ask(session, evaluation())
     if answers is None:
         return EXIT_INTERRUPTED
-    print(json.dumps(as_dict(answers)) if args.json else report(answers))
+    print_report(json.dumps(as_dict(answers)) if args.json else report(answers))
     return 1 if failures(answers) else 0
 
 
@@ -111,15 +113,19 @@ def report(answers: Sequence[Answered]) -> str:
         lines += [
             f"  {answer.case.kind}: {answer.case.turns[-1].text[-100:]}",
             f"    wanted   {answer.case.answer}",
-            f"    observed {answer.text.strip()}{'' if answer.stop == 'eos' else ' ...'}",
+            f"    observed {_shown(answer)}{'' if answer.stop == 'eos' else ' ...'}",
         ]
     lines.append("\nto be read:")
     for answer in answers:
         if not answer.case.exact:
-            lines += [f"  > {answer.case.turns[-1].text}", f"  {answer.text.strip()}"]
+            lines += [f"  > {answer.case.turns[-1].text}", f"  {_shown(answer)}"]
     failed = failures(answers)
     lines += ["", *failed, f"verdict: {'FAIL' if failed else 'PASS'}"]
     return "\n".join(lines)
+
+
+def _shown(answer: Answered) -> str:
+    return answer.text.strip().translate(CONTROLS)
 
 
 def as_dict(answers: Sequence[Answered]) -> dict[str, Any]:

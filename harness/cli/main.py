@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from harness.cli.report import stop_writing
 from harness.errors import EXIT_BUG, EXIT_INTERRUPTED, HarnessError
 
 # In the order in which one meets them. Each is a module here with add_arguments() and run(); only
@@ -48,7 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             setattr(sys, name, nowhere)
     try:
         code = _dispatch(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()  # here, where a reader that went away is understood
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever has read enough still learns how it ended
+            stop_writing()
         return code
     except SystemExit as exc:  # argparse: --help and wrong arguments
         return exc.code if isinstance(exc.code, int) else 2
@@ -59,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # `... | head`: the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        stop_writing()
         return 0
     except OSError as exc:  # a full disk, a directory that may not be written
         what = f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc)

@@ -15,6 +15,12 @@ from harness.image.files import atomic_file
 
 CHUNK = 4 << 20
 
+# What a complete manifest holds besides its inputs.
+WRITTEN = (
+    *("board", "build_id", "blob_appended", "model_path", "n_ctx", "kv_type", "chat", "cpu"),
+    "ram_bytes",
+)
+
 Manifest = dict[str, Any]
 
 
@@ -70,6 +76,13 @@ def key_of(*parts: object) -> str:
 def require_manifest(directory: Path) -> Manifest:
     """The manifest of a directory that the user says is an image."""
     manifest = read_manifest(directory)
+    missing = [key for key in WRITTEN if key not in manifest]
+    if manifest.get("complete") and missing:
+        raise ImageError(
+            f"{directory} was built by another version of this program: its manifest.json has no "
+            f"{missing[0]}",
+            hint="build the image again",
+        )
     if not manifest.get("complete"):
         raise ImageError(
             f"{directory} is not an image directory: it has no manifest.json of a complete build",

@@ -16,6 +16,8 @@ UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 UNLIMITED = (1 << 32) - 1
 FLOAT32_MAX = 3.4028234e38
 DRAFT_MAX = 8  # as many as any image has rows of logits for
+DEFAULT_BOARD = "virt"
+DEFAULT_KV: KvType = "f16"
 TIERS = {"neon": GenerateFlag.TIER_NEON, "dotprod": GenerateFlag.TIER_DOTPROD}
 
 
@@ -24,9 +26,9 @@ class BuildOptions:
     """Everything that decides what an image is."""
 
     model: Path | None
-    board: str
+    board: str | None  # None: DEFAULT_BOARD
     n_ctx: int | None
-    kv_type: KvType
+    kv_type: KvType | None  # None: DEFAULT_KV
     ram_bytes: int | None
     cc: str | None
     out: Path
@@ -63,10 +65,10 @@ def add_model(parser: argparse.ArgumentParser, *, image_dir: bool = False) -> No
 def add_build(parser: argparse.ArgumentParser) -> None:
     """What to build, and for what."""
     group = parser.add_argument_group("image")
-    group.add_argument("--board", default="virt", help="a file in images/boards (default: virt)")
+    group.add_argument("--board", help=f"a file in images/boards (default: {DEFAULT_BOARD})")
     group.add_argument("-c", "--ctx", type=positive, metavar="N", help="context size in tokens")
     group.add_argument(
-        "--kv", choices=get_args(KvType), default="f16", help="KV cache type (default: f16)"
+        "--kv", choices=get_args(KvType), help=f"KV cache type (default: {DEFAULT_KV})"
     )
     group.add_argument("--ram", type=size_bytes, metavar="SIZE", help="RAM of the board, e.g. 2G")
     group.add_argument("--cc", metavar="PATH", help="compiler (default: the newest clang found)")
@@ -76,10 +78,16 @@ def add_build(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def add_machine(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
-    """What the image is started on."""
+def add_cpu(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
+    """The CPU that the image is started on."""
     group = parser.add_argument_group("target")
     group.add_argument("--cpu", help="QEMU's CPU model (default: the board's)")
+    return group
+
+
+def add_machine(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
+    """What the image is started on."""
+    group = add_cpu(parser)
     group.add_argument(
         "--smp", type=int, default=1, metavar="N", help=f"cores, 1 to {MAX_CORES} (default: 1)"
     )

@@ -25,7 +25,7 @@ from harness.cli.manifest import (
     write_json,
 )
 from harness.cli.model_facts import model_facts
-from harness.cli.options import BuildOptions
+from harness.cli.options import DEFAULT_BOARD, DEFAULT_KV, BuildOptions
 from harness.cli.progress import bar, note
 from harness.codegen import Headers, render_headers, write_headers
 from harness.compile import Kernel, compile_kernel
@@ -64,12 +64,12 @@ class Built:
 def plan_model(options: BuildOptions) -> Planned:
     """Read the model and plan its memory."""
     model = read_gguf(options.model or default_model(options.out))
-    board = load_board(options.board)
+    board = load_board(options.board or DEFAULT_BOARD)
     plan = plan_memory(
         model,
         board,
         n_ctx=options.n_ctx,
-        kv_type=options.kv_type,
+        kv_type=options.kv_type or DEFAULT_KV,
         ram_size_bytes=options.ram_bytes,
     )
     return Planned(model, board, plan)
@@ -143,8 +143,23 @@ def load_built(directory: Path) -> Built:
 def built_from(options: BuildOptions) -> Built:
     """The image for `-m`: a directory as it is, a model built first."""
     if options.model is not None and options.model.is_dir():
+        _refuse_other_wishes(require_manifest(options.model), options)
         return load_built(options.model)
     return build(options)
+
+
+def _refuse_other_wishes(manifest: Manifest, options: BuildOptions) -> None:
+    """ImageError for a flag that asks for another image than the one that is there."""
+    for flag, key, wanted in (
+        ("--board", "board", options.board),
+        ("--ctx", "n_ctx", options.n_ctx),
+        ("--kv", "kv_type", options.kv_type),
+    ):
+        if wanted is not None and wanted != manifest[key]:
+            raise ImageError(
+                f"{options.model} was built with {flag} {manifest[key]}, wanted {wanted}",
+                hint=f"build again: python -m harness build -m MODEL.gguf {flag} {wanted}",
+            )
 
 
 def model_of(built: Built) -> Model:
@@ -185,7 +200,7 @@ def _built(
         cpu=manifest["cpu"],
         ram_bytes=manifest["ram_bytes"],
         kv_type=manifest["kv_type"],
-        chat=manifest.get("chat", False),
+        chat=manifest["chat"],
         changed=changed,
     )
 

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_target(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument(
-        "--logits", type=Path, metavar="FILE.npy", help="save the logits: float32 (n, n_vocab)"
+        "--logits", type=Path, metavar="FILE.npy", help="save the logits: float32 (n, n_vocab_rows)"
     )
 
 

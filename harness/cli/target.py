@@ -36,10 +36,18 @@ def running(
                 on_stage("booting")  # a large blob is checked before the kernel answers
                 session.connect(expected_build_id=built.image.build_id)
             yield session
+            _power_off(session)
         except TargetPanic as panic:
             raise named_panic(panic, built.elf, log) from panic
-        with suppress(TargetError):  # it is going away in any case
-            session.poweroff()
+
+
+def _power_off(session: Session) -> None:
+    try:
+        session.poweroff()
+    except TargetPanic:
+        raise
+    except TargetError:  # it is going away in any case
+        pass
 
 
 def _started(

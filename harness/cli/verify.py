@@ -18,6 +18,7 @@ from harness.cli.options import (
 from harness.cli.pipeline import built_from, model_of
 from harness.cli.progress import bar, note, stage
 from harness.cli.prompt import as_turn, read_prompt, uses_template
+from harness.cli.report import print_report
 from harness.cli.smp import check_smp
 from harness.cli.target import running
 from harness.codegen import Chat, Piece, chat_of, fragments, markers
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
             on_stage=on_stage,
         )
     write_json(built.directory / "verdict.json", verdict.as_dict())
-    print(json.dumps(verdict.as_dict()) if args.json else verdict.report())
+    print_report(json.dumps(verdict.as_dict()) if args.json else verdict.report())
     return 0 if verdict.ok else 1
 
 

@@ -28,8 +28,19 @@ def c_string(text: str) -> str:
 
 
 def c_line(text: str) -> str:
-    """A C string literal of a line that the model reads; it may be empty."""
-    return f'"{printable(text, LINE_BYTES_MAX)}"' if text else '""'
+    """A C string literal of exactly this line, which the model reads; it may be empty."""
+    data = text.encode()
+    if len(data) > LINE_BYTES_MAX or not (text.isprintable() or not text):
+        raise CodegenError(
+            f"the system line is {text!r}, {len(data)} bytes long; wanted one printable line of "
+            f"{LINE_BYTES_MAX} bytes at most",
+            hint="it is bareword.system_line of the GGUF",
+        )
+    plain = b" !#$&'()+,-./:;<=>@[]^_`{|}~"  # no quote, escape, trigraph, comment or format
+    escaped = (
+        chr(c) if c in plain or (chr(c).isalnum() and c < 128) else f"\\{c:03o}" for c in data
+    )
+    return f'"{"".join(escaped)}"'
 
 
 def c_float(value: float) -> str:

@@ -31,7 +31,7 @@ def read_gguf(path: Path) -> Model:
         template_key = "tokenizer.chat_template"
         return Model(
             path=path,
-            name=metadata.text("general.name", default="") or path.stem,
+            name=_printable(metadata.text("general.name", default="")) or path.stem,
             architecture=ARCHITECTURE,
             hyper=hyper,
             vocabulary=vocabulary,
@@ -70,6 +70,11 @@ def _open(path: Path) -> Container:
                 return read_container(data)
     except OSError as exc:
         raise GgufError(f"cannot be read: {exc.strerror or exc}", hint=_WHICH_FILE) from exc
+
+
+def _printable(name: str) -> str:
+    """A name is shown: what a terminal would obey becomes `?`."""
+    return "".join(c if c.isprintable() else "?" for c in name)
 
 
 def _refuse_other_files(container: Container) -> None:

@@ -2,7 +2,9 @@
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -88,13 +90,14 @@ class Verdict:
             "n_generated": self.n_generated,
             "checks": [asdict(check) for check in self.checks],
             "first_differences": [
-                asdict(difference) | {"near_tie": difference.near_tie}
+                {name: _finite(value) for name, value in asdict(difference).items()}
+                | {"near_tie": difference.near_tie}
                 for difference in self.first_differences
             ],
             "figures": {name: _finite(value) for name, value in self.figures.items()},
         }
 
 
-def _finite(value: float | int | None) -> float | int | None:
+def _finite(value: T) -> T | None:
     """JSON has no NaN and no infinity."""
-    return value if value is None or math.isfinite(value) else None
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -105,8 +105,23 @@ def test_instructions_are_counted(shell: Shell) -> None:
 def test_image_directory_runs_without_the_model(shell: Shell) -> None:
     shell("build")
     image = Shell(shell.image, shell.out)
-    done = image("run", "-p", "x", "-n", "2", "--ignore-eos", "--json")
+    away = shell.model.rename(shell.model.with_name("away"))
+    try:
+        done = image("run", "-p", "x", "-n", "2", "--ignore-eos", "--json")
+    finally:
+        away.rename(shell.model)
     assert len(json.loads(done.stdout)["ids"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "found"), [("--ctx", "128", "256"), ("--kv", "f32", "f16")]
+)
+def test_an_image_directory_is_not_silently_another_one(
+    shell: Shell, flag: str, value: str, found: str
+) -> None:
+    shell("build")
+    done = Shell(shell.image, shell.out)("run", "-p", "x", flag, value, exit_code=2)
+    assert f"was built with {flag} {found}, wanted {value}" in done.stderr.decode()
 
 
 def test_only_what_changed_is_made_again(shell: Shell) -> None:
@@ -191,9 +206,46 @@ def test_damaged_blob_gives_a_symbolised_panic(shell: Shell, tmp_path: Path) -> 
 
 
 def test_a_terminated_build_leaves_no_half_image(shell: Shell) -> None:
-    (shell.image / "manifest.json").unlink(missing_ok=True)
+    shell("build")
+    manifest = shell.image / "manifest.json"
+    with subprocess.Popen(shell.command("build", "--kv", "f32"), cwd=ROOT) as building:
+        while json.loads(manifest.read_text())["complete"]:
+            assert building.poll() is None, "it ended before it could be terminated"
+            time.sleep(0.005)
+        building.terminate()
     done = Shell(shell.image, shell.out)("run", "-p", "x", exit_code=2)
     assert b"not an image directory" in done.stderr
+    assert b"kernel8.img" in shell("build").stdout
+
+
+def test_an_image_of_another_version_is_named_as_such(shell: Shell) -> None:
+    shell("build")
+    path = shell.image / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({key: manifest[key] for key in manifest if key != "chat"}))
+    try:
+        done = Shell(shell.image, shell.out)("run", "-p", "x", exit_code=2)
+    finally:
+        path.write_text(json.dumps(manifest))
+    assert b"another version" in done.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_verdict_is_an_exit_code_even_if_nobody_reads_it(shell: Shell, unbuffered: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    code = (
+        "import sys, harness.cli.verify as verb, harness.cli.main as cli; "
+        "verb.compare = lambda *a, **k: type('V', (), {'ok': False, 'as_dict': lambda self: {}, "
+        "'report': lambda self: 'verdict: FAIL'})(); sys.exit(cli.main(sys.argv[1:]))"
+    )
+    arguments = shell.command("verify", "-p", "x", "-n", "1", "--ignore-eos")[3:]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT, stdout=writer, timeout=120, env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )  # fmt: skip
+    os.close(writer)
+    assert done.returncode == 1
 
 
 def test_two_runs_at_once_both_answer(shell: Shell) -> None:
@@ -214,5 +266,5 @@ def test_chat_begins_with_the_prompt_of_the_command_line(shell: Shell) -> None:
 def test_build_offers_only_what_it_records(shell: Shell) -> None:
     shell("build", "--cpu", "cortex-a53")
     assert json.loads((shell.image / "manifest.json").read_text())["cpu"] == "cortex-a53"
-    for flag in (["--icount"], ["--target", "twin"]):
+    for flag in (["--icount"], ["--target", "twin"], ["--smp", "2"]):
         assert b"unrecognized arguments" in shell("build", *flag, exit_code=2).stderr

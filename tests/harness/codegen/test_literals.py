@@ -1,5 +1,6 @@
 """harness/codegen/literals.py: values survive the way into C, hostile names do not."""
 
+import ast
 import re
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.codegen.literals import c_float, c_string, printable
+from harness.codegen.literals import c_float, c_line, c_string, printable
 from harness.errors import CodegenError
 
 
@@ -40,3 +41,19 @@ def test_any_name_becomes_a_harmless_string(name: str) -> None:
 
 def test_an_ordinary_name_stays_as_it_is() -> None:
     assert printable("TinyLlama-1.1B (chat) v1.0, Q4_K_M") == "TinyLlama-1.1B (chat) v1.0, Q4_K_M"
+
+
+@given(
+    st.text(st.characters(exclude_categories=["C", "Z"]), max_size=30) | st.just('a 1\\2?"% \u00e9')
+)
+def test_a_line_for_the_model_is_kept_byte_for_byte(line: str) -> None:
+    literal = c_line(line)
+    assert literal.isascii()
+    assert "?" not in literal  # a trigraph begins with two
+    assert ast.literal_eval("b" + literal) == line.encode()
+
+
+@pytest.mark.parametrize("line", ["x" * 129, "a\nb", "\x1b[2J"])
+def test_a_line_that_is_none_is_refused(line: str) -> None:
+    with pytest.raises(CodegenError, match="wanted one printable line"):
+        c_line(line)

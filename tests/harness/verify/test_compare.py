@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.errors import VerifyError
+from harness.errors import TargetError, VerifyError
 from harness.gguf import Model, read_gguf
 from harness.link.generation import Generation
 from harness.link.messages import SamplingParams
@@ -206,7 +206,9 @@ def test_what_cannot_be_compared_is_refused(model: Model, faithful: Generation) 
     assert faithful.logits is not None
     with pytest.raises(VerifyError, match="no tokens"):
         judge(replace(faithful, ids=(), logits=None), model)
-    with pytest.raises(VerifyError, match="shape"):
+    with pytest.raises(TargetError, match="shape"):
         judge(replace(faithful, logits=faithful.logits[:, 1:]), model)
-    with pytest.raises(VerifyError, match="token 99999"):
+    with pytest.raises(TargetError, match="token 99999"):
         judge(replace(faithful, ids=(99999, *faithful.ids[1:])), model)
+    with pytest.raises(VerifyError, match="token 99999 of the prompt"):
+        judge(replace(faithful, prompt_ids=(99999,)), model)

@@ -1,7 +1,9 @@
 """Guessing ahead changes no token, no bit of a logit, no stop; only how often is computed."""
 
 import dataclasses
+import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +35,13 @@ CIRCLING = SamplingParams(n_predict=40, temp=0.05, seed=5, ignore_eog=True)
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     folder = tmp_path_factory.mktemp("guessing")
-    model = read_gguf(synthesize("micro", quant="Q8_0", path=folder / "m.gguf", seed=1))
+    with session_of(synthesize("micro", quant="Q8_0", path=folder / "m.gguf", seed=1)) as session:
+        yield session
+
+
+@contextmanager
+def session_of(path: Path) -> Iterator[Session]:
+    folder, model = path.parent, read_gguf(path)
     board = load_board("virt")
     plan = plan_memory(model, board, n_ctx=N_CTX)
     assert plan.n_logit_rows == 1 + DRAFT
@@ -124,6 +132,34 @@ def test_a_full_context_stops_at_the_same_token(session: Session) -> None:
     ahead = generate(session, prompt, guessing(params))
     assert plain.stop == "context"
     same(ahead, plain)
+
+
+def test_an_end_inside_a_guess_ends_there_and_the_conversation_goes_on(
+    session: Session, tmp_path: Path
+) -> None:
+    """The same weights, and as end of sequence a token inside a stretch that repeats another."""
+    ids = generate(session, LOOP, dataclasses.replace(GREEDY, n_predict=600)).ids
+    grams = [ids[i - 6 : i] for i in range(6, len(ids))]  # grams[i] ends before ids[i + 6]
+    again = [gram in grams[:i] for i, gram in enumerate(grams)]
+    start = next(i for i in range(len(again)) if all(again[i : i + 14])) + 6
+    prompt, following = [*LOOP, *ids[:start]], ids[start:]
+    stop_after = next(k for k in range(3, 12) if following[k] not in following[:k])
+    end = following[stop_after]
+    path = synthesize("micro", quant="Q8_0", path=tmp_path / "m.gguf", seed=1)
+    data, key = path.read_bytes(), b"tokenizer.ggml.eos_token_id" + struct.pack("<I", 4)
+    at = data.index(key) + len(key)
+    path.write_bytes(data[:at] + struct.pack("<I", end) + data[at + 4 :])
+    params = dataclasses.replace(GREEDY, n_predict=100, ignore_eog=False)
+    with session_of(path) as other:
+        answers = []
+        for way in (params, guessing(params)):
+            answers.append(generate(other, prompt, way))
+            answers.append(generate(other, [9, 8], way, append=True))
+    plain, plain_after, ahead, ahead_after = answers
+    assert (plain.stop, plain.eog_id, len(plain.ids)) == ("eos", end, stop_after)
+    assert saved(ahead) > 0
+    same(ahead, plain)
+    same(ahead_after, plain_after)
 
 
 def test_an_abort_inside_a_guess_leaves_the_session_as_it_is(session: Session) -> None:
