@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
         )
     prepare_process()
     from harness.train.data import default_source
+    from harness.train.finish import corpus_sha256
     from harness.train.run import Run, baseline_loss, prepare
 
     out = args.out or Path("build") / "train" / config.name
@@ -68,7 +69,9 @@ def run(args: argparse.Namespace) -> int:
     note("counting the n-gram baseline")
     baseline = baseline_loss(config, source, prepared)
     note(f"5-gram baseline: validation loss {baseline:.4f}")
-    training = Run(config, out, source, prepared, hardware, resume=args.resume)
+    training = Run(
+        config, out, source, prepared, hardware, text_digest=corpus_sha256(), resume=args.resume
+    )
     result = _train(training)
     if not result.finished:
         note(f"interrupted at step {result.progress.step}; go on with --resume")

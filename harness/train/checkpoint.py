@@ -18,6 +18,7 @@ class Progress:
 
     step: int = 0  # optimizer steps done
     n_steps: int = 0  # of the whole run; 0 = not known yet (a budget of minutes, too early)
+    minutes: float = 0.0  # the budget that n_steps came from; 0 = it was given as steps
     shard: int = 0
     window: int = 0
     tokens: int = 0  # read
@@ -30,6 +31,7 @@ class Checkpoint:
     """The state of a run between two steps."""
 
     digest: str
+    text_digest: str
     choice: Choice
     progress: Progress
     weights: Weights
@@ -43,6 +45,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     with unfinished.open("wb") as file:
         state = {
             "digest": checkpoint.digest,
+            "text_digest": checkpoint.text_digest,
             "choice": asdict(checkpoint.choice),
             "progress": asdict(checkpoint.progress),
             "weights": {name: tensor.detach().cpu() for name, tensor in checkpoint.weights.items()},
@@ -55,8 +58,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     unfinished.replace(path)
 
 
-def load_checkpoint(path: Path, digest: str) -> Checkpoint:
-    """Read it back; refuse one of another configuration."""
+def load_checkpoint(path: Path, digest: str, text_digest: str) -> Checkpoint:
+    """Read it back; refuse one of another configuration or another text."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -68,8 +71,14 @@ def load_checkpoint(path: Path, digest: str) -> Checkpoint:
             f"{path} belongs to another configuration ({state['digest']}, this is {digest})",
             hint="only [budget] may change between sessions; start without --resume, or another -o",
         )
+    if state.get("text_digest") != text_digest:
+        raise TrainError(
+            f"{path} was trained on other text: the text generator has changed since",
+            hint="start without --resume, or go back to the generator's sources of that run",
+        )
     return Checkpoint(
         digest=digest,
+        text_digest=text_digest,
         choice=Choice(**state["choice"]),
         progress=Progress(**state["progress"]),
         weights=state["weights"],

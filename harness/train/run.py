@@ -89,13 +89,16 @@ class Run:
         prepared: Prepared,
         hardware: Hardware,
         *,
+        text_digest: str,
         resume: bool,
     ) -> None:
+        """text_digest: of the source; a checkpoint is continued with the same text only."""
         self.config, self.out, self.prepared = config, out, prepared
+        self.text_digest = text_digest
         self.metrics = Metrics(out / "metrics.jsonl")
         self._stopping = False
         path = out / "checkpoint.pt"
-        state = load_checkpoint(path, config.digest) if resume else None
+        state = load_checkpoint(path, config.digest, text_digest) if resume else None
         choice = state.choice if state else choose(hardware, config)
         set_determinism(choice, config.seed)
         weights = init_weights(config.hyper, tied=config.model.tied, seed=config.seed)
@@ -111,6 +114,8 @@ class Run:
         )  # fmt: skip
         if config.budget.steps:
             self.progress = replace(self.progress, n_steps=config.budget.steps)
+        elif config.budget.minutes != self.progress.minutes:  # another budget: count again
+            self.progress = replace(self.progress, n_steps=0)
 
     def stop(self) -> None:
         """End after the present step, with a checkpoint."""
@@ -143,8 +148,8 @@ class Run:
         save_checkpoint(
             self.out / "checkpoint.pt",
             Checkpoint(
-                self.config.digest, self.learner.choice, self.progress, self.learner.weights,
-                self.learner.optimizer.state_dict(), torch.get_rng_state(),
+                self.config.digest, self.text_digest, self.learner.choice, self.progress,
+                self.learner.weights, self.learner.optimizer.state_dict(), torch.get_rng_state(),
             ),
         )  # fmt: skip
 
@@ -186,7 +191,8 @@ class Run:
         if at.elapsed_s < CALIBRATE_AFTER * budget_s and not last_chance:
             return
         left = (budget_s - at.elapsed_s) / (at.elapsed_s / at.step)
-        self.progress = replace(at, n_steps=at.step + max(1, int(CALIBRATE_SHARE * left)))
+        n_steps = at.step + max(1, int(CALIBRATE_SHARE * left))
+        self.progress = replace(at, n_steps=n_steps, minutes=self.config.budget.minutes)
 
     def _done(self) -> bool:
         at, minutes = self.progress, self.config.budget.minutes

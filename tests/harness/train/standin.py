@@ -64,7 +64,7 @@ def train_slowly(out: Path, steps: int) -> None:
 
     config = with_steps(steps)
     prepared = run.prepare(config, out, source, resume=False)
-    training = run.Run(config, out, source, prepared, MACHINE, resume=False)
+    training = run.Run(config, out, source, prepared, MACHINE, text_digest="text", resume=False)
 
     def report(status: run.Status) -> None:
         training.save()

@@ -28,9 +28,11 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
 
 
-def run(config: TrainConfig, out: Path, *, resume: bool = False, stop_at: int = 0) -> Result:
+def run(
+    config: TrainConfig, out: Path, *, resume: bool = False, stop_at: int = 0, text: str = "text"
+) -> Result:
     prepared = prepare(config, out, source, resume=resume)
-    training = Run(config, out, source, prepared, MACHINE, resume=resume)
+    training = Run(config, out, source, prepared, MACHINE, text_digest=text, resume=resume)
 
     def report(status: Status) -> None:
         if status.step == stop_at:
@@ -102,6 +104,19 @@ def test_another_configuration_is_not_continued(tmp_path: Path) -> None:
     with pytest.raises(TrainError, match="another configuration"):
         run(replace(CONFIG, seed=9), tmp_path, resume=True)
     assert run(with_steps(2), tmp_path, resume=True).progress.step == 2
+
+
+def test_other_text_is_not_continued(tmp_path: Path) -> None:
+    run(CONFIG, tmp_path, stop_at=1)
+    with pytest.raises(TrainError, match="other text"):
+        run(CONFIG, tmp_path, resume=True, text="another")
+
+
+def test_more_minutes_are_more_steps(tmp_path: Path) -> None:
+    short = run(replace(CONFIG, budget=Budget(minutes=0.02)), tmp_path)
+    longer = run(replace(CONFIG, budget=Budget(minutes=0.06)), tmp_path, resume=True)
+    assert longer.progress.n_steps > short.progress.n_steps
+    assert longer.progress.step > short.progress.step
 
 
 def test_a_budget_of_minutes_becomes_steps_that_give_the_same_weights(tmp_path: Path) -> None:
