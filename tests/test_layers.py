@@ -17,7 +17,7 @@ KERNEL: dict[str, set[str]] = {
     "smp": {"lib", "arch"},
     "nn": {"lib", "smp", "gen/model", "gen/layout"},
     "llm": {"lib", "nn", "gen/model", "gen/layout"},
-    "link": {"lib", "gen/link", "gen/layout"},
+    "link": {"lib", "gen/link"},
 }
 HARNESS: dict[str, set[str]] = {
     "errors": set(),

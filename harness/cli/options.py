@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from harness.cli.smp import MAX_CORES
 from harness.link.messages import GenerateFlag, SamplingParams
 from harness.plan import KvType
+from harness.plan.buffers import MAX_CORES
 
 SIZE = re.compile(r"(\d+)([KMG]?)(i?B)?", re.I)
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}

@@ -1,8 +1,7 @@
 """--smp: how many cores the machine has, and with them the kernel."""
 
 from harness.errors import HarnessError
-
-MAX_CORES = 8  # PARALLEL_MAX_CORES of kernel/smp/parallel.h
+from harness.plan.buffers import MAX_CORES
 
 
 def check_smp(n_cpus: int, *, icount: bool = False) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.progress import note
+from harness.errors import EXIT_INTERRUPTED
 from harness.train.config import TrainConfig, load_config
 from harness.train.errors import TrainError
 from harness.train.hardware import Choice, Hardware, choose, detect, prepare_process
@@ -27,7 +28,6 @@ if TYPE_CHECKING:  # these need torch, which only the extra [train] installs
     from harness.train.run import Prepared, Result, Run, Status
 
 NEEDED = ("torch", "sentencepiece", "matplotlib")
-EXIT_INTERRUPTED = 130
 REDRAW_S = 0.5
 REPORT_S = 60.0  # between lines where nobody watches a terminal
 

@@ -28,7 +28,6 @@ from harness.link.messages import c_constants
 from harness.plan import MemoryPlan
 from harness.plan.blob import BLOCK_TENSORS
 from harness.plan.buffers import LINK_SLOT_SIZE, LINK_WINDOW
-from harness.plan.memory import MAX_TILE_ROWS, align_up
 
 FORMAT_VERSION = 2  # of model.blob; part of the build id
 
@@ -151,6 +150,5 @@ def _environment() -> jinja2.Environment:
         c_string=c_string,
         c_type=lambda number: f"TYPE_{GGMLType(number).name}",
         printable=printable,
-        tile_rows=lambda n: align_up(n, MAX_TILE_ROWS),
     )
     return environment

@@ -13,7 +13,7 @@ struct server {
     struct console console;
     bool interrupted; // the answer is to stop: a person's Ctrl-C, or a host's ABORT
     // Typed while the machine was answering; read afterwards.
-    uint8_t ahead[1024];
+    uint8_t ahead[CONSOLE_LINE_MAX + 1]; // a whole line and its Return
     size_t n_ahead, n_ahead_read;
     uint64_t answered_at; // io->ticks() after the last request of a host
 };

@@ -8,7 +8,8 @@
 #define GICD_IPRIORITYR  0x400 // one byte per interrupt
 #define GICD_ITARGETSR   0x800 // one byte per interrupt: mask of CPU interfaces
 #define GICD_SGIR        0xf00
-#define GICD_SGIR_OTHERS (1u << 24) // to all CPUs but the one that writes; SGI 0
+#define GICD_SGIR_OTHERS (1u << 24) // to all CPUs but the one that writes
+#define SGI_WAKE         0u         // the one interrupt between cores
 #define GICC_CTLR        0x000
 #define GICC_PMR         0x004
 #define GICC_IAR         0x00c
@@ -34,7 +35,7 @@ void gic_init_cpu(void)
 {
     mmio_write32(gicc + GICC_PMR, GICC_PMR_ALL); // banked, like all that follows
     mmio_write32(gicc + GICC_CTLR, GIC_ENABLE);
-    gic_enable(0);
+    gic_enable(SGI_WAKE);
 }
 
 void gic_enable(unsigned irq)
@@ -49,7 +50,7 @@ void gic_enable(unsigned irq)
 
 void gic_signal_others(void)
 {
-    mmio_write32(gicd + GICD_SGIR, GICD_SGIR_OTHERS);
+    mmio_write32(gicd + GICD_SGIR, GICD_SGIR_OTHERS | SGI_WAKE);
 }
 
 void gic_take_signals(void)

@@ -12,7 +12,7 @@
 
 // In WFE a core is back within nanoseconds; a pause between two tokens, sent at 1 Mbaud, is
 // shorter.
-#define SLEEP_AFTER_S(ticks_per_s) ((ticks_per_s) / 128)
+#define SLEEP_AFTER_TICKS(ticks_per_s) ((ticks_per_s) / 128) // 8 ms
 
 static struct wait_hooks wait_hooks;
 static uint32_t may_sleep; // wait_hooks is there
@@ -81,7 +81,7 @@ uint32_t wait_long_while(const uint32_t *word, uint32_t value)
     uint32_t now = __atomic_load_n(word, __ATOMIC_ACQUIRE);
     if (now == value) {
         PHASE_MARK(PHASE_WAIT_BEGIN);
-        const uint64_t began = timer_ticks(), patience = SLEEP_AFTER_S(timer_ticks_per_s());
+        const uint64_t began = timer_ticks(), patience = SLEEP_AFTER_TICKS(timer_ticks_per_s());
         while ((now = __atomic_load_n(word, __ATOMIC_ACQUIRE)) == value) {
             wait_if_stopped();
             if (__atomic_load_n(&may_sleep, __ATOMIC_ACQUIRE) && timer_ticks() - began > patience) {

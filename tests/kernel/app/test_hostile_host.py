@@ -54,8 +54,10 @@ def random_message(source: random.Random) -> tuple[Msg, bytes]:
             repeat_penalty=source.choice([0.0, -1.0, 1.0, float("nan"), float("inf")]),
             repeat_last_n=source.choice([-(2**31), -1, 0, 2**31 - 1]),
             seed=source.randrange(2**64),
+            n_draft=source.choice([0, 1, 8, 9, 2**32 - 1]),
         )
-        return kind, pack_generate(params, GenerateFlag(source.randrange(8)))
+        tier = source.choice([0, GenerateFlag.TIER_NEON, GenerateFlag.TIER_DOTPROD])
+        return kind, pack_generate(params, GenerateFlag(source.randrange(8) | tier))
     if kind == Msg.PROMPT_IDS and source.random() < 0.5:
         ids = [source.randrange(530) for _ in range(source.randrange(255))]
         return kind, pack_prompt_ids(PromptFlag(source.randrange(2)), ids)

@@ -3,9 +3,7 @@
 
 #include "lib/types.h"
 
-#define LAYOUT_LOAD_ADDRESS 0x40080000ull // where the plan's addresses assume the image; it may run elsewhere
 #define LAYOUT_IMAGE_SIZE 0xf5000ull // bytes from the image's start to the end of the last region
-#define LAYOUT_KERNEL_BUDGET 0x40000ull
 
 #define BLOB_APPENDED 1 // 1: blob region inside the image; 0: the blob comes as initrd
 // Per region: size, and the symbol the linker script places (the twin defines arrays of the same name).
@@ -49,6 +47,6 @@ extern uint8_t __link_start[], __session_start[], __activations_start[], __kv_ca
 #define ACT_ATT 0x6c00 // [N_BATCH][N_HEAD * HEAD_SIZE] attention output
 #define ACT_GATE 0x4c00 // [N_BATCH][N_FF padded to 8]
 #define ACT_UP 0x6400 // [N_BATCH][N_FF padded to 8]
-#define ACT_LOGITS 0x4c00 // [N_LOGIT_ROWS][N_VOCAB_ROWS], padded to N_VOCAB_ROWS_PADDED at the end
+#define ACT_LOGITS 0x4c00 // [N_LOGIT_ROWS][N_VOCAB_ROWS], the last padded to whole tiles
 #define ACT_SCRATCH 0x0 // tokenizer symbols and heap, before a forward pass: shares all bytes above
 #define ACT_SCRATCH_SIZE 114752

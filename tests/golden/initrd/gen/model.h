@@ -4,11 +4,10 @@
 #include "nn/model.h" // struct tensor, struct layer_tensors
 
 #define MODEL_NAME "golden Q4_0 tied" // printable ASCII, escaped
-#define BUILD_ID 0xffd25f419cf67236ull
+#define BUILD_ID 0xbe1b5dcb59ce6e94ull
 
 #define N_VOCAB 60000 // tokens in the vocabulary
 #define N_VOCAB_ROWS 60000 // rows of the output matrix = logits
-#define N_VOCAB_ROWS_PADDED 60000
 #define N_EMBD 512
 #define N_LAYER 1
 #define N_HEAD 4
