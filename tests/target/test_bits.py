@@ -1,5 +1,6 @@
 """The same logits bits on every CPU, at every entry level, and on the host."""
 
+import dataclasses
 from pathlib import Path
 from shutil import which
 
@@ -116,3 +117,21 @@ def test_a_prompt_gives_the_same_bits_however_it_is_cut(
             rows.append(last.logits[0].view(np.uint32))
     np.testing.assert_array_equal(rows[0], rows[1])
     np.testing.assert_array_equal(rows[0], rows[2])
+
+
+@pytest.mark.parametrize("cpu", ["cortex-a72", "cortex-a76"])
+def test_guessing_ahead_gives_the_same_bits(
+    workshop: Workshop, tiny_q4_k_m: Path, cpu: str
+) -> None:
+    """What is guessed goes through the code of prompts, a plain token through that of decoding."""
+    plain = greedy(N_TOKENS, ignore_eog=True)
+    with workshop.session(workshop.image(tiny_q4_k_m), cpu=cpu) as session:
+        answers = []
+        for params in (plain, dataclasses.replace(plain, n_draft=8)):
+            session.generate(Prompt.of_ids([2]), greedy(1))  # nothing of the prompt stays cached
+            prompt = Prompt.of_ids([1, *[300, 41, 77, 250, 12] * 6])
+            answers.append(session.generate(prompt, params, want_logits=True))
+    assert answers[1].stats is not None
+    assert answers[1].stats.n_drafted > 0
+    assert answers[0].ids == answers[1].ids
+    np.testing.assert_array_equal(bits(answers[0]), bits(answers[1]))
