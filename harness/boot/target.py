@@ -67,7 +67,10 @@ class FdStream:
         left = memoryview(data)
         while left:
             if not _ready({self._write_fd: select.POLLOUT}, deadline - time.monotonic()):
-                raise TargetError(f"the target took no byte for {WRITE_S * timeout_scale():.0f} s")
+                raise TargetError(
+                    f"the target took no byte for {WRITE_S * timeout_scale():.0f} s",
+                    hint="it hangs, or is no kernel that booted: see console.log beside the image",
+                )
             try:
                 left = left[os.write(self._write_fd, left) :]
             except BlockingIOError:

@@ -99,7 +99,7 @@ class Conversation:
     def take(self, line: str) -> bool:
         """One line of the user; False: the user leaves."""
         word, _, rest = line.strip().partition(" ")
-        if word == "/quit":
+        if word in ("/quit", "/exit"):
             return False
         if word.startswith("/"):
             self._command(word, rest.strip())

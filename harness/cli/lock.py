@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 
 @contextmanager
@@ -25,7 +26,13 @@ def wait_for_writer(directory: Path) -> None:
 @contextmanager
 def console_log(directory: Path) -> Iterator[Path]:
     """console.log; for a second target that runs at the same time, console-<pid>.log."""
-    with (directory / ".console.lock").open("w") as lock:
+    try:
+        file = (directory / ".console.lock").open("w")
+    except OSError:  # an image in a place that may only be read
+        with TemporaryDirectory(prefix="bareword-", ignore_cleanup_errors=True) as folder:
+            yield Path(folder) / "console.log"
+        return
+    with file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -93,9 +94,11 @@ def _dispatch(argv: list[str]) -> int:
     for verb, summary in VERBS.items():
         subparser = verbs.add_parser(verb, help=summary, description=summary)
         if verb == chosen:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # see __main__.py
             module = importlib.import_module(f"harness.cli.{verb}")
             module.add_arguments(subparser)
             run = module.run
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     args = parser.parse_args(argv)
     return int(run(args))
 

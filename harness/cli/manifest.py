@@ -18,7 +18,7 @@ CHUNK = 4 << 20
 # What a complete manifest holds besides its inputs.
 WRITTEN = (
     *("board", "build_id", "blob_appended", "model_path", "n_ctx", "kv_type", "chat", "cpu"),
-    "ram_bytes",
+    *("ram_bytes", "ram_needed_bytes", "kernel8_bytes", "blob_bytes"),
 )
 
 Manifest = dict[str, Any]

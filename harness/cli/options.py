@@ -263,9 +263,9 @@ def size_bytes(text: str) -> int:
 def token_ids(text: str) -> list[int]:
     """`1,2,3`: comma-separated token ids."""
     try:
-        ids = [int(word) for word in text.split(",") if word.strip()]
+        ids = [int(word) for word in text.split(",")]
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list like 1,2,3") from None
-    if not ids or min(ids) < 0 or max(ids) > 0xFFFFFFFF:
+    if min(ids) < 0 or max(ids) > 0xFFFFFFFF:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of token ids like 1,2,3")
     return ids

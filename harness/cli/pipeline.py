@@ -95,13 +95,17 @@ def build(options: BuildOptions) -> Built:
         write_json(directory / "model.json", model_facts(model))
         write_json(directory / "plan.json", plan.as_dict())
         write_headers(headers, directory)
+        # First: weights that are no numbers are refused before anything is compiled.
+        blob, is_packed = _pack(planned, headers, directory, known, blob_key)
         kernel = compile_kernel(directory, toolchain, directory, plan)
         if kernel.warnings:
             note(kernel.warnings.rstrip())
-        blob, is_packed = _pack(planned, headers, directory, known, blob_key)
         elf_sha256 = hashlib.sha256(kernel.elf.read_bytes()).hexdigest()
         image_key = key_of(blob_key, elf_sha256, sources_sha256(_folder(harness.compile)))
-        image = _image(plan, kernel, blob, directory, is_current=known.get("image") == image_key)
+        is_current = known.get("image") == image_key and _is_whole(
+            directory / "kernel8.img", manifest.get("kernel8_bytes")
+        )
+        image = _image(plan, kernel, blob, directory, is_current=is_current)
         record: Manifest = {
             "complete": True,
             "board": planned.board.name,
@@ -114,6 +118,9 @@ def build(options: BuildOptions) -> Built:
             "chat": headers.chat.form is not None,
             "cpu": options.cpu,
             "ram_bytes": options.ram_bytes,
+            "ram_needed_bytes": plan.ram_needed_bytes,
+            "kernel8_bytes": image.kernel8.stat().st_size,
+            "blob_bytes": blob.size_bytes,
             "toolchain": str(toolchain),
             "inputs": {"gguf": gguf, "blob": blob_key, "image": image_key, "crc": blob.crc},
         }
@@ -121,7 +128,7 @@ def build(options: BuildOptions) -> Built:
     changed = {
         "kernel.elf": kernel.linked,
         "model.blob": is_packed,
-        "kernel8.img": known.get("image") != image_key,
+        "kernel8.img": not is_current,
     }
     made = tuple(name for name, is_new in changed.items() if is_new)
     return _built(directory, record, image, planned.board, made)
@@ -133,11 +140,18 @@ def load_built(directory: Path) -> Built:
     manifest = require_manifest(directory)
     kernel8 = directory / "kernel8.img"
     blob = None if manifest["blob_appended"] else directory / "model.blob"
-    for file in (kernel8, blob):
-        if file is not None and not file.is_file():
-            raise ImageError(f"{file} is missing", hint="build the image again")
+    for file, key in ((kernel8, "kernel8_bytes"), (blob, "blob_bytes")):
+        if file is not None and not _is_whole(file, manifest[key]):
+            found = f"has {file.stat().st_size} bytes" if file.is_file() else "is missing"
+            raise ImageError(
+                f"{file} {found}, wanted {manifest[key]} bytes", hint="build the image again"
+            )
     image = Image(kernel8=kernel8, blob=blob, build_id=int(manifest["build_id"], 16))
     return _built(directory, manifest, image, load_board(manifest["board"]), ())
+
+
+def _is_whole(file: Path, size_bytes: int | None) -> bool:
+    return file.is_file() and file.stat().st_size == size_bytes
 
 
 def built_from(options: BuildOptions) -> Built:
@@ -149,7 +163,7 @@ def built_from(options: BuildOptions) -> Built:
 
 
 def _refuse_other_wishes(manifest: Manifest, options: BuildOptions) -> None:
-    """ImageError for a flag that asks for another image than the one that is there."""
+    """ImageError for a flag that asks for another image, or for less RAM than it needs."""
     for flag, key, wanted in (
         ("--board", "board", options.board),
         ("--ctx", "n_ctx", options.n_ctx),
@@ -160,6 +174,12 @@ def _refuse_other_wishes(manifest: Manifest, options: BuildOptions) -> None:
                 f"{options.model} was built with {flag} {manifest[key]}, wanted {wanted}",
                 hint=f"build again: python -m harness build -m MODEL.gguf {flag} {wanted}",
             )
+    needed = manifest["ram_needed_bytes"]
+    if options.ram_bytes is not None and options.ram_bytes < needed:
+        raise ImageError(
+            f"{options.model} needs {needed} bytes of RAM, wanted are {options.ram_bytes}",
+            hint=f"--ram {-(-needed >> 20)}M, or build with a smaller --ctx",
+        )
 
 
 def model_of(built: Built) -> Model:
@@ -259,6 +279,6 @@ def _image(
     plan: MemoryPlan, kernel: Kernel, blob: Blob, directory: Path, *, is_current: bool
 ) -> Image:
     kernel8 = directory / "kernel8.img"
-    if is_current and kernel8.is_file():
+    if is_current:
         return Image(kernel8, None if plan.blob_appended else blob.path, blob.build_id)
     return make_image(kernel.elf, blob, plan, directory)

@@ -19,7 +19,9 @@ def read_prompt(args: argparse.Namespace, default: str | None = None) -> Prompt:
         try:
             return Prompt.of_text(_without_newline(args.file.read_bytes()))
         except OSError as exc:
-            raise HarnessError(f"cannot read the prompt: {exc}") from exc
+            raise HarnessError(
+                f"{args.file}: {exc.strerror or exc}", hint="-f is a file with the prompt"
+            ) from exc
     if args.prompt == "-":
         return Prompt.of_text(_without_newline(sys.stdin.buffer.read()))
     if args.prompt is not None:

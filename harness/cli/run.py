@@ -26,7 +26,7 @@ from harness.cli.progress import note
 from harness.cli.prompt import as_turn, read_prompt, uses_template
 from harness.cli.smp import check_smp
 from harness.cli.target import running
-from harness.errors import EXIT_INTERRUPTED, HarnessError
+from harness.errors import EXIT_INTERRUPTED, HarnessError, ImageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +65,10 @@ def run(args: argparse.Namespace) -> int:
         )
         welcome = session.welcome
     result = as_json(answer, welcome, params.seed, options)
-    write_json(built.directory / "tokens.json", result)
+    try:
+        write_json(built.directory / "tokens.json", result)
+    except ImageError as problem:  # an image in a place that may only be read
+        note(f"tokens.json is not kept: {problem}")
     if args.logits is not None and answer.logits is not None:
         _save_logits(args.logits, answer.logits)
     exit_code = EXIT_INTERRUPTED if answer.stop == "abort" else 0

@@ -29,11 +29,15 @@ def run(args: argparse.Namespace) -> int:
 
 def table(found: tuple[Operation, ...]) -> str:
     """Promised operations, then ours."""
-    lines = [f"{'operation':<22}{'symbol':<24}{'bytes':>7}{'NEON':>7}  reachable"]
+    a, b = (
+        2 + max(len(n) for n in names)
+        for names in zip(*((o.name, o.symbol) for o in found), strict=True)
+    )
+    lines = [f"{'operation':<{a}}{'symbol':<{b}}{'bytes':>7}{'NEON':>7}  reachable"]
     for operation in found:
         state = operation.fault or "yes"
         lines.append(
-            f"{operation.name:<22}{operation.symbol:<24}{operation.size_bytes:>7}"
+            f"{operation.name:<{a}}{operation.symbol:<{b}}{operation.size_bytes:>7}"
             f"{operation.neon_instructions:>7}  {state}{' *' * operation.promised}"
         )
     lines.append("* promised in every image; NEON: instructions with vector operands")

@@ -58,7 +58,7 @@ def compile_kernel(
     link += ["-o", str(elf), *map(str, objects.files)]
     key = _link_key([str(toolchain), app, plan.as_dict(), link], script, objects.keys)
     key_file = out_dir / "obj" / "kernel.key"
-    if elf.is_file() and key_file.is_file() and key_file.read_text() == key:
+    if elf.is_file() and key_file.is_file() and key_file.read_text() == key + _sha256(elf):
         return Kernel(elf, map_file, objects.compiled, False, objects.warnings)
     key_file.unlink(missing_ok=True)
     check_objects(objects.files)
@@ -67,8 +67,12 @@ def compile_kernel(
     check_elf(linked, plan)
     if app == "main":
         check_operations(operations(linked))
-    key_file.write_text(key)
+    key_file.write_text(key + _sha256(elf))
     return Kernel(elf, map_file, objects.compiled, True, objects.warnings + warnings)
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _link_key(inputs: list[object], script: Path, objects: tuple[str, ...]) -> str:

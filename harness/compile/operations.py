@@ -5,8 +5,10 @@ An instruction counts as NEON when one of its operands is a V register with an a
 `d0`) does not count. An operation is *scalar* when none of its NEON instructions computes on
 vectors: loads, stores, moves between registers and shuffles of lanes are not enough.
 
-Reachable means: there is a path from kernel_main over direct calls and branches, and over addresses
-of functions that the code takes (adr, or adrp + add).
+Reachable means: a function calls it, directly, that is on a path from kernel_main; such a path goes
+over direct calls and branches, and over addresses of functions that the code takes (adr, or adrp +
+add), as those are that the cores are given to run. That its address is taken is not enough for the
+operation itself.
 """
 
 import bisect
@@ -87,14 +89,15 @@ class Operation:
 
 @dataclass(frozen=True)
 class _Function:
-    """What one function does: vector instructions, and the addresses it calls or takes."""
+    """What one function does: vector instructions, the addresses it goes to and those it takes."""
 
     name: str
     start: int
     size_bytes: int
     neon: int
     arithmetic: int
-    targets: frozenset[int]
+    calls: frozenset[int]
+    taken: frozenset[int]
 
 
 def operations(elf: Elf | Path) -> tuple[Operation, ...]:
@@ -103,7 +106,11 @@ def operations(elf: Elf | Path) -> tuple[Operation, ...]:
     functions = _functions(elf)
     reached = _reached(functions)
     by_name = {function.name: function for function in functions}
-    others = sorted(n for n in by_name if n.endswith(TWINS) and n not in PROMISED)
+    others = sorted(
+        n
+        for n in by_name
+        if n.endswith(TWINS) and n not in PROMISED and not n.startswith("cpu_has_")
+    )
     order = [n for n in OURS if n in others] + [n for n in others if n not in OURS]
     return tuple(_operation(name, by_name.get(name), reached) for name in (*PROMISED, *order))
 
@@ -138,21 +145,26 @@ def _operation(symbol: str, function: _Function | None, reached: set[str]) -> Op
 
 
 def _reached(functions: list[_Function]) -> set[str]:
-    """Names of the functions that a walk from kernel_main comes to."""
+    """Names of the functions that a walk from kernel_main comes to, and that something calls."""
     starts = [function.start for function in functions]
     by_name = {function.name: function for function in functions}
-    reached: set[str] = set()
+    walked: set[str] = set()
+    called = {ENTRY}
     waiting = [by_name[ENTRY]] if ENTRY in by_name else []
     while waiting:
         function = waiting.pop()
-        if function.name in reached:
+        if function.name in walked:
             continue
-        reached.add(function.name)
-        for target in function.targets:
+        walked.add(function.name)
+        for target in function.calls | function.taken:
             index = bisect.bisect_right(starts, target) - 1
             if index >= 0 and target < functions[index].start + functions[index].size_bytes:
-                waiting.append(functions[index])
-    return reached
+                found = functions[index]
+                waiting.append(found)
+                # A loop within a function does not call it.
+                if target in function.calls and found is not function:
+                    called.add(found.name)
+    return walked & called
 
 
 def _functions(elf: Elf) -> list[_Function]:
@@ -186,7 +198,8 @@ def _is_code(symbol: Symbol) -> bool:
 
 def _analyse(decoder: capstone.Cs, name: str, elf: Elf, start: int, end: int) -> _Function:
     neon = arithmetic = 0
-    targets: set[int] = set()
+    calls: set[int] = set()
+    taken: set[int] = set()
     pages: dict[int, int] = {}  # register -> page that adrp put there
     for instruction in decoder.disasm(elf.bytes_at(start, end - start), start):
         if instruction.id == 0:  # data between functions
@@ -194,8 +207,9 @@ def _analyse(decoder: capstone.Cs, name: str, elf: Elf, start: int, end: int) ->
         if _is_neon(instruction):
             neon += 1
             arithmetic += _computes(instruction)
-        targets.update(_targets(instruction, pages))
-    return _Function(name, start, end - start, neon, arithmetic, frozenset(targets))
+        calls.update(_calls(instruction))
+        taken.update(_taken(instruction, pages))
+    return _Function(name, start, end - start, neon, arithmetic, frozenset(calls), frozenset(taken))
 
 
 def _is_neon(instruction: capstone.CsInsn) -> bool:
@@ -212,13 +226,18 @@ def _computes(instruction: capstone.CsInsn) -> bool:
     return not instruction.mnemonic.startswith(MOVES + SHUFFLES)
 
 
-def _targets(instruction: capstone.CsInsn, pages: dict[int, int]) -> Iterator[int]:
-    """Addresses of code this instruction goes to or takes; `pages` is kept up to date."""
+def _calls(instruction: capstone.CsInsn) -> Iterator[int]:
+    """The address that this instruction goes to."""
     operands = instruction.operands
-    if instruction.group(capstone.CS_GRP_JUMP) or instruction.group(capstone.CS_GRP_CALL):
-        if operands and operands[-1].type == arm64.ARM64_OP_IMM:
-            yield operands[-1].imm
-    elif instruction.id == arm64.ARM64_INS_ADR:
+    goes = instruction.group(capstone.CS_GRP_JUMP) or instruction.group(capstone.CS_GRP_CALL)
+    if goes and operands and operands[-1].type == arm64.ARM64_OP_IMM:
+        yield operands[-1].imm
+
+
+def _taken(instruction: capstone.CsInsn, pages: dict[int, int]) -> Iterator[int]:
+    """The address that this instruction computes; `pages` is kept up to date."""
+    operands = instruction.operands
+    if instruction.id == arm64.ARM64_INS_ADR:
         yield operands[1].imm
     elif instruction.id == arm64.ARM64_INS_ADRP:
         pages[operands[0].reg] = operands[1].imm

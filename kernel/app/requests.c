@@ -140,7 +140,8 @@ static bool prompt_is_fine(void)
     case PROMPT_OK:
         return true;
     case PROMPT_TEXT_FULL:
-        send_error(ERROR_TEXT_FULL, "a prompt segment exceeds %u bytes", SESSION_TEXT_SIZE);
+        send_error(ERROR_TEXT_FULL, "the prompt's text exceeds %u bytes, the most for %u tokens",
+                   SESSION_TEXT_SIZE, N_CTX);
         return false;
     case PROMPT_TOO_LONG:
         send_error(ERROR_PROMPT_TOO_LONG, "the prompt has %u tokens, the context holds %u",

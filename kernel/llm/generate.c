@@ -135,6 +135,9 @@ bool generate(const struct generate_params *params, const struct generate_events
     result->n_prompt = session_size();
     if (prefill(events, params->n_predict > 0 ? logit_rows() : NULL)) {
         result->stop = token_loop(params, events, start, result);
+    } else { // those that were reached
+        const uint32_t *ids;
+        session_pending(0, &ids, &result->n_prompt);
     }
     const uint64_t spent = events->ticks() - start;
     if (result->n_generated == 0) {

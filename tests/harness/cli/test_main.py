@@ -241,3 +241,12 @@ def test_other_verbs_name_the_missing_package() -> None:
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("error: the Python package numpy is not installed\n  hint: ")
+
+
+def test_an_interrupt_while_modules_load_is_only_an_interrupt() -> None:
+    code = (
+        "import os, signal, sys, harness.__main__ as start; os.kill(os.getpid(), signal.SIGINT); "
+        "sys.exit(start.main(['inspect', '-m', 'missing.gguf']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")

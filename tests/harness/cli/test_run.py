@@ -230,6 +230,23 @@ def test_an_image_of_another_version_is_named_as_such(shell: Shell) -> None:
     assert b"another version" in done.stderr
 
 
+@pytest.mark.parametrize("n_bytes", [0, 4000])
+def test_a_damaged_image_is_named_and_made_again(shell: Shell, n_bytes: int) -> None:
+    shell("build")
+    for name in ("kernel8.img", "kernel.elf"):
+        os.truncate(shell.image / name, n_bytes)
+    done = Shell(shell.image, shell.out)("run", "-p", "x", exit_code=2)
+    assert f"kernel8.img has {n_bytes} bytes, wanted" in done.stderr.decode()
+    assert b"kernel.elf, kernel8.img" in shell("build").stdout
+    shell("run", "-p", "x", "-n", "1", "--ignore-eos")
+
+
+def test_less_ram_than_the_image_needs_is_refused(shell: Shell) -> None:
+    shell("build")
+    done = Shell(shell.image, shell.out)("run", "-p", "x", "--ram", "1M", exit_code=2)
+    assert "bytes of RAM" in done.stderr.decode()
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_verdict_is_an_exit_code_even_if_nobody_reads_it(shell: Shell, unbuffered: str) -> None:
     reader, writer = os.pipe()

@@ -74,8 +74,14 @@ def test_reached_over_another_function_and_a_tail_call(bench: Workbench) -> None
     assert add.reachable
 
 
-def test_reached_over_its_address(bench: Workbench) -> None:
+def test_an_address_that_is_taken_is_no_call(bench: Workbench) -> None:
     add = found(bench, ADD.format("vec_add_neon"), "taken = vec_add_neon;")["vec_add_neon"]
+    assert add.fault == "not reachable from kernel_main"
+
+
+def test_reached_over_the_address_of_its_caller(bench: Workbench) -> None:
+    middle = "OUT void middle(f4 *o, const f4 *x) { vec_add_neon(o, x); vec_add_neon(o, o); }\n"
+    add = found(bench, ADD.format("vec_add_neon") + middle, "taken = middle;")["vec_add_neon"]
     assert add.reachable
 
 

@@ -15,6 +15,7 @@ from harness.boot.target import FdStream
 from harness.boot.twin import boot_twin
 from harness.errors import LinkError
 from harness.link.messages import SamplingParams, Stop
+from harness.link.prompt import Prompt
 from harness.link.session import Session
 from harness.link.stream import ByteStream
 from tests.harness.link.faulty import FaultyStream
@@ -162,6 +163,20 @@ def test_the_context_fills_up_and_then_refuses(twin: Twin) -> None:
         with pytest.raises(LinkError, match="not readable"):
             session.read_memory(0, 16)
         assert session.generate([5], GREEDY).stop == "length"
+
+
+def test_an_abort_while_the_prompt_is_read_counts_what_was_computed(twin: Twin) -> None:
+    with connected(twin) as session:
+        cut = session.generate(
+            Prompt.of_ids([1] * 200), GREEDY, on_prefill=lambda prefill: session.abort()
+        )
+        assert cut.stop == "abort"
+        assert cut.stats
+        assert 0 < cut.stats.n_prompt < 200
+        assert cut.stats.n_past == 200
+        after = session.generate(Prompt.of_ids([1] * 200), GREEDY)
+        assert after.stats
+        assert after.stats.n_reused == cut.stats.n_prompt
 
 
 def test_abort_ends_an_answer_and_the_next_one_is_whole(twin: Twin) -> None:
