@@ -11,29 +11,19 @@ static uint8_t *quant_row(const struct activation *x, int t)
     return x->quant + (size_t)t * ACT_QUANT_ROW_SIZE;
 }
 
-unsigned matmul_form(const struct tensor *w)
+void activation_prepare(const struct activation *x, unsigned forms, struct share tokens,
+                        struct share columns)
 {
-    switch (w->type) {
-    case TYPE_Q8_0:
-    case TYPE_Q4_0:
-        return FORM_Q8_0;
-    case TYPE_Q4_K:
-    case TYPE_Q6_K:
-        return FORM_Q8_K;
-    default:
-        return FORM_FLOAT;
-    }
-}
-
-void activation_prepare(const struct activation *x, unsigned forms, int begin, int end)
-{
-    for (int t = begin; t < end; t++) {
-        const float *floats = x->x + (size_t)t * x->n;
+    const int begin = columns.begin, n = columns.end - begin;
+    for (int t = tokens.begin; t < tokens.end; t++) {
+        const float *floats = x->x + (size_t)t * x->n + begin;
         if (forms & FORM_Q8_0) {
-            quantize_q8_0(quant_row(x, t), floats, x->n);
+            struct act_q8_0 *blocks = (struct act_q8_0 *)quant_row(x, t);
+            quantize_q8_0(blocks + begin / QK8_0, floats, n);
         }
         if (forms & FORM_Q8_K) {
-            quantize_q8_k(quant_row(x, t) + ACT_QUANT_Q8_K, floats, x->n);
+            struct act_q8_k *blocks = (struct act_q8_k *)(quant_row(x, t) + ACT_QUANT_Q8_K);
+            quantize_q8_k(blocks + begin / QK_K, floats, n);
         }
     }
 }
@@ -114,11 +104,6 @@ static void gemm(float *out, size_t out_stride, uint32_t type, const void *w, st
     default:
         panic("matmul: no product for tensor type %u", (unsigned)type);
     }
-}
-
-struct share matmul_rows(const struct tensor *w, int core, int n_cores)
-{
-    return share_of((int)w->n_rows, MAX_TILE_ROWS, core, n_cores);
 }
 
 void matmul(float *out, const struct tensor *w, const struct activation *x, int n_tokens, int core,
