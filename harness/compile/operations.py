@@ -53,6 +53,11 @@ OURS = {
     "attention_q8_0_neon": "attention, Q8_0 cache",
     "quantize_kv_q8_0_neon": "keys and values to Q8_0",
     "vec_silu_neon": "SiLU",
+    "vec_max_neon": "largest element",
+    "vec_exp_neon": "exponentials",
+    "vec_sum_neon": "sum",
+    "vec_next_above_neon": "next candidate",
+    "row_get_neon": "embedding row",
     "f32_to_f16_row_neon": "float to half",
 }
 TWINS = ("_neon", "_dotprod", "_i8mm")  # endings: by the instructions that the operation needs

@@ -7,7 +7,7 @@
 #include "llm/draft.h"
 #include "llm/session.h"
 #include "llm/vocabulary.h"
-#include "nn/ops.h"
+#include "nn/probability.h"
 #include "nn/transformer.h"
 
 // Overwritten by the next pass.
@@ -111,8 +111,8 @@ static enum stop_reason token_loop(const struct generate_params *params,
             result->ticks_prefill = events->ticks() - start;
         }
         result->n_generated++;
-        softmax(logits, N_VOCAB);
-        const bool go_on = events->token(index, id, logits[id]);
+        const float prob = probability(logits, N_VOCAB, (int)id);
+        const bool go_on = events->token(index, id, prob);
         if (token_is_eog(id) && !params->ignore_eog) {
             return STOPPED_EOG; // not part of the context: the next turn's template writes it
         }

@@ -6,6 +6,7 @@
 #include "gen/model.h"
 #include "lib/math.h"
 #include "lib/string.h"
+#include "nn/ops.h"
 
 #define GREEDY_BELOW_TEMP 1e-3f
 
@@ -69,13 +70,17 @@ void sampler_penalize(const struct sampler_params *params, float *logits, const 
     }
 }
 
+// The first id from `from` on whose logit is above the limit; N_VOCAB: none is.
+static uint32_t next_above(const float *logits, uint32_t from, float limit)
+{
+    return (uint32_t)vec_next_above(logits, (int)from, N_VOCAB, limit);
+}
+
 static uint32_t most_likely(const float *logits)
 {
     uint32_t best = 0;
-    for (uint32_t id = 1; id < N_VOCAB; id++) {
-        if (logits[id] > logits[best]) {
-            best = id;
-        }
+    for (uint32_t id = 0; (id = next_above(logits, id + 1, logits[best])) < N_VOCAB;) {
+        best = id;
     }
     return best;
 }
@@ -117,15 +122,14 @@ static void push(const float *logits, uint32_t *heap, uint32_t n, uint32_t id)
     heap[i] = id;
 }
 
-// The k best ids, best first.
+// The k best ids, best first. After the first k, an id is better than the worst only by its logit.
 static void select_best(const float *logits, uint32_t *ids, uint32_t k)
 {
-    for (uint32_t id = 0; id < N_VOCAB; id++) {
-        if (id < k) {
-            push(logits, ids, id, id);
-        } else if (better(logits, id, ids[0])) {
-            sift_down(logits, ids, k, id);
-        }
+    for (uint32_t id = 0; id < k; id++) {
+        push(logits, ids, id, id);
+    }
+    for (uint32_t id = k; (id = next_above(logits, id, logits[ids[0]])) < N_VOCAB; id++) {
+        sift_down(logits, ids, k, id);
     }
     for (uint32_t n = k; n > 1; n--) {
         const uint32_t worst = ids[0];

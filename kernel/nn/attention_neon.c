@@ -35,12 +35,6 @@ struct packed {
         }                                                                                          \
     }
 
-ALWAYS_INLINE void add_product(float32x4_t *acc, float32x4x2_t value, float factor)
-{
-    acc[0] = vfmaq_n_f32(acc[0], value.val[0], factor);
-    acc[1] = vfmaq_n_f32(acc[1], value.val[1], factor);
-}
-
 ALWAYS_INLINE void pack_queries(float *packed, const struct row *rows, int n_rows, int head_size)
 {
     for (int r = 0; r < n_rows; r++) {
@@ -55,46 +49,67 @@ ALWAYS_INLINE void pack_queries(float *packed, const struct row *rows, int n_row
     }
 }
 
-// p[0..1][row][4] = q . k_i for the keys of one tile: eight of them, wanted or not.
-ALWAYS_INLINE void score_tile(float *p, const float *q, const uint8_t *tile, int head_size,
-                              int n_rows, int type)
+// p[tile][0..1][row][4] = q . k_i for the keys of n_tiles (1 or 2) tiles, wanted or not: eight
+// each.
+ALWAYS_INLINE void score_tiles(float *p, const float *q, const uint8_t *tiles, int head_size,
+                               int n_rows, int n_tiles, int type)
 {
-    float32x4_t acc[MAX_ROWS][2], factor[MAX_ROWS];
+    float32x4_t sums[2][MAX_ROWS][2], factor[MAX_ROWS];
+    float32x4x2_t scale[2];
+    const uint8_t *k[2], *scales[2];
     const size_t step = KV_TILE * kv_element_bytes(type);
     const int block = type == KV_TYPE_Q8_0 ? KV_BLOCK : ATTENTION_MAX_HEAD;
-    const uint8_t *k = tile + KV_TILE * kv_scales_bytes(type, head_size);
-    float32x4x2_t scale = {{vdupq_n_f32(0), vdupq_n_f32(0)}};
-    UNROLL for (int r = 0; r < n_rows; r++)
+    UNROLL for (int t = 0; t < n_tiles; t++)
     {
-        acc[r][0] = acc[r][1] = vdupq_n_f32(0);
-    }
-    for (int d = 0; d < head_size; tile += KV_TILE * sizeof(uint16_t)) {
-        const int end = d + block < head_size ? d + block : head_size;
-        if (type == KV_TYPE_Q8_0) {
-            scale = load8_f16(tile);
+        scales[t] = tiles + (size_t)t * kv_tile_bytes(type, head_size);
+        k[t] = scales[t] + KV_TILE * kv_scales_bytes(type, head_size);
+        scale[t].val[0] = scale[t].val[1] = vdupq_n_f32(0);
+        UNROLL for (int r = 0; r < n_rows; r++)
+        {
+            sums[t][r][0] = sums[t][r][1] = vdupq_n_f32(0);
         }
-        for (; d + 4 <= end; d += 4, k += 4 * step, q += 4 * n_rows) {
+    }
+    for (int d = 0; d < head_size;) {
+        const int end = d + block < head_size ? d + block : head_size;
+        UNROLL for (int t = 0; t < n_tiles && type == KV_TYPE_Q8_0; t++)
+        {
+            scale[t] = load8_f16(scales[t]);
+            scales[t] += KV_TILE * sizeof(uint16_t);
+        }
+        for (unsigned left = (unsigned)(end - d) / 4; left != 0; left--, d += 4, q += 4 * n_rows) {
             UNROLL for (int r = 0; r < n_rows; r++)
             {
                 factor[r] = vld1q_f32(q + 4 * r);
             }
-            ADD_PRODUCTS(0, load_keys(k, scale, type));
-            ADD_PRODUCTS(1, load_keys(k + step, scale, type));
-            ADD_PRODUCTS(2, load_keys(k + 2 * step, scale, type));
-            ADD_PRODUCTS(3, load_keys(k + 3 * step, scale, type));
-        }
-        for (; d < end; d++, k += step) {
-            const float32x4x2_t eight = load_keys(k, scale, type);
-            UNROLL for (int r = 0; r < n_rows; r++)
+            UNROLL for (int t = 0; t < n_tiles; t++)
             {
-                add_product(acc[r], eight, q[4 * r + d % 4]);
+                float32x4_t(*acc)[2] = sums[t];
+                float32x4x2_t keys[4];
+                next_keys(keys, &k[t], scale[t], type);
+                ADD_PRODUCTS(0, keys[0]);
+                ADD_PRODUCTS(1, keys[1]);
+                ADD_PRODUCTS(2, keys[2]);
+                ADD_PRODUCTS(3, keys[3]);
+            }
+        }
+        for (; d < end; d++) {
+            UNROLL for (int t = 0; t < n_tiles; t++)
+            {
+                const float32x4x2_t eight = load_keys(k[t], scale[t], type);
+                k[t] += step;
+                UNROLL for (int r = 0; r < n_rows; r++)
+                {
+                    add_product(sums[t][r], eight, q[4 * r + d % 4]);
+                }
             }
         }
     }
-    UNROLL for (int r = 0; r < n_rows; r++)
+    UNROLL for (int i = 0; i < 2 * n_tiles; i++)
     {
-        vst1q_f32(p + 4 * r, acc[r][0]);
-        vst1q_f32(p + 4 * (n_rows + r), acc[r][1]);
+        UNROLL for (int r = 0; r < n_rows; r++)
+        {
+            vst1q_f32(p + 4 * (i * n_rows + r), sums[i / 2][r][i % 2]);
+        }
     }
 }
 
@@ -202,58 +217,71 @@ ALWAYS_INLINE void exp_scores(struct row *rows, struct packed *packed, const int
     }
 }
 
-// Where some elements of v lie: bytes from row to row, and in a row to them and to their scale.
-struct value_place {
-    size_t row, two_rows, three_rows;
-    size_t elements, scale;
-};
+// acc[g][r] += value[g] * factor[r][lane] for the value that v points at or, where v does not walk
+// from one to the next, `ahead` bytes further; a lane number must be a literal.
+#define ADD_VALUE(lane, ahead)                                                                     \
+    {                                                                                              \
+        float32x4x2_t value[MAX_GROUPS];                                                           \
+        load_value(value, v + (walks ? 0 : ahead), scale + (walks ? 0 : ahead), n_groups, type);   \
+        if (walks) {                                                                               \
+            v += at.row;                                                                           \
+            FORGET_ORIGIN(v);                                                                      \
+            scale += at.row;                                                                       \
+        }                                                                                          \
+        UNROLL for (int i_ = 0; i_ < n_groups * n_rows; i_++)                                      \
+        {                                                                                          \
+            const int g = i_ / n_rows, r = i_ % n_rows;                                            \
+            acc[i_][0] = vfmaq_laneq_f32(acc[i_][0], value[g].val[0], factor[r], lane);            \
+            acc[i_][1] = vfmaq_laneq_f32(acc[i_][1], value[g].val[1], factor[r], lane);            \
+        }                                                                                          \
+    }
 
-ALWAYS_INLINE void find_elements(struct value_place *at, int d, int head_size, int type)
-{
-    at->elements = kv_scales_bytes(type, head_size) + (size_t)d * kv_element_bytes(type);
-    at->scale = (size_t)(d / KV_BLOCK) * sizeof(uint16_t);
-}
-
-// o[r][0..7] (+)= sum_i p[r][i] * v_i[0..7] for n[r] keys. p: [quad][row][4].
+// o[g][r][0..7] (+)= sum_i p[r][i] * v_i[8 g + 0..7] for n[r] keys. p: [quad][row][4].
 ALWAYS_INLINE void add_values(float *o, const float *p, const int *n, const uint8_t *rows,
-                              struct value_place at, int n_rows, int type, bool first)
+                              struct value_place at, int n_rows, int n_groups, int type, bool first)
 {
     float32x4_t acc[MAX_ROWS][2], factor[MAX_ROWS];
     const int n_common = n[0], n_most = n[n_rows - 1];
     const uint8_t *v = rows + at.elements, *scale = rows + at.scale;
-    UNROLL for (int r = 0; r < n_rows; r++)
+    const bool walks = n_groups > 1; // loads of several registers take no offset
+    UNROLL for (int i = 0; i < n_groups * n_rows; i++)
     {
-        acc[r][0] = first ? vdupq_n_f32(0) : vld1q_f32(o + 8 * r);
-        acc[r][1] = first ? vdupq_n_f32(0) : vld1q_f32(o + 8 * r + 4);
+        acc[i][0] = first ? vdupq_n_f32(0) : vld1q_f32(o + 8 * i);
+        acc[i][1] = first ? vdupq_n_f32(0) : vld1q_f32(o + 8 * i + 4);
     }
-    int i = 0;
-    for (; i + 4 <= n_common; i += 4, p += 4 * n_rows) {
+    for (unsigned left = (unsigned)n_common / 4; left != 0; left--, p += 4 * n_rows) {
         UNROLL for (int r = 0; r < n_rows; r++)
         {
             factor[r] = vld1q_f32(p + 4 * r);
         }
-        ADD_PRODUCTS(0, load_value(v, scale, type));
-        ADD_PRODUCTS(1, load_value(v + at.row, scale + at.row, type));
-        ADD_PRODUCTS(2, load_value(v + at.two_rows, scale + at.two_rows, type));
-        ADD_PRODUCTS(3, load_value(v + at.three_rows, scale + at.three_rows, type));
-        v += 4 * at.row;
-        scale += 4 * at.row;
+        ADD_VALUE(0, 0);
+        ADD_VALUE(1, at.row);
+        ADD_VALUE(2, at.two_rows);
+        ADD_VALUE(3, at.three_rows);
+        v += walks ? 0 : 4 * at.row;
+        scale += walks ? 0 : 4 * at.row;
+        FORGET_ORIGIN(v); // one pointer, and offsets from it
     }
-    for (int rest = 0; i < n_most; i++, rest++) { // some rows may see no more keys
-        const float32x4x2_t eight = load_value(v, scale, type);
+    for (int i = n_common / 4 * 4, rest = 0; i < n_most; i++, rest++) { // not for all rows
+        float32x4x2_t value[MAX_GROUPS];
+        load_value(value, v, scale, n_groups, type);
         UNROLL for (int r = 0; r < n_rows; r++)
         {
             if (i < n[r]) {
-                add_product(acc[r], eight, p[rest / 4 * 4 * n_rows + 4 * r + rest % 4]);
+                const float factor = p[rest / 4 * 4 * n_rows + 4 * r + rest % 4];
+                UNROLL for (int g = 0; g < n_groups; g++)
+                {
+                    add_product(acc[g * n_rows + r], value[g], factor);
+                }
             }
         }
         v += at.row;
         scale += at.row;
     }
-    UNROLL for (int r = 0; r < n_rows; r++)
+    UNROLL for (int i = 0; i < n_groups * n_rows; i++)
     {
-        vst1q_f32(o + 8 * r, acc[r][0]);
-        vst1q_f32(o + 8 * r + 4, acc[r][1]);
+        vst1q_f32(o + 8 * i, acc[i][0]);
+        vst1q_f32(o + 8 * i + 4, acc[i][1]);
     }
 }
 
@@ -276,11 +304,16 @@ ALWAYS_INLINE void weigh_values(struct packed *packed, const int *n, const uint8
     struct value_place at = {.row = row, .two_rows = 2 * row, .three_rows = 3 * row};
     FORGET_ORIGIN(at.two_rows); // offsets of a load each, not sums to be made in the loop
     FORGET_ORIGIN(at.three_rows);
+    const int n_groups = n_rows == 1 ? MAX_GROUPS : n_rows <= 4 ? 2 : 1; // registers for the sums
     float *o = packed->o;
     int d = 0;
-    for (; d + 8 <= head_size; d += 8, o += 8 * n_rows) {
+    for (; d + 8 * n_groups <= head_size; d += 8 * n_groups, o += 8 * n_groups * n_rows) {
         find_elements(&at, d, head_size, type);
-        add_values(o, packed->p, n, v, at, n_rows, type, first);
+        add_values(o, packed->p, n, v, at, n_rows, n_groups, type, first);
+    }
+    for (; n_groups > 1 && d + 8 <= head_size; d += 8, o += 8 * n_rows) {
+        find_elements(&at, d, head_size, type);
+        add_values(o, packed->p, n, v, at, n_rows, 1, type, first);
     }
     for (; d < head_size; d++) {
         find_elements(&at, d, head_size, type);
@@ -316,8 +349,12 @@ ALWAYS_INLINE void attend(struct row *rows, const uint8_t *k, const uint8_t *v, 
             const int left = rows[r].n_keys - start;
             n[r] = left < 0 ? 0 : left < ATTENTION_CHUNK ? left : ATTENTION_CHUNK;
         }
-        for (int i = 0; i < n[n_rows - 1]; i += KV_TILE, k += tile_bytes) {
-            score_tile(packed.p + i * n_rows, packed.q, k, head_size, n_rows, type);
+        int i = 0; // a row by itself: two tiles keep the multipliers as busy as two rows do
+        for (; n_rows == 1 && i + 2 * KV_TILE <= n[0]; i += 2 * KV_TILE, k += 2 * tile_bytes) {
+            score_tiles(packed.p + i, packed.q, k, head_size, 1, 2, type);
+        }
+        for (; i < n[n_rows - 1]; i += KV_TILE, k += tile_bytes) {
+            score_tiles(packed.p + i * n_rows, packed.q, k, head_size, n_rows, 1, type);
         }
         exp_scores(rows, &packed, n, start == 0, n_rows, head_size);
         weigh_values(&packed, n, v, head_size, n_rows, type, start == 0);

@@ -47,15 +47,70 @@ ALWAYS_INLINE float32x4x2_t load_keys(const uint8_t *p, float32x4x2_t scale, int
     return type == KV_TYPE_F16 ? load8_f16(p) : load8_f32(p);
 }
 
-// Eight elements of one value. scale: of their block, likewise.
-ALWAYS_INLINE float32x4x2_t load_value(const uint8_t *p, const uint8_t *scale, int type)
+// The next four elements of eight keys, and on to those after them.
+ALWAYS_INLINE void next_keys(float32x4x2_t keys[4], const uint8_t **p, float32x4x2_t scale,
+                             int type)
+{
+    const int step = KV_TILE * (int)kv_element_bytes(type);
+    if (type == KV_TYPE_F16) {
+        const uint16x8x4_t half = vld1q_u16_x4((const uint16_t *)*p);
+        UNROLL for (int i = 0; i < 4; i++)
+        {
+            keys[i] = widen_f16(half.val[i]);
+        }
+    } else {
+        UNROLL for (int i = 0; i < 4; i++)
+        {
+            keys[i] = load_keys(*p + i * step, scale, type);
+        }
+    }
+    *p += 4 * step;
+    FORGET_ORIGIN(*p);
+}
+
+#define MAX_GROUPS 4 // times eight elements of v summed at once: a block of the cache
+static_assert(8 * MAX_GROUPS == KV_BLOCK, "elements summed at once have one scale");
+
+// Where some elements of v lie: bytes from row to row, and in a row to them and to their scale.
+struct value_place {
+    size_t row, two_rows, three_rows;
+    size_t elements, scale;
+};
+
+ALWAYS_INLINE void find_elements(struct value_place *at, int d, int head_size, int type)
+{
+    at->elements = kv_scales_bytes(type, head_size) + (size_t)d * kv_element_bytes(type);
+    at->scale = (size_t)(d / KV_BLOCK) * sizeof(uint16_t);
+}
+
+// n_groups (1, 2 or 4) times eight elements of one value, all of one block. scale: of that block,
+// likewise.
+ALWAYS_INLINE void load_value(float32x4x2_t *value, const uint8_t *p, const uint8_t *scale,
+                              int n_groups, int type)
 {
     if (type == KV_TYPE_Q8_0) {
-        const float32x4x2_t q = load8_s8(p);
         const float d = (float)*(const __fp16 *)(const void *)scale;
-        return (float32x4x2_t){{vmulq_n_f32(q.val[0], d), vmulq_n_f32(q.val[1], d)}};
+        UNROLL for (int g = 0; g < n_groups; g++)
+        {
+            const float32x4x2_t q = load8_s8(p + 8 * g);
+            value[g] = (float32x4x2_t){{vmulq_n_f32(q.val[0], d), vmulq_n_f32(q.val[1], d)}};
+        }
+    } else if (type == KV_TYPE_F16 && n_groups == 4) {
+        const uint16x8x4_t half = vld1q_u16_x4((const uint16_t *)p);
+        UNROLL for (int g = 0; g < 4; g++)
+        {
+            value[g] = widen_f16(half.val[g]);
+        }
+    } else if (type == KV_TYPE_F16 && n_groups == 2) {
+        const uint16x8x2_t half = vld1q_u16_x2((const uint16_t *)p);
+        value[0] = widen_f16(half.val[0]);
+        value[1] = widen_f16(half.val[1]);
+    } else {
+        UNROLL for (int g = 0; g < n_groups; g++)
+        {
+            value[g] = type == KV_TYPE_F16 ? load8_f16(p + 16 * g) : load8_f32(p + 32 * g);
+        }
     }
-    return type == KV_TYPE_F16 ? load8_f16(p) : load8_f32(p);
 }
 
 ALWAYS_INLINE float load_element(const uint8_t *p, const uint8_t *scale, int type)
@@ -64,4 +119,11 @@ ALWAYS_INLINE float load_element(const uint8_t *p, const uint8_t *scale, int typ
         return f16_to_f32(*(const uint16_t *)scale) * (float)*(const int8_t *)p;
     }
     return type == KV_TYPE_F16 ? f16_to_f32(*(const uint16_t *)p) : *(const float *)p;
+}
+
+// Eight sums of one row.
+ALWAYS_INLINE void add_product(float32x4_t *acc, float32x4x2_t value, float factor)
+{
+    acc[0] = vfmaq_n_f32(acc[0], value.val[0], factor);
+    acc[1] = vfmaq_n_f32(acc[1], value.val[1], factor);
 }

@@ -25,7 +25,17 @@ OPERATION(void, vec_mul, float *out, const float *x, const float *y, int n);
 OPERATION(void, vec_scale, float *out, const float *x, float scale, int n);
 OPERATION(void, vec_silu, float *out, const float *x, int n);
 
-OPERATION(void, rmsnorm, float *out, const float *x, const float *w, int n, float eps);
+// The parts of a softmax. The largest: n >= 1, NaNs do not count, a zero has any sign.
+OPERATION(float, vec_max, const float *x, int n);
+OPERATION(void, vec_exp, float *x, float max, int n); // x[i] = e^(x[i] - max); x[i] <= max, or NaN
+OPERATION(float, vec_sum, const float *x, int n);     // in four lanes i % 4; no -0 among them
+
+// The first of x[i], x[i + 1], ... x[n - 1] that is above the limit, as a number; n: none is.
+OPERATION(int, vec_next_above, const float *x, int i, int n, float limit);
+
+// Elements [begin, end) of n >= 1.
+OPERATION(void, rmsnorm, float *out, const float *x, const float *w, int n, int begin, int end,
+          float eps);
 OPERATION(void, softmax, float *x, int n); // in place; n >= 1
 
 // x: [n_heads][head_size]; table_row: [n_rot / 2] pairs (cos, sin) of the position; n_rot even.

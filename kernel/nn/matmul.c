@@ -3,6 +3,7 @@
 
 #include "gen/layout.h"
 #include "lib/panic.h"
+#include "lib/string.h"
 #include "nn/ops.h"
 #include "nn/tiles.h"
 
@@ -11,29 +12,19 @@ static uint8_t *quant_row(const struct activation *x, int t)
     return x->quant + (size_t)t * ACT_QUANT_ROW_SIZE;
 }
 
-unsigned matmul_form(const struct tensor *w)
+void activation_prepare(const struct activation *x, unsigned forms, struct share tokens,
+                        struct share columns)
 {
-    switch (w->type) {
-    case TYPE_Q8_0:
-    case TYPE_Q4_0:
-        return FORM_Q8_0;
-    case TYPE_Q4_K:
-    case TYPE_Q6_K:
-        return FORM_Q8_K;
-    default:
-        return FORM_FLOAT;
-    }
-}
-
-void activation_prepare(const struct activation *x, unsigned forms, int begin, int end)
-{
-    for (int t = begin; t < end; t++) {
-        const float *floats = x->x + (size_t)t * x->n;
+    const int begin = columns.begin, n = columns.end - begin;
+    for (int t = tokens.begin; t < tokens.end; t++) {
+        const float *floats = x->x + (size_t)t * x->n + begin;
         if (forms & FORM_Q8_0) {
-            quantize_q8_0(quant_row(x, t), floats, x->n);
+            struct act_q8_0 *blocks = (struct act_q8_0 *)quant_row(x, t);
+            quantize_q8_0(blocks + begin / QK8_0, floats, n);
         }
         if (forms & FORM_Q8_K) {
-            quantize_q8_k(quant_row(x, t) + ACT_QUANT_Q8_K, floats, x->n);
+            struct act_q8_k *blocks = (struct act_q8_k *)(quant_row(x, t) + ACT_QUANT_Q8_K);
+            quantize_q8_k(blocks + begin / QK_K, floats, n);
         }
     }
 }
@@ -56,33 +47,56 @@ static struct input input_of(const struct tensor *w, const struct activation *x)
     }
 }
 
-static void matvec(float *out, uint32_t type, const void *w, const void *x, int n_rows_padded,
-                   int n_cols)
+typedef void matvec_function(float *out, const void *w_tiles, const void *act, int n_rows_padded,
+                             int n_cols);
+
+// One token's product, for a type that is a constant: once per type, without a look at the others.
+static inline __attribute__((always_inline)) void matvec(float *out, const struct tensor *w,
+                                                         const void *x, struct share rows,
+                                                         uint32_t type, matvec_function *multiply)
 {
-    switch (type) {
+    const unsigned tile = (unsigned)tile_rows(type), begin = (unsigned)rows.begin;
+    const unsigned n_rows = (unsigned)rows.end - begin, n_rest = n_rows % tile;
+    const size_t tile_bytes = tile_row_bytes(type, w->n_cols);
+    const uint8_t *tiles = tensor_data(w);
+    tiles += begin / tile * tile_bytes;
+    out += begin;
+    multiply(out, tiles, x, (int)(n_rows - n_rest), (int)w->n_cols);
+    if (n_rest > 0) { // the last tile computes rows that are not there
+        float last[MAX_TILE_ROWS];
+        multiply(last, tiles + n_rows / tile * tile_bytes, x, (int)tile, (int)w->n_cols);
+        memcpy(out + (n_rows - n_rest), last, n_rest * sizeof *out);
+    }
+}
+
+static void matvec_of_type(float *out, const struct tensor *w, const struct activation *x,
+                           struct share rows)
+{
+    const void *q8_0 = x->quant, *q8_k = x->quant + ACT_QUANT_Q8_K;
+    switch (w->type) {
     case TYPE_F32:
-        matvec_f32(out, w, x, n_rows_padded, n_cols);
+        matvec(out, w, x->x, rows, TYPE_F32, matvec_f32);
         break;
     case TYPE_F16:
-        matvec_f16(out, w, x, n_rows_padded, n_cols);
+        matvec(out, w, x->x, rows, TYPE_F16, matvec_f16);
         break;
     case TYPE_BF16:
-        matvec_bf16(out, w, x, n_rows_padded, n_cols);
+        matvec(out, w, x->x, rows, TYPE_BF16, matvec_bf16);
         break;
     case TYPE_Q8_0:
-        matvec_q8_0(out, w, x, n_rows_padded, n_cols);
+        matvec(out, w, q8_0, rows, TYPE_Q8_0, matvec_q8_0);
         break;
     case TYPE_Q4_0:
-        matvec_q4_0(out, w, x, n_rows_padded, n_cols);
+        matvec(out, w, q8_0, rows, TYPE_Q4_0, matvec_q4_0);
         break;
     case TYPE_Q4_K:
-        matvec_q4_k(out, w, x, n_rows_padded, n_cols);
+        matvec(out, w, q8_k, rows, TYPE_Q4_K, matvec_q4_k);
         break;
     case TYPE_Q6_K:
-        matvec_q6_k(out, w, x, n_rows_padded, n_cols);
+        matvec(out, w, q8_k, rows, TYPE_Q6_K, matvec_q6_k);
         break;
     default:
-        panic("matmul: no product for tensor type %u", (unsigned)type);
+        panic("matmul: no product for tensor type %u", (unsigned)w->type);
     }
 }
 
@@ -116,9 +130,14 @@ static void gemm(float *out, size_t out_stride, uint32_t type, const void *w, st
     }
 }
 
-struct share matmul_rows(const struct tensor *w, int core, int n_cores)
+static void gemm_of_type(float *out, const struct tensor *w, const struct activation *x,
+                         int n_tokens, struct share rows)
 {
-    return share_of((int)w->n_rows, MAX_TILE_ROWS, core, n_cores);
+    const size_t tile_bytes = tile_row_bytes(w->type, w->n_cols);
+    const uint8_t *tiles = tensor_data(w);
+    tiles += (size_t)(rows.begin / tile_rows(w->type)) * tile_bytes;
+    gemm(out + rows.begin, w->n_rows, w->type, tiles, input_of(w, x), n_tokens,
+         rows.end - rows.begin, (int)w->n_cols);
 }
 
 void matmul(float *out, const struct tensor *w, const struct activation *x, int n_tokens, int core,
@@ -126,23 +145,9 @@ void matmul(float *out, const struct tensor *w, const struct activation *x, int 
 {
     ASSERT((int)w->n_cols == x->n);
     const struct share rows = matmul_rows(w, core, n_cores);
-    const struct input input = input_of(w, x);
-    const int tile = tile_rows(w->type), n_cols = (int)w->n_cols;
-    const size_t tile_bytes = tile_row_bytes(w->type, w->n_cols);
-    const uint8_t *tiles = (const uint8_t *)tensor_data(w) + rows.begin / tile * tile_bytes;
-    const int n_rows = rows.end - rows.begin, n_whole = n_rows / tile * tile;
-
-    out += rows.begin;
     if (n_tokens > 1) {
-        gemm(out, w->n_rows, w->type, tiles, input, n_tokens, n_rows, n_cols);
-        return;
-    }
-    matvec(out, w->type, tiles, input.first, n_whole, n_cols);
-    if (n_whole < n_rows) { // the last tile computes rows that are not there
-        float last[MAX_TILE_ROWS];
-        matvec(last, w->type, tiles + n_whole / tile * tile_bytes, input.first, tile, n_cols);
-        for (int r = n_whole; r < n_rows; r++) {
-            out[r] = last[r - n_whole];
-        }
+        gemm_of_type(out, w, x, n_tokens, rows);
+    } else {
+        matvec_of_type(out, w, x, rows);
     }
 }

@@ -4,17 +4,35 @@
 
 #include "nn/activation.h"
 #include "nn/model.h"
+#include "nn/tiles.h"
 #include "smp/parallel.h"
 
 // The form of its input that a matrix multiplies with; 0: the floats themselves.
 enum activation_form { FORM_FLOAT = 0, FORM_Q8_0 = 1, FORM_Q8_K = 2 };
-unsigned matmul_form(const struct tensor *w);
+static inline unsigned matmul_form(const struct tensor *w)
+{
+    switch (w->type) {
+    case TYPE_Q8_0:
+    case TYPE_Q4_0:
+        return FORM_Q8_0;
+    case TYPE_Q4_K:
+    case TYPE_Q6_K:
+        return FORM_Q8_K;
+    default:
+        return FORM_FLOAT;
+    }
+}
 
-// Make these forms (enum activation_form, or'ed) of tokens [begin, end) of x, in x->quant.
-void activation_prepare(const struct activation *x, unsigned forms, int begin, int end);
+// Make these forms (enum activation_form, or'ed) of columns of tokens of x, in x->quant. columns:
+// whole blocks of each form.
+void activation_prepare(const struct activation *x, unsigned forms, struct share tokens,
+                        struct share columns);
 
 // The rows that a core computes: whole tiles. Matrices of as many rows have the same shares.
-struct share matmul_rows(const struct tensor *w, int core, int n_cores);
+static inline struct share matmul_rows(const struct tensor *w, int core, int n_cores)
+{
+    return share_of((int)w->n_rows, MAX_TILE_ROWS, core, n_cores);
+}
 
 // out[t][row] = w[row] . x[t] for n_tokens tokens and the core's rows; out: [n_tokens][w->n_rows],
 // without padding. x has the form.

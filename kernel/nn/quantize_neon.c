@@ -6,24 +6,33 @@
 #include "nn/simd_neon.h"
 #include "nn/tiles.h"
 
-// The largest magnitude; a NaN counts as nothing.
+// The largest magnitude; a NaN counts as nothing. n: a multiple of 32.
 ALWAYS_INLINE float amax_of(const float *x, int n)
 {
-    float32x4_t a = vdupq_n_f32(0), b = a;
-    for (int i = 0; i < n; i += 8) {
-        a = vmaxnmq_f32(a, vabsq_f32(vld1q_f32(x + i)));
-        b = vmaxnmq_f32(b, vabsq_f32(vld1q_f32(x + i + 4)));
+    float32x4_t m[4];
+    UNROLL for (int k = 0; k < 4; k++)
+    {
+        m[k] = vdupq_n_f32(0);
     }
-    return vmaxvq_f32(vmaxq_f32(a, b));
+    for (; n > 0; n -= 32) {
+        const float32x4x4_t a = next_f32x4(&x), b = next_f32x4(&x);
+        UNROLL for (int k = 0; k < 4; k++)
+        {
+            m[k] = vmaxnmq_f32(m[k], vabsq_f32(a.val[k]));
+            m[k] = vmaxnmq_f32(m[k], vabsq_f32(b.val[k]));
+        }
+    }
+    return vmaxvq_f32(vmaxq_f32(vmaxq_f32(m[0], m[1]), vmaxq_f32(m[2], m[3])));
 }
 
-// Sixteen values; FCVTNS rounds to even and turns a NaN into 0.
-ALWAYS_INLINE int8x16_t quantize16(const float *x, float inverse)
+// The next sixteen values; FCVTNS rounds to even and turns a NaN into 0.
+ALWAYS_INLINE int8x16_t quantize_next(const float **x, float inverse)
 {
+    const float32x4x4_t a = next_f32x4(x);
     int32x4_t v[4];
     UNROLL for (int i = 0; i < 4; i++)
     {
-        v[i] = vcvtnq_s32_f32(vmulq_n_f32(vld1q_f32(x + 4 * i), inverse));
+        v[i] = vcvtnq_s32_f32(vmulq_n_f32(a.val[i], inverse));
     }
     const int16x8_t low = vmovn_high_s32(vmovn_s32(v[0]), v[1]);
     const int16x8_t high = vmovn_high_s32(vmovn_s32(v[2]), v[3]);
@@ -33,11 +42,11 @@ ALWAYS_INLINE int8x16_t quantize16(const float *x, float inverse)
 void quantize_q8_0_neon(void *act, const float *x, int n)
 {
     struct act_q8_0 *block = act;
-    for (int i = 0; i < n; i += QK8_0, block++) {
-        const float amax = amax_of(x + i, QK8_0);
+    for (; n > 0; n -= QK8_0, block++) {
+        const float amax = amax_of(x, QK8_0);
         const bool zero = amax < SMALLEST_AMAX;
         const float inverse = zero ? 0.0f : 127.0f / amax;
-        const int8x16_t a = quantize16(x + i, inverse), b = quantize16(x + i + 16, inverse);
+        const int8x16_t a = quantize_next(&x, inverse), b = quantize_next(&x, inverse);
         vst1q_s8(block->q, a);
         vst1q_s8(block->q + 16, b);
         block->d = zero ? 0.0f : amax / 127.0f;
@@ -48,13 +57,14 @@ void quantize_q8_0_neon(void *act, const float *x, int n)
 void quantize_q8_k_neon(void *act, const float *x, int n)
 {
     struct act_q8_k *block = act;
-    for (int i = 0; i < n; i += QK_K, block++) {
-        const float amax = amax_of(x + i, QK_K);
+    for (; n > 0; n -= QK_K, block++) {
+        const float amax = amax_of(x, QK_K);
         const bool zero = amax < SMALLEST_AMAX;
         const float inverse = zero ? 0.0f : 127.0f / amax;
         block->d = zero ? 0.0f : amax / 127.0f;
-        for (int j = 0; j < QK_K / 16; j++) {
-            const int8x16_t q = quantize16(x + i + 16 * j, inverse);
+        UNROLL for (int j = 0; j < QK_K / 16; j++)
+        {
+            const int8x16_t q = quantize_next(&x, inverse);
             vst1q_s8(block->q + 16 * j, q);
             block->bsum[j] = vaddlvq_s8(q);
         }
@@ -67,8 +77,8 @@ ALWAYS_INLINE uint16_t quantize_kv_block(int8_t *q, const float *x)
     const float amax = amax_of(x, KV_BLOCK);
     const bool zero = amax < SMALLEST_AMAX;
     const float inverse = zero ? 0.0f : 127.0f / amax;
-    vst1q_s8(q, quantize16(x, inverse));
-    vst1q_s8(q + 16, quantize16(x + 16, inverse));
+    vst1q_s8(q, quantize_next(&x, inverse));
+    vst1q_s8(q + 16, quantize_next(&x, inverse));
     return f32_to_f16(zero ? 0.0f : amax / 127.0f);
 }
 

@@ -4,12 +4,12 @@
 
 // out = x / rms(x) * w,  rms(x) = sqrt(mean(x^2) + eps)
 //
-// x, w, out: (n,), n >= 1.
-void rmsnorm(float *out, const float *x, const float *w, int n, float eps)
+// x, w, out: (n,), n >= 1. The norm of all of x, for elements [begin, end) of out.
+void rmsnorm(float *out, const float *x, const float *w, int n, int begin, int end, float eps)
 {
     const float sum_sq = vec_dot_f32(x, x, n);
     const float scale = 1.0f / sqrt_f32(sum_sq / (float)n + eps);
-    for (int i = 0; i < n; i++) {
+    for (int i = begin; i < end; i++) {
         out[i] = (x[i] * scale) * w[i];
     }
 }

@@ -6,3 +6,4 @@
 // out: (tensor->n_cols,), of which columns [begin, end) are written. Dequantised as GGML writes it:
 // no fused operations.
 void row_get(float *out, const struct tensor *tensor, int row, int begin, int end);
+void row_get_neon(float *out, const struct tensor *tensor, int row, int begin, int end);

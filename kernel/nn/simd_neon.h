@@ -11,6 +11,13 @@
 // A short loop whose count becomes a constant after inlining: its arrays then live in registers.
 #define UNROLL _Pragma("GCC unroll 16")
 
+// The rest of a loop by vectors: the compiler need not write it by vectors again.
+#ifdef __clang__
+#define NO_VECTORS _Pragma("clang loop vectorize(disable)")
+#else
+#define NO_VECTORS
+#endif
+
 // The compiler no longer knows how a pointer was computed, so that it keeps it in a register of its
 // own and loads with post-increment.
 #define FORGET_ORIGIN(pointer) __asm__("" : "+r"(pointer))
@@ -19,11 +26,11 @@
 // it would move the other operand's half down.
 #define FORGET_LANES(vector) __asm__("" : "+w"(vector))
 
-// The next 48 or 64 bytes of a stream by one instruction, which also moves the pointer.
-#define NEXT(pointer, load, bytes)                                                                 \
+// What comes next in a stream by one instruction, which also moves the pointer by so many elements.
+#define NEXT(pointer, load, count)                                                                 \
     ({                                                                                             \
         const __auto_type next_ = load(*(pointer));                                                \
-        *(pointer) += (bytes);                                                                     \
+        *(pointer) += (count);                                                                     \
         FORGET_ORIGIN(*(pointer));                                                                 \
         next_;                                                                                     \
     })
@@ -41,6 +48,19 @@ ALWAYS_INLINE uint8x16x4_t next_u8x4(const uint8_t **p)
 ALWAYS_INLINE int8x16x4_t next_s8x4(const int8_t **p)
 {
     return NEXT(p, vld1q_s8_x4, 64);
+}
+
+// Sixteen floats and on to the next ones.
+ALWAYS_INLINE float32x4x4_t next_f32x4(const float **p)
+{
+    return NEXT(p, vld1q_f32_x4, 16);
+}
+
+ALWAYS_INLINE void put_f32x4(float **p, float32x4x4_t value)
+{
+    vst1q_f32_x4(*p, value);
+    *p += 16;
+    FORGET_ORIGIN(*p);
 }
 
 // Eight halves to floats, exact.

@@ -1,39 +1,24 @@
 // NEON twin of softmax.c.
-#include "lib/math.h"
 #include "nn/kernels.h"
 #include "nn/simd_neon.h"
 
-static float largest(const float *x, int n)
-{
-    float max = x[0];
-    int i = 0;
-    if (n >= 4) {
-        float32x4_t m = vld1q_f32(x);
-        for (i = 4; i + 4 <= n; i += 4) {
-            m = vmaxnmq_f32(m, vld1q_f32(x + i));
-        }
-        max = vmaxnmvq_f32(m);
-    }
-    for (; i < n; i++) {
-        max = max_f32(max, x[i]);
-    }
-    return max;
-}
-
 void softmax_neon(float *x, int n)
 {
-    const float max = largest(x, n);
+    const float32x4_t max = vdupq_n_f32(vec_max_neon(x, n));
     float32x4_t sum = vdupq_n_f32(0);
-    int i = 0;
-    for (; i + 4 <= n; i += 4) {
-        const float32x4_t p = exp_f32x4(vsubq_f32(vld1q_f32(x + i), vdupq_n_f32(max)));
-        vst1q_f32(x + i, p);
-        sum = vaddq_f32(sum, p);
+    float *p = x;
+    int left = n;
+    for (; left >= 8; left -= 8, p += 8) {
+        const float32x4_t a = exp_f32x4_to_88(vsubq_f32(vld1q_f32(p), max));
+        const float32x4_t b = exp_f32x4_to_88(vsubq_f32(vld1q_f32(p + 4), max));
+        sum = vaddq_f32(vaddq_f32(sum, a), b);
+        vst1q_f32(p, a);
+        vst1q_f32(p + 4, b);
     }
-    if (i < n) {
-        store_tail(x + i, exp_f32x4(vsubq_f32(load_tail(x + i, n - i), vdupq_n_f32(max))), n - i);
-        sum = vaddq_f32(sum, load_tail(x + i, n - i)); // + 0 changes no lane: none is negative
+    for (; left > 0; left -= 4, p += 4) {
+        const int n_lanes = left < 4 ? left : 4;
+        store_tail(p, exp_f32x4_to_88(vsubq_f32(load_tail(p, n_lanes), max)), n_lanes);
+        sum = vaddq_f32(sum, load_tail(p, n_lanes)); // + 0 changes no lane: none is negative
     }
-    const float inverse = 1.0f / sum_lanes(sum);
-    vec_scale_neon(x, x, inverse, n);
+    vec_scale_neon(x, x, 1.0f / sum_lanes(sum), n);
 }

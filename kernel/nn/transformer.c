@@ -3,8 +3,8 @@
 // All cores run the same phases, each on its share of rows, heads or tokens, with a barrier where
 // one needs what another wrote. One token: five barriers a layer (after Q, K and V; attention; its
 // output matrix; gate and up; down). What all cores need of that token, its norm and its int8
-// form, each makes for itself rather than wait for another. Of several tokens it makes a share,
-// at the price of a barrier each time: nine a layer.
+// form, each makes for itself rather than wait for another, unless it is long. Of a long vector and
+// of several tokens it makes a share, at the price of a barrier each time: up to nine a layer.
 #include "nn/transformer.h"
 
 #include "gen/layout.h"
@@ -30,12 +30,15 @@
 
 static_assert(HEAD_SIZE <= ATTENTION_MAX_HEAD, "the planner refuses larger heads");
 
+// A vector of so many columns is shared out, of a single token too: about where a core spends as
+// long on it as a barrier lasts.
+#define SHARED_COLUMNS 512
+
 // A core's part of a forward pass.
 struct part {
     int core, n_cores;
     int n_tokens, pos;
     struct share tokens; // of those that no other core takes; one token is everybody's
-    int own_row;         // of ACT_H and ACT_QUANT: where tokens[0] lies
 };
 
 struct nn_progress nn_progress[PARALLEL_MAX_CORES] = {
@@ -56,26 +59,46 @@ static struct part part_of(int core, int n_cores, int n_tokens, int pos)
 {
     struct part part = {.core = core, .n_cores = n_cores, .n_tokens = n_tokens, .pos = pos};
     part.tokens = n_tokens == 1 ? (struct share){0, 1} : share_of(n_tokens, 1, core, n_cores);
-    part.own_row = n_tokens == 1 ? core : 0;
     return part;
 }
 
-// When the tokens are shared out, all of them are there only when all cores are.
-static void wait_for_tokens(const struct part *part)
+// What a core makes of vectors that all need: columns of its tokens.
+struct making {
+    struct share columns;
+    int row;          // of ACT_H and ACT_QUANT: where token 0 lies
+    bool with_others; // they are all there only when all cores are
+};
+
+static struct making making_of(const struct part *part, int n, unsigned forms)
 {
     if (part->n_tokens > 1) {
-        parallel_barrier();
+        return (struct making){{0, n}, 0, true};
     }
+    if (n < SHARED_COLUMNS) {
+        return (struct making){{0, n}, part->core, false};
+    }
+    const int step = forms & FORM_Q8_K ? QK_K : QK8_0; // whole blocks
+    return (struct making){share_of(n, step, part->core, part->n_cores), 0, true};
 }
 
 // x of all tokens with the forms of it that matrices want, for this core to read.
-static struct activation prepared(const struct part *part, const float *x, int n, unsigned forms)
+static struct activation prepared(const struct part *part, const struct making *making,
+                                  const float *x, int n, unsigned forms)
 {
-    uint8_t *quant = __activations_start + ACT_QUANT + part->own_row * ACT_QUANT_ROW_SIZE;
+    uint8_t *quant = __activations_start + ACT_QUANT + making->row * ACT_QUANT_ROW_SIZE;
     const struct activation input = {.x = x, .n = n, .quant = quant};
     if (forms != FORM_FLOAT) {
-        activation_prepare(&input, forms, part->tokens.begin, part->tokens.end);
-        wait_for_tokens(part);
+        activation_prepare(&input, forms, part->tokens, making->columns);
+    }
+    return input;
+}
+
+static struct activation quantised(const struct part *part, const float *x, int n, unsigned forms)
+{
+    const struct making making = making_of(part, n, forms);
+    const struct activation input = prepared(part, &making, x, n, forms);
+    if (making.with_others && forms != FORM_FLOAT) {
+        parallel_barrier();
     }
     return input;
 }
@@ -84,14 +107,17 @@ static struct activation prepared(const struct part *part, const float *x, int n
 static struct activation normed(const struct part *part, const float *x,
                                 const struct tensor *weight, unsigned forms)
 {
-    float *h = buffer(ACT_H) + part->own_row * N_EMBD;
+    const struct making making = making_of(part, N_EMBD, forms);
+    float *h = buffer(ACT_H) + making.row * N_EMBD;
     for (int t = part->tokens.begin; t < part->tokens.end; t++) {
-        rmsnorm(h + t * N_EMBD, x + t * N_EMBD, tensor_data(weight), N_EMBD, RMS_EPS);
+        rmsnorm(h + t * N_EMBD, x + t * N_EMBD, tensor_data(weight), N_EMBD, making.columns.begin,
+                making.columns.end, RMS_EPS);
     }
-    if (forms == FORM_FLOAT) {
-        wait_for_tokens(part);
+    const struct activation input = prepared(part, &making, h, N_EMBD, forms);
+    if (making.with_others) {
+        parallel_barrier();
     }
-    return prepared(part, h, N_EMBD, forms);
+    return input;
 }
 
 static void product(const struct part *part, float *out, const struct tensor *w,
@@ -182,7 +208,7 @@ static void attention_block(const struct part *part, const struct layer_tensors 
     parallel_barrier();
     attend(part, layer);
     parallel_barrier();
-    input = prepared(part, buffer(ACT_ATT), N_Q, matmul_form(&w->attn_output));
+    input = quantised(part, buffer(ACT_ATT), N_Q, matmul_form(&w->attn_output));
     add_product(part, x, &w->attn_output, &input);
     parallel_barrier();
 }
@@ -210,7 +236,7 @@ static void feed_forward_block(const struct part *part, const struct layer_tenso
     product(part, buffer(ACT_UP), &w->ffn_up, &input);
     silu_times_up(part, matmul_rows(&w->ffn_gate, part->core, part->n_cores));
     parallel_barrier();
-    input = prepared(part, buffer(ACT_GATE), N_FF, matmul_form(&w->ffn_down));
+    input = quantised(part, buffer(ACT_GATE), N_FF, matmul_form(&w->ffn_down));
     add_product(part, x, &w->ffn_down, &input);
     parallel_barrier();
 }

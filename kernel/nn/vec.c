@@ -45,3 +45,36 @@ void vec_silu(float *out, const float *x, int n)
         out[i] = x[i] / (1.0f + exp_f32(-x[i]));
     }
 }
+
+float vec_max(const float *x, int n)
+{
+    float max = x[0];
+    for (int i = 1; i < n; i++) {
+        max = max_f32(max, x[i]);
+    }
+    return max;
+}
+
+float vec_sum(const float *x, int n)
+{
+    float sum[4] = {0};
+    for (int i = 0; i < n; i++) {
+        sum[i % 4] = sum[i % 4] + x[i];
+    }
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+void vec_exp(float *x, float max, int n)
+{
+    for (int i = 0; i < n; i++) {
+        x[i] = exp_f32(x[i] - max);
+    }
+}
+
+int vec_next_above(const float *x, int i, int n, float limit)
+{
+    while (i < n && !(x[i] > limit)) {
+        i++;
+    }
+    return i < n ? i : n;
+}

@@ -5,69 +5,79 @@
 
 float vec_dot_f32_neon(const float *x, const float *y, int n)
 {
-    float32x4_t v0 = vdupq_n_f32(0), v1 = v0, v2 = v0, v3 = v0;
-    int i = 0;
-    for (; i + 16 <= n; i += 16) {
-        v0 = vfmaq_f32(v0, vld1q_f32(x + i), vld1q_f32(y + i));
-        v1 = vfmaq_f32(v1, vld1q_f32(x + i + 4), vld1q_f32(y + i + 4));
-        v2 = vfmaq_f32(v2, vld1q_f32(x + i + 8), vld1q_f32(y + i + 8));
-        v3 = vfmaq_f32(v3, vld1q_f32(x + i + 12), vld1q_f32(y + i + 12));
+    float32x4_t v[4];
+    UNROLL for (int k = 0; k < 4; k++)
+    {
+        v[k] = vdupq_n_f32(0);
     }
-    if (i < n) { // lanes without an element keep their value, a negative zero included
-        float acc[16];
-        vst1q_f32(acc, v0);
-        vst1q_f32(acc + 4, v1);
-        vst1q_f32(acc + 8, v2);
-        vst1q_f32(acc + 12, v3);
-        for (int lane = 0; i < n; i++, lane++) {
-            acc[lane] = fma_f32(x[i], y[i], acc[lane]);
+    for (; n >= 16; n -= 16) {
+        const float32x4x4_t a = next_f32x4(&x), b = next_f32x4(&y);
+        UNROLL for (int k = 0; k < 4; k++)
+        {
+            v[k] = vfmaq_f32(v[k], a.val[k], b.val[k]);
         }
-        v0 = vld1q_f32(acc);
-        v1 = vld1q_f32(acc + 4);
-        v2 = vld1q_f32(acc + 8);
-        v3 = vld1q_f32(acc + 12);
     }
-    return sum_lanes(vaddq_f32(vaddq_f32(v0, v1), vaddq_f32(v2, v3)));
+    if (n > 0) { // lanes without an element keep their value, a negative zero included
+        float acc[16];
+        for (int k = 0; k < 4; k++) {
+            vst1q_f32(acc + 4 * k, v[k]);
+        }
+        for (int lane = 0; lane < n; lane++) {
+            acc[lane] = fma_f32(x[lane], y[lane], acc[lane]);
+        }
+        for (int k = 0; k < 4; k++) {
+            v[k] = vld1q_f32(acc + 4 * k);
+        }
+    }
+    return sum_lanes(vaddq_f32(vaddq_f32(v[0], v[1]), vaddq_f32(v[2], v[3])));
 }
 
 void vec_add_neon(float *out, const float *x, const float *y, int n)
 {
-    int i = 0;
-    for (; i + 8 <= n; i += 8) {
-        const float32x4_t a = vaddq_f32(vld1q_f32(x + i), vld1q_f32(y + i));
-        const float32x4_t b = vaddq_f32(vld1q_f32(x + i + 4), vld1q_f32(y + i + 4));
-        vst1q_f32(out + i, a);
-        vst1q_f32(out + i + 4, b);
+    for (; n >= 16; n -= 16) {
+        float32x4x4_t a = next_f32x4(&x);
+        const float32x4x4_t b = next_f32x4(&y);
+        UNROLL for (int k = 0; k < 4; k++)
+        {
+            a.val[k] = vaddq_f32(a.val[k], b.val[k]);
+        }
+        put_f32x4(&out, a);
     }
-    for (; i < n; i++) {
+    NO_VECTORS for (int i = 0; i < n; i++)
+    {
         out[i] = x[i] + y[i];
     }
 }
 
 void vec_mul_neon(float *out, const float *x, const float *y, int n)
 {
-    int i = 0;
-    for (; i + 8 <= n; i += 8) {
-        const float32x4_t a = vmulq_f32(vld1q_f32(x + i), vld1q_f32(y + i));
-        const float32x4_t b = vmulq_f32(vld1q_f32(x + i + 4), vld1q_f32(y + i + 4));
-        vst1q_f32(out + i, a);
-        vst1q_f32(out + i + 4, b);
+    for (; n >= 16; n -= 16) {
+        float32x4x4_t a = next_f32x4(&x);
+        const float32x4x4_t b = next_f32x4(&y);
+        UNROLL for (int k = 0; k < 4; k++)
+        {
+            a.val[k] = vmulq_f32(a.val[k], b.val[k]);
+        }
+        put_f32x4(&out, a);
     }
-    for (; i < n; i++) {
+    NO_VECTORS for (int i = 0; i < n; i++)
+    {
         out[i] = x[i] * y[i];
     }
 }
 
 void vec_scale_neon(float *out, const float *x, float scale, int n)
 {
-    int i = 0;
-    for (; i + 8 <= n; i += 8) {
-        const float32x4_t a = vmulq_n_f32(vld1q_f32(x + i), scale);
-        const float32x4_t b = vmulq_n_f32(vld1q_f32(x + i + 4), scale);
-        vst1q_f32(out + i, a);
-        vst1q_f32(out + i + 4, b);
+    for (; n >= 16; n -= 16) {
+        float32x4x4_t a = next_f32x4(&x);
+        UNROLL for (int k = 0; k < 4; k++)
+        {
+            a.val[k] = vmulq_n_f32(a.val[k], scale);
+        }
+        put_f32x4(&out, a);
     }
-    for (; i < n; i++) {
+    NO_VECTORS for (int i = 0; i < n; i++)
+    {
         out[i] = x[i] * scale;
     }
 }
@@ -79,11 +89,96 @@ ALWAYS_INLINE float32x4_t silu(float32x4_t x)
 
 void vec_silu_neon(float *out, const float *x, int n)
 {
-    int i = 0;
-    for (; i + 4 <= n; i += 4) {
-        vst1q_f32(out + i, silu(vld1q_f32(x + i)));
+    for (; n >= 8; n -= 8, x += 8, out += 8) {
+        const float32x4_t a = silu(vld1q_f32(x)), b = silu(vld1q_f32(x + 4));
+        vst1q_f32(out, a);
+        vst1q_f32(out + 4, b);
     }
-    if (i < n) {
-        store_tail(out + i, silu(load_tail(x + i, n - i)), n - i);
+    for (; n > 0; n -= 4, x += 4, out += 4) {
+        if (n >= 4) {
+            vst1q_f32(out, silu(vld1q_f32(x)));
+        } else {
+            store_tail(out, silu(load_tail(x, n)), n);
+        }
     }
+}
+
+float vec_max_neon(const float *x, int n)
+{
+    float max = x[0];
+    if (n >= 4) {
+        float32x4_t m = vdupq_n_f32(max);
+        for (; n >= 16; n -= 16) {
+            const float32x4x4_t a = next_f32x4(&x);
+            m = vmaxnmq_f32(
+                m, vmaxnmq_f32(vmaxnmq_f32(a.val[0], a.val[1]), vmaxnmq_f32(a.val[2], a.val[3])));
+        }
+        for (; n >= 4; n -= 4, x += 4) {
+            m = vmaxnmq_f32(m, vld1q_f32(x));
+        }
+        max = vmaxnmvq_f32(m);
+    }
+    for (int i = 0; i < n; i++) {
+        max = max_f32(max, x[i]);
+    }
+    return max;
+}
+
+float vec_sum_neon(const float *x, int n)
+{
+    float32x4_t sum = vdupq_n_f32(0);
+    for (; n >= 16; n -= 16) {
+        const float32x4x4_t a = next_f32x4(&x);
+        UNROLL for (int k = 0; k < 4; k++)
+        {
+            sum = vaddq_f32(sum, a.val[k]);
+        }
+    }
+    for (; n >= 4; n -= 4, x += 4) {
+        sum = vaddq_f32(sum, vld1q_f32(x));
+    }
+    if (n > 0) {
+        sum = vaddq_f32(sum, load_tail(x, n)); // + 0 changes no lane: none is a negative zero
+    }
+    return sum_lanes(sum);
+}
+
+void vec_exp_neon(float *x, float max, int n)
+{
+    const float32x4_t m = vdupq_n_f32(max);
+    for (; n >= 8; n -= 8, x += 8) {
+        const float32x4_t a = exp_f32x4_to_88(vsubq_f32(vld1q_f32(x), m));
+        const float32x4_t b = exp_f32x4_to_88(vsubq_f32(vld1q_f32(x + 4), m));
+        vst1q_f32(x, a);
+        vst1q_f32(x + 4, b);
+    }
+    for (; n > 0; n -= 4, x += 4) {
+        if (n >= 4) {
+            vst1q_f32(x, exp_f32x4_to_88(vsubq_f32(vld1q_f32(x), m)));
+        } else {
+            store_tail(x, exp_f32x4_to_88(vsubq_f32(load_tail(x, n), m)), n);
+        }
+    }
+}
+
+int vec_next_above_neon(const float *x, int i, int n, float limit)
+{
+    for (const float *p = x + i; i + 32 <= n; i += 32) {
+        const float32x4x4_t a = next_f32x4(&p), b = next_f32x4(&p);
+        float32x4_t m[4];
+        UNROLL for (int k = 0; k < 4; k++)
+        {
+            m[k] = vmaxnmq_f32(a.val[k], b.val[k]);
+        }
+        if (vmaxnmvq_f32(vmaxnmq_f32(vmaxnmq_f32(m[0], m[1]), vmaxnmq_f32(m[2], m[3]))) > limit) {
+            break; // one of these
+        }
+    }
+    while (i + 4 <= n && !(vmaxnmvq_f32(vld1q_f32(x + i)) > limit)) {
+        i += 4;
+    }
+    while (i < n && !(x[i] > limit)) {
+        i++;
+    }
+    return i < n ? i : n;
 }

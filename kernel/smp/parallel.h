@@ -28,7 +28,10 @@ struct share {
 
 static inline struct share share_of(int n, int step, int core, int n_cores)
 {
-    const int n_steps = (n + step - 1) / step;
-    const int begin = n_steps * core / n_cores * step, end = n_steps * (core + 1) / n_cores * step;
-    return (struct share){begin < n ? begin : n, end < n ? end : n};
+    // Unsigned: divisions by constants are shifts.
+    const unsigned all = (unsigned)n, size = (unsigned)step, parts = (unsigned)n_cores;
+    const unsigned before = (all + size - 1) / size * (unsigned)core;
+    const unsigned begin = before / parts * size;
+    const unsigned end = (before + (all + size - 1) / size) / parts * size;
+    return (struct share){(int)(begin < all ? begin : all), (int)(end < all ? end : all)};
 }

@@ -83,7 +83,7 @@ def test_cores_that_really_run_at_once_give_the_same_bits(
     assert_same_bits(answer, on_one_core)
 
 
-@pytest.mark.parametrize("model", ["stories260K-F32"], indirect=True)
+@pytest.mark.parametrize("model", ["tiny-Q4_K_M", "stories260K-F32"], indirect=True)
 def test_no_core_reads_what_no_barrier_has_put_in_order(
     workshop: Workshop, model: Path, on_one_core: Generation
 ) -> None:

@@ -22,7 +22,11 @@ pytestmark = pytest.mark.target
 
 COMPILERS = ("clang", "aarch64-linux-gnu-gcc")
 SELFTEST = ROOT / "tests" / "kernel" / "nn"
-TESTED_TOGETHER = {name: "quantize_q8_0 and q8_k" for name in ("quantize_q8_0", "quantize_q8_k")}
+TESTED_TOGETHER = {
+    **dict.fromkeys(("quantize_q8_0", "quantize_q8_k"), "quantize_q8_0 and q8_k"),
+    **dict.fromkeys(("vec_max", "vec_exp", "vec_sum"), "vec_max, vec_exp and vec_sum"),
+    "row_get": "row_get of Q4_K",
+}
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,9 @@ def sampler_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "N_VOCAB_ROWS": N_VOCAB_SAMPLER + 4,
     }
     write_header(folder / "gen" / "model.h", constants)
-    return build_program(folder, HERE / "sampler_driver.c", ["llm/sampler.c", "lib/math.c"])
+    return build_program(
+        folder, HERE / "sampler_driver.c", ["llm/sampler.c", "lib/math.c", "nn/vec.c"]
+    )
 
 
 @pytest.fixture(scope="session")

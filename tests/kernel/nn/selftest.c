@@ -7,6 +7,8 @@
 #include "lib/string.h"
 #include "nn/activation.h"
 #include "nn/kernels.h"
+#include "nn/model.h"
+#include "nn/row_get.h"
 #include "nn/tier.h"
 #include "nn/tiles.h"
 
@@ -106,7 +108,53 @@ static void test_vec(void)
     ELEMENT_WISE(vec_mul, a, b, n);
     ELEMENT_WISE(vec_scale, a, b[n > 0 ? n - 1 : 0], n);
     ELEMENT_WISE(vec_silu, a, n);
-    ELEMENT_WISE(rmsnorm, a, b, n, 1e-5f);
+    ELEMENT_WISE(rmsnorm, a, b, n, n / 4, n - n / 8, 1e-5f);
+    ELEMENT_WISE(rmsnorm, a, b, n, 0, n, 1e-5f);
+}
+
+// A maximum of which only the value counts: not a zero's sign, nor which NaN it is.
+static float maximum(float max)
+{
+    return max == max ? max + 0.0f : -1.0f;
+}
+
+// The parts of a softmax, and the search for candidates.
+static void test_vec_parts(void)
+{
+    begin("vec_max, vec_exp and vec_sum");
+    for (int n = 1; n < 150; n++) {
+        random_floats(a, n);
+        if (n % 3 == 0) {
+            poison(a, n);
+        }
+        want[0] = maximum(vec_max(a, n));
+        got[0] = maximum(vec_max_neon(a, n));
+        compare_out(n, 0);
+        memcpy(want + 1, a, (size_t)n * sizeof *a);
+        memcpy(got + 1, a, (size_t)n * sizeof *a);
+        vec_exp(want + 1, want[0], n);
+        vec_exp_neon(got + 1, got[0], n);
+        compare_out(n, 1);
+        want[0] = vec_sum(want + 1, n);
+        got[0] = vec_sum_neon(got + 1, n);
+        compare_out(n, 2);
+    }
+    end();
+
+    begin("vec_next_above");
+    for (int n = 0; n < 150; n++) {
+        random_floats(a, n);
+        if (n % 3 == 0) {
+            poison(a, n);
+        }
+        for (int i = 0; i <= n; i++) { // the limit: rarely exceeded, or one of them
+            const float limit = n > 0 ? i % 2 ? vec_max(a, 1 + n / 2) : a[random_below(n)] : 0.0f;
+            const int next = vec_next_above(a, i, n, limit);
+            const int next_neon = vec_next_above_neon(a, i, n, limit);
+            compare(&next, &next_neon, sizeof next, n, i);
+        }
+    }
+    end();
 }
 
 static void test_f16_row(void)
@@ -264,6 +312,26 @@ static void test_matvec(const char *name, matvec_function *plain, matvec_functio
     end();
 }
 
+// Arguments as above.
+static void test_row_get(const char *name, uint32_t type, int block, int tile_bytes, int n_halves)
+{
+    begin(name);
+    for (int i = 0; i < 150; i++) {
+        const int n_rows = 2 * tile_rows(type);
+        const int n_cols =
+            block == 1 ? 1 + random_below(100) : block * (1 + random_below(512 / block));
+        const struct tensor tensor = {type, (uint32_t)n_rows, (uint32_t)n_cols, 0};
+        const int row = random_below(n_rows), first = random_below(n_cols);
+        const int last = i % 2 ? n_cols : first + random_below(n_cols - first);
+        random_tiles(type, 2 * (size_t)(n_cols / block), tile_bytes, n_halves, 12);
+        model_init(weights);
+        row_get(want, &tensor, row, first, last);
+        row_get_neon(got, &tensor, row, first, last);
+        compare_out(n_cols, row);
+    }
+    end();
+}
+
 #define TEST_MATVEC(name, ...) test_matvec(#name, name, name##_neon, __VA_ARGS__)
 
 // And the twin of a tier, where the CPU has its instructions.
@@ -283,6 +351,7 @@ int nn_selftest(void (*print)(const char *line), enum nn_tier tier)
     report.print = print;
     report.n_failed_operations = 0;
     test_vec();
+    test_vec_parts();
     test_f16_row();
     test_exp();
     test_softmax();
@@ -299,6 +368,13 @@ int nn_selftest(void (*print)(const char *line), enum nn_tier tier)
     TEST_MATVEC_DOTPROD(matvec_q4_0, TYPE_Q4_0, QK8_0, sizeof(struct tile_q4_0), 8);
     TEST_MATVEC_DOTPROD(matvec_q4_k, TYPE_Q4_K, QK_K, sizeof(struct tile_q4_k), 16);
     TEST_MATVEC_DOTPROD(matvec_q6_k, TYPE_Q6_K, QK_K, sizeof(struct tile_q6_k), 8);
+    test_row_get("row_get of F32", TYPE_F32, 1, 16, 0);
+    test_row_get("row_get of F16", TYPE_F16, 1, 8, 4);
+    test_row_get("row_get of BF16", TYPE_BF16, 1, 8, 0);
+    test_row_get("row_get of Q8_0", TYPE_Q8_0, QK8_0, sizeof(struct tile_q8_0), 8);
+    test_row_get("row_get of Q4_0", TYPE_Q4_0, QK8_0, sizeof(struct tile_q4_0), 8);
+    test_row_get("row_get of Q4_K", TYPE_Q4_K, QK_K, sizeof(struct tile_q4_k), 16);
+    test_row_get("row_get of Q6_K", TYPE_Q6_K, QK_K, sizeof(struct tile_q6_k), 8);
     TEST_GEMM(gemm_f32, TYPE_F32, 1, 16, 0);
     TEST_GEMM(gemm_f16, TYPE_F16, 1, 8, 4);
     TEST_GEMM(gemm_bf16, TYPE_BF16, 1, 8, 0);

@@ -26,6 +26,8 @@ AWKWARD = Shape(
 PLAIN = Shape(n_layer=3)
 INT8_CACHE = Shape(n_head=2, n_head_kv=1, head_size=44, n_rot=44, kv_type="q8_0")
 QUANTISED = Shape(n_embd=256, n_head=8, n_head_kv=1, head_size=32, n_rot=32, n_ff=512)
+# Norms and int8 forms of a single token are shared by the cores, some by unequal numbers of blocks.
+WIDE = Shape(n_embd=768, n_layer=1, n_head=9, n_head_kv=3, head_size=64, n_ff=1280, n_ctx=40)
 K_TYPES = {
     "token_embd": "Q4_K", "output": "Q6_K", "attn_q": "Q4_K", "attn_k": "Q8_0", "attn_v": "Q6_K",
     "attn_output": "Q4_0", "ffn_gate": "Q4_K", "ffn_up": "BF16", "ffn_down": "Q6_K",
@@ -94,6 +96,12 @@ def quantised(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
     return Kernel(tmp_path_factory.mktemp("quantised"), QUANTISED, K_TYPES)
 
 
+@pytest.fixture(scope="module", params=["K", "Q8_0", "F32"])
+def wide(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Kernel:
+    types = {"K": K_TYPES, "Q8_0": dict.fromkeys(LAYER_TENSORS, "Q8_0"), "F32": {}}
+    return Kernel(tmp_path_factory.mktemp("wide"), WIDE, types[request.param])
+
+
 def random_ids(kernel: Kernel, n: int) -> list[int]:
     rng = np.random.default_rng(3)
     return [int(i) for i in rng.integers(0, kernel.shape.n_vocab, n)]
@@ -150,6 +158,14 @@ def test_cores_change_no_bit(name: str, request: pytest.FixtureRequest) -> None:
     for n_cores in (2, 3, 4, 8):
         assert np.array_equal(kernel.logits(ids, 1, n_cores=n_cores), one)
         assert np.array_equal(kernel.logits(ids, 5, n_cores=n_cores), one[4::5])
+
+
+def test_sharing_out_a_vector_changes_no_bit(wide: Kernel) -> None:
+    ids = random_ids(wide, 6)
+    one = wide.logits(ids, 1)
+    for n_cores in (2, 4, 8):
+        assert np.array_equal(wide.logits(ids, 1, n_cores=n_cores), one)
+    assert np.array_equal(wide.logits(ids, 3, n_cores=3), one[2::3])
 
 
 @pytest.mark.parametrize("n_cores", [1, 3])

@@ -57,7 +57,7 @@ def test_rmsnorm_is_near_the_exact_and_rounds_in_its_order(
     nn: Library, rng: np.random.Generator, n: int
 ) -> None:
     x, w, out = normal(rng, n), normal(rng, n), np.zeros(n, np.float32)
-    nn.call("rmsnorm", out, x, w, n, 1e-5)
+    nn.call("rmsnorm", out, x, w, n, 0, n, 1e-5)
     want = x / np.sqrt(np.mean(x.astype(np.float64) ** 2) + 1e-5) * w
     # half the error of the mean (n / 16 + 6), and five roundings
     assert np.max(np.abs(out / want - 1)) <= ((n / 16 + 6) / 2 + 6) * EPS
