@@ -50,6 +50,17 @@ static struct input input_of(const struct tensor *w, const struct activation *x)
 typedef void matvec_function(float *out, const void *w_tiles, const void *act, int n_rows_padded,
                              int n_cols);
 
+// The rows that a matrix has of its last tile. Apart: hardly a matrix has such rows, and the others
+// shall not save registers for it.
+static __attribute__((noinline)) void last_rows(float *out, const uint8_t *tile, const void *x,
+                                                unsigned n_rows, int n_tile_rows, int n_cols,
+                                                matvec_function *multiply)
+{
+    float rows[MAX_TILE_ROWS]; // also those that are not there
+    multiply(rows, tile, x, n_tile_rows, n_cols);
+    memcpy(out, rows, n_rows * sizeof *out);
+}
+
 // One token's product, for a type that is a constant: once per type, without a look at the others.
 static inline __attribute__((always_inline)) void matvec(float *out, const struct tensor *w,
                                                          const void *x, struct share rows,
@@ -61,12 +72,11 @@ static inline __attribute__((always_inline)) void matvec(float *out, const struc
     const uint8_t *tiles = tensor_data(w);
     tiles += begin / tile * tile_bytes;
     out += begin;
-    multiply(out, tiles, x, (int)(n_rows - n_rest), (int)w->n_cols);
-    if (n_rest > 0) { // the last tile computes rows that are not there
-        float last[MAX_TILE_ROWS];
-        multiply(last, tiles + n_rows / tile * tile_bytes, x, (int)tile, (int)w->n_cols);
-        memcpy(out + (n_rows - n_rest), last, n_rest * sizeof *out);
+    if (n_rest > 0) {
+        last_rows(out + (n_rows - n_rest), tiles + n_rows / tile * tile_bytes, x, n_rest, (int)tile,
+                  (int)w->n_cols, multiply);
     }
+    multiply(out, tiles, x, (int)(n_rows - n_rest), (int)w->n_cols);
 }
 
 static void matvec_of_type(float *out, const struct tensor *w, const struct activation *x,
@@ -130,8 +140,9 @@ static void gemm(float *out, size_t out_stride, uint32_t type, const void *w, st
     }
 }
 
-static void gemm_of_type(float *out, const struct tensor *w, const struct activation *x,
-                         int n_tokens, struct share rows)
+static __attribute__((noinline)) void gemm_of_type(float *out, const struct tensor *w,
+                                                   const struct activation *x, int n_tokens,
+                                                   struct share rows)
 {
     const size_t tile_bytes = tile_row_bytes(w->type, w->n_cols);
     const uint8_t *tiles = tensor_data(w);
