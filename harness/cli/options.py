@@ -16,7 +16,11 @@ UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 UNLIMITED = (1 << 32) - 1
 FLOAT32_MAX = 3.4028234e38
 DRAFT_MAX = 8  # as many as any image has rows of logits for
-TIERS = {"neon": GenerateFlag.TIER_NEON, "dotprod": GenerateFlag.TIER_DOTPROD}
+TIERS = {  # the newest is no limit
+    "neon": GenerateFlag.TIER_NEON,
+    "dotprod": GenerateFlag.TIER_DOTPROD,
+    "i8mm": GenerateFlag(0),
+}
 
 
 @dataclass(frozen=True)
