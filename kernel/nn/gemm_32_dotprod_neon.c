@@ -49,7 +49,7 @@ ALWAYS_INLINE void multiply_blocks(float *const acc[GEMM_TOKENS], const void *pa
                                    const void *packed, int n_cols)
 {
     const struct panel_block *p = panel;
-    const uint8_t *const *x = ((const struct packed *)packed)->token;
+    const uint8_t *const *x = ((const struct token_pointers *)packed)->token;
     const struct act_q8_0 *token[GEMM_TOKENS];
     float32x4_t f[GEMM_TOKENS][2];
     UNROLL for (int t = 0; t < GEMM_TOKENS; t++)
@@ -86,7 +86,7 @@ ALWAYS_INLINE void multiply_blocks(float *const acc[GEMM_TOKENS], const void *pa
     }
 }
 
-GEMM_FUNCTION(gemm_q8_0_dotprod, TYPE_Q8_0, BLOCKS, QK8_0, tile_q8_0, act_q8_0, unpack_q8_0,
-              multiply_blocks)
-GEMM_FUNCTION(gemm_q4_0_dotprod, TYPE_Q4_0, BLOCKS, QK8_0, tile_q4_0, act_q8_0, unpack_q4_0,
-              multiply_blocks)
+GEMM_FUNCTION(gemm_q8_0_dotprod, TYPE_Q8_0, BLOCKS, QK8_0, tile_q8_0, act_q8_0, panel, unpack_q8_0,
+              token_pointers, pack_pointers, multiply_blocks)
+GEMM_FUNCTION(gemm_q4_0_dotprod, TYPE_Q4_0, BLOCKS, QK8_0, tile_q4_0, act_q8_0, panel, unpack_q4_0,
+              token_pointers, pack_pointers, multiply_blocks)

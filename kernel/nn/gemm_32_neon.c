@@ -89,7 +89,8 @@ ALWAYS_INLINE int32x4_t dot_q4_0(const int8x16_t w0[4], const int8x16_t w1[4], i
 }
 
 ALWAYS_INLINE void multiply_half(float *const acc[GEMM_TOKENS], const struct panel_block *p,
-                                 const struct packed *packed, int n_blocks, int half, bool q4_0)
+                                 const struct token_pointers *packed, int n_blocks, int half,
+                                 bool q4_0)
 {
     const struct act_q8_0 *token[GEMM_TOKENS];
     float32x4_t f[GEMM_TOKENS];
@@ -137,7 +138,7 @@ ALWAYS_INLINE void multiply_q4_0(float *const acc[GEMM_TOKENS], const void *pane
     multiply_half(acc, panel, packed, n_cols / QK8_0, 1, true);
 }
 
-GEMM_FUNCTION(gemm_q8_0_neon, TYPE_Q8_0, BLOCKS, QK8_0, tile_q8_0, act_q8_0, unpack_q8_0,
-              multiply_q8_0)
-GEMM_FUNCTION(gemm_q4_0_neon, TYPE_Q4_0, BLOCKS, QK8_0, tile_q4_0, act_q8_0, unpack_q4_0,
-              multiply_q4_0)
+GEMM_FUNCTION(gemm_q8_0_neon, TYPE_Q8_0, BLOCKS, QK8_0, tile_q8_0, act_q8_0, panel, unpack_q8_0,
+              token_pointers, pack_pointers, multiply_q8_0)
+GEMM_FUNCTION(gemm_q4_0_neon, TYPE_Q4_0, BLOCKS, QK8_0, tile_q4_0, act_q8_0, panel, unpack_q4_0,
+              token_pointers, pack_pointers, multiply_q4_0)

@@ -36,11 +36,11 @@ ALWAYS_INLINE void pack_pairs(int8_t *packed, const int8_t *const q[GEMM_TOKENS]
 }
 
 // Eight columns of rows 0 1 and of rows 2 3, of two column groups.
-ALWAYS_INLINE void row_pairs(int8x16_t rows[2], int8x16_t group0, int8x16_t group1)
+ALWAYS_INLINE void row_pairs(uint8x16_t rows[2], uint8x16_t group0, uint8x16_t group1)
 {
-    const int32x4_t a = vreinterpretq_s32_s8(group0), b = vreinterpretq_s32_s8(group1);
-    rows[0] = vreinterpretq_s8_s32(vzip1q_s32(a, b));
-    rows[1] = vreinterpretq_s8_s32(vzip2q_s32(a, b));
+    const uint32x4_t a = vreinterpretq_u32_u8(group0), b = vreinterpretq_u32_u8(group1);
+    rows[0] = vreinterpretq_u8_u32(vzip1q_u32(a, b));
+    rows[1] = vreinterpretq_u8_u32(vzip2q_u32(a, b));
 }
 
 // The next eight columns of eight rows.
@@ -53,13 +53,29 @@ ALWAYS_INLINE void store_row_pairs(int8_t **to, int8x16_t rows01, int8x16_t rows
     FORGET_ORIGIN(*to);
 }
 
-// Each row's half twice: a row pair's scales as its sums lie.
-ALWAYS_INLINE void unpack_halves_twice(float out[4][4], const uint16_t *half)
+ALWAYS_INLINE uint16x8_t next_halves(const uint8_t **tile)
 {
-    const uint16x8_t h = vld1q_u16(half);
-    const float32x4x2_t low = widen_f16(vzip1q_u16(h, h)), high = widen_f16(vzip2q_u16(h, h));
-    const float32x4x4_t v = {{low.val[0], low.val[1], high.val[0], high.val[1]}};
-    vst1q_f32_x4(out[0], v);
+    return vreinterpretq_u16_u8(NEXT(tile, vld1q_u8, 16));
+}
+
+// Each row's half twice, as floats: a row pair's scales as its sums lie.
+ALWAYS_INLINE void store_halves_twice(int8_t **to, uint16x8_t half)
+{
+    uint16x8_t low = vzip1q_u16(half, half), high = vzip2q_u16(half, half);
+    FORGET_LANES(low);
+    FORGET_LANES(high);
+    const float32x4x2_t f0 = widen_f16(low), f1 = widen_f16(high);
+    const float32x4x4_t v = {{f0.val[0], f0.val[1], f1.val[0], f1.val[1]}};
+    vst1q_f32_x4((float *)*to, v);
+    *to += 64;
+    FORGET_ORIGIN(*to);
+}
+
+ALWAYS_INLINE float32x4x4_t next_f32x4(const int8_t **p)
+{
+    const int8x16x4_t v = next_s8x4(p);
+    return (float32x4x4_t){{vreinterpretq_f32_s8(v.val[0]), vreinterpretq_f32_s8(v.val[1]),
+                            vreinterpretq_f32_s8(v.val[2]), vreinterpretq_f32_s8(v.val[3])}};
 }
 
 // f[row pair] of two tokens to rows 0..3 and 4..7 of each.

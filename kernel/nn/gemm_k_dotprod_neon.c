@@ -136,7 +136,7 @@ ALWAYS_INLINE void multiply_q4_k(float *const acc[GEMM_TOKENS], const void *pane
                                  const void *packed, int n_cols)
 {
     const struct panel *p = panel;
-    const uint8_t *const *x = ((const struct packed *)packed)->token;
+    const uint8_t *const *x = ((const struct token_pointers *)packed)->token;
     uint32x4_t a[GEMM_TOKENS][2];
     scaled_dots(a, p, x, 32);
     UNROLL for (int t = 0; t < GEMM_TOKENS; t++)
@@ -174,7 +174,7 @@ ALWAYS_INLINE void multiply_q6_k(float *const acc[GEMM_TOKENS], const void *pane
                                  const void *packed, int n_cols)
 {
     const struct panel *p = panel;
-    const uint8_t *const *x = ((const struct packed *)packed)->token;
+    const uint8_t *const *x = ((const struct token_pointers *)packed)->token;
     uint32x4_t a[GEMM_TOKENS][2];
     scaled_dots(a, p, x, 16);
     UNROLL for (int t = 0; t < GEMM_TOKENS; t++)
@@ -189,7 +189,7 @@ ALWAYS_INLINE void multiply_q6_k(float *const acc[GEMM_TOKENS], const void *pane
     }
 }
 
-GEMM_FUNCTION(gemm_q4_k_dotprod, TYPE_Q4_K, 1, QK_K, tile_q4_k, act_q8_k, unpack_q4_k,
-              multiply_q4_k)
-GEMM_FUNCTION(gemm_q6_k_dotprod, TYPE_Q6_K, 1, QK_K, tile_q6_k, act_q8_k, unpack_q6_k,
-              multiply_q6_k)
+GEMM_FUNCTION(gemm_q4_k_dotprod, TYPE_Q4_K, 1, QK_K, tile_q4_k, act_q8_k, panel, unpack_q4_k,
+              token_pointers, pack_pointers, multiply_q4_k)
+GEMM_FUNCTION(gemm_q6_k_dotprod, TYPE_Q6_K, 1, QK_K, tile_q6_k, act_q8_k, panel, unpack_q6_k,
+              token_pointers, pack_pointers, multiply_q6_k)

@@ -9,35 +9,41 @@
 #include "nn/gemm_unpack_neon.h"
 #include "nn/kernels.h"
 
-#define UNROLLED 128
+#define UNROLLED 128 // columns written out
 
 // 256 columns of eight rows. Of a row pair's values those of either row come twice, as its sums
 // lie.
-struct panel {
-    int8_t w[32][4][2][8];         // [8 columns][row pair][row][column]
-    float d[4][4], dmin[4][4];     // [row pair]
-    int8_t min[4][2][8];           // [row pair][row][sub-block]
-    uint32_t scale_step[16][4][4]; // [sub-block][row pair]: scale_j - scale_{j+1}
+struct panel_q4_k {
+    int8_t w[32][4][2][8];        // [8 columns][row pair][row][column]
+    float d[4][4], dmin[4][4];    // [row pair]
+    int8_t min[4][2][8];          // [row pair][row][sub-block]
+    uint32_t scale_step[8][4][4]; // [sub-block][row pair]: scale_j - scale_{j+1}
 };
 
-// 256 columns of four tokens.
-struct packed {
-    int8_t q[32][2][2][8];  // [8 columns][pair][token][column]
-    int8_t sum[2][2][2][8]; // [upper, lower six bits][pair][token][32 columns]: of q
+struct panel_q6_k {
+    int8_t w[32][4][2][8];
+    float d[4][4];
+    uint32_t scale_step[16][4][4];
+};
+
+// 256 columns of four tokens. Q6_K has no use for sums.
+struct packed_q6_k {
+    int8_t q[32][2][2][8]; // [8 columns][pair][token][column]
     float d[4];
 };
 
-ALWAYS_INLINE void pack(void *packed, const uint8_t *const token[GEMM_TOKENS], int n_cols)
+struct packed_q4_k {
+    struct packed_q6_k x;
+    int8_t sum[2][2][2][8]; // [upper, lower six bits][pair][token][32 columns]: of q
+};
+
+ALWAYS_INLINE void pack_q6_k(void *packed, const uint8_t *const token[GEMM_TOKENS], int n_cols)
 {
-    struct packed *p = packed;
+    struct packed_q6_k *p = packed;
     const int8_t *q[GEMM_TOKENS];
     UNROLL for (int t = 0; t < GEMM_TOKENS; t++)
     {
         const struct act_q8_k *x = (const struct act_q8_k *)token[t];
-        const int16x8_t sum = vpaddq_s16(vld1q_s16(x->bsum), vld1q_s16(x->bsum + 8));
-        // -4064 <= sum <= 4064: sum = 64 * upper + lower
-        vst1_s8(p->sum[0][t / 2][t % 2], vshrn_n_s16(sum, 6));
-        vst1_s8(p->sum[1][t / 2][t % 2], vmovn_s16(vandq_s16(sum, vdupq_n_s16(63))));
         p->d[t] = x->d;
         q[t] = x->q;
     }
@@ -47,6 +53,20 @@ ALWAYS_INLINE void pack(void *packed, const uint8_t *const token[GEMM_TOKENS], i
         {
             q[t] += 32;
         }
+    }
+}
+
+ALWAYS_INLINE void pack_q4_k(void *packed, const uint8_t *const token[GEMM_TOKENS], int n_cols)
+{
+    struct packed_q4_k *p = packed;
+    pack_q6_k(&p->x, token, n_cols);
+    UNROLL for (int t = 0; t < GEMM_TOKENS; t++)
+    {
+        const int16_t *bsum = ((const struct act_q8_k *)token[t])->bsum;
+        const int16x8_t sum = vpaddq_s16(vld1q_s16(bsum), vld1q_s16(bsum + 8));
+        // -4064 <= sum <= 4064: sum = 64 * upper + lower
+        vst1_s8(p->sum[0][t / 2][t % 2], vshrn_n_s16(sum, 6));
+        vst1_s8(p->sum[1][t / 2][t % 2], vmovn_s16(vandq_s16(sum, vdupq_n_s16(63))));
     }
 }
 
@@ -69,7 +89,7 @@ ALWAYS_INLINE void store_two_scale_steps(uint32_t **to, int8x16_t low, int8x16_t
 
 ALWAYS_INLINE void unpack_q4_k(void *panel, const void *w, int n_cols)
 {
-    struct panel *p = panel;
+    struct panel_q4_k *p = panel;
     const struct tile_q4_k *tile = w;
     const uint8_t *qs = tile->qs[0][0][0];
     int8_t *to = p->w[0][0][0];
@@ -79,10 +99,11 @@ ALWAYS_INLINE void unpack_q4_k(void *panel, const void *w, int n_cols)
             const uint8x16x4_t v = next_u8x4(&qs);
             UNROLL for (int i = 0; i < 4; i += 2)
             {
-                int8x16_t rows[2], a[2], b[2];
-                row_pairs(rows, vreinterpretq_s8_u8(v.val[i]), vreinterpretq_s8_u8(v.val[i + 1]));
-                unpack_nibbles(a, vreinterpretq_u8_s8(rows[0]));
-                unpack_nibbles(b, vreinterpretq_u8_s8(rows[1]));
+                uint8x16_t rows[2];
+                int8x16_t a[2], b[2];
+                row_pairs(rows, v.val[i], v.val[i + 1]);
+                unpack_nibbles(a, rows[0]);
+                unpack_nibbles(b, rows[1]);
                 store_row_pairs(&to, a[0], b[0], a[1], b[1]);
             }
         }
@@ -109,26 +130,30 @@ ALWAYS_INLINE void unpack_q4_k(void *panel, const void *w, int n_cols)
         store_two_scale_steps(&steps, vzip1q_s8(a, a), vzip1q_s8(b, b));
         store_two_scale_steps(&steps, vzip2q_s8(a, a), vzip2q_s8(b, b));
     }
-    unpack_halves_twice(p->d, tile->d);
-    unpack_halves_twice(p->dmin, tile->dmin);
+    store_halves_twice(&to, vld1q_u16(tile->d));
+    store_halves_twice(&to, vld1q_u16(tile->dmin));
 }
 
 ALWAYS_INLINE void unpack_q6_k(void *panel, const void *w, int n_cols)
 {
-    struct panel *p = panel;
+    struct panel_q6_k *p = panel;
     const struct tile_q6_k *tile = w;
     int8_t *to = p->w[0][0][0];
     for (int j = 0; j < 16; j++) {
-        int8x16_t rows[2][4];
+        uint8x16_t rows[2][4];
         UNROLL for (int half = 0; half < 2; half++)
         {
             int8x16_t v[4];
             unpack_six_bits(v, tile->qs[j][half]);
-            row_pairs(rows[half], v[0], v[1]);
-            row_pairs(rows[half] + 2, v[2], v[3]);
+            row_pairs(rows[half], vreinterpretq_u8_s8(v[0]), vreinterpretq_u8_s8(v[1]));
+            row_pairs(rows[half] + 2, vreinterpretq_u8_s8(v[2]), vreinterpretq_u8_s8(v[3]));
         }
-        store_row_pairs(&to, rows[0][0], rows[0][1], rows[1][0], rows[1][1]);
-        store_row_pairs(&to, rows[0][2], rows[0][3], rows[1][2], rows[1][3]);
+        UNROLL for (int i = 0; i < 4; i += 2)
+        {
+            store_row_pairs(&to, vreinterpretq_s8_u8(rows[0][i]),
+                            vreinterpretq_s8_u8(rows[0][i + 1]), vreinterpretq_s8_u8(rows[1][i]),
+                            vreinterpretq_s8_u8(rows[1][i + 1]));
+        }
     }
     uint32_t *step = p->scale_step[0][0];
     int8x16_t sc = vld1q_s8(tile->sc[0]);
@@ -139,7 +164,7 @@ ALWAYS_INLINE void unpack_q6_k(void *panel, const void *w, int n_cols)
         store_scale_steps(&step, vsubl_s8(vget_low_s8(s1), vget_low_s8(s2)), vsubl_high_s8(s1, s2));
         sc = next;
     }
-    unpack_halves_twice(p->d, tile->d);
+    store_halves_twice(&to, vld1q_u16(tile->d));
 }
 
 // a[pair][row pair] = sum_j scale_j * dot_j; sub_block: columns of a scale. Moves w and x to the
@@ -186,20 +211,13 @@ ALWAYS_INLINE void subtract_mins(float32x4_t v[2][4], float32x4x4_t dmin, int8x1
     }
 }
 
-ALWAYS_INLINE float32x4x4_t next_f32x4(const int8_t **p)
+// w, x: panel and packed tokens; what follows the columns there is read where that ends.
+ALWAYS_INLINE void multiply(float *const acc[GEMM_TOKENS], const int8_t *w, const int8_t *x,
+                            const uint32_t *step, int sub_block, bool has_mins)
 {
-    const int8x16x4_t v = next_s8x4(p);
-    return (float32x4x4_t){{vreinterpretq_f32_s8(v.val[0]), vreinterpretq_f32_s8(v.val[1]),
-                            vreinterpretq_f32_s8(v.val[2]), vreinterpretq_f32_s8(v.val[3])}};
-}
-
-ALWAYS_INLINE void multiply(float *const acc[GEMM_TOKENS], const struct panel *p,
-                            const struct packed *x, int sub_block, bool has_mins)
-{
-    FORGET_ORIGIN(p); // else parts of the panel leave the loop over the tokens, for the stack
-    const int8_t *w = p->w[0][0][0], *q = x->q[0][0][0];
+    FORGET_ORIGIN(w); // else parts of the panel leave the loop over the tokens, for the stack
     uint32x4_t a[2][4];
-    scaled_dots(a, &w, &q, p->scale_step[0][0], sub_block);
+    scaled_dots(a, &w, &x, step, sub_block);
     float32x4_t v[2][4];
     const float32x4x4_t d = next_f32x4(&w);
     UNROLL for (int i = 0; i < 4; i++)
@@ -207,12 +225,11 @@ ALWAYS_INLINE void multiply(float *const acc[GEMM_TOKENS], const struct panel *p
         v[0][i] = vmulq_f32(vcvtq_f32_s32(vreinterpretq_s32_u32(a[0][i])), d.val[i]);
         v[1][i] = vmulq_f32(vcvtq_f32_s32(vreinterpretq_s32_u32(a[1][i])), d.val[i]);
     }
-    const int8x16x4_t sum = next_s8x4(&q);
+    const float32x4_t d_x = vreinterpretq_f32_s8(NEXT(&x, vld1q_s8, 16));
     if (has_mins) {
         const float32x4x4_t dmin = next_f32x4(&w);
-        subtract_mins(v, dmin, next_s8x4(&w), sum);
+        subtract_mins(v, dmin, next_s8x4(&w), next_s8x4(&x));
     }
-    const float32x4_t d_x = vld1q_f32((const float *)(const void *)q);
     float32x4_t f[GEMM_TOKENS][2];
     tokens_apart(f, v[0]);
     tokens_apart(f + 2, v[1]);
@@ -234,14 +251,16 @@ ALWAYS_INLINE void multiply(float *const acc[GEMM_TOKENS], const struct panel *p
 ALWAYS_INLINE void multiply_q4_k(float *const acc[GEMM_TOKENS], const void *panel,
                                  const void *packed, int n_cols)
 {
-    multiply(acc, panel, packed, 32, true);
+    multiply(acc, panel, packed, ((const struct panel_q4_k *)panel)->scale_step[0][0], 32, true);
 }
 
 ALWAYS_INLINE void multiply_q6_k(float *const acc[GEMM_TOKENS], const void *panel,
                                  const void *packed, int n_cols)
 {
-    multiply(acc, panel, packed, 16, false);
+    multiply(acc, panel, packed, ((const struct panel_q6_k *)panel)->scale_step[0][0], 16, false);
 }
 
-GEMM_FUNCTION(gemm_q4_k_i8mm, TYPE_Q4_K, 1, QK_K, tile_q4_k, act_q8_k, unpack_q4_k, multiply_q4_k)
-GEMM_FUNCTION(gemm_q6_k_i8mm, TYPE_Q6_K, 1, QK_K, tile_q6_k, act_q8_k, unpack_q6_k, multiply_q6_k)
+GEMM_FUNCTION(gemm_q4_k_i8mm, TYPE_Q4_K, 1, QK_K, tile_q4_k, act_q8_k, panel_q4_k, unpack_q4_k,
+              packed_q4_k, pack_q4_k, multiply_q4_k)
+GEMM_FUNCTION(gemm_q6_k_i8mm, TYPE_Q6_K, 1, QK_K, tile_q6_k, act_q8_k, panel_q6_k, unpack_q6_k,
+              packed_q6_k, pack_q6_k, multiply_q6_k)

@@ -186,7 +186,7 @@ ALWAYS_INLINE int32x4_t dot_mins(const int16_t mins[8][8], int half, const int16
 }
 
 ALWAYS_INLINE void multiply(float *const acc[GEMM_TOKENS], const struct panel *p,
-                            const struct packed *packed, int sub_block, bool has_mins)
+                            const struct token_pointers *packed, int sub_block, bool has_mins)
 {
     const uint8_t *const *x = packed->token;
     for (int half = 0; half < 2; half++) {
@@ -218,5 +218,7 @@ ALWAYS_INLINE void multiply_q6_k(float *const acc[GEMM_TOKENS], const void *pane
     multiply(acc, panel, packed, 16, false);
 }
 
-GEMM_FUNCTION(gemm_q4_k_neon, TYPE_Q4_K, 1, QK_K, tile_q4_k, act_q8_k, unpack_q4_k, multiply_q4_k)
-GEMM_FUNCTION(gemm_q6_k_neon, TYPE_Q6_K, 1, QK_K, tile_q6_k, act_q8_k, unpack_q6_k, multiply_q6_k)
+GEMM_FUNCTION(gemm_q4_k_neon, TYPE_Q4_K, 1, QK_K, tile_q4_k, act_q8_k, panel, unpack_q4_k,
+              token_pointers, pack_pointers, multiply_q4_k)
+GEMM_FUNCTION(gemm_q6_k_neon, TYPE_Q6_K, 1, QK_K, tile_q6_k, act_q8_k, panel, unpack_q6_k,
+              token_pointers, pack_pointers, multiply_q6_k)

@@ -13,6 +13,9 @@
 // Tokens that share a load of weights. 8 rows x 4 tokens are what 32 vector registers hold.
 #define GEMM_TOKENS 4
 
+// A frame is smaller than the guard below a stack, 8 KiB; this is what the arrays may take of it.
+#define GEMM_FRAME_SIZE 7424
+
 // The compiler takes the pointer for one that depends on v.
 #define COMPUTE_BEFORE(v, pointer) __asm__("" : "+w"(v), "+r"(pointer))
 
@@ -148,18 +151,25 @@ ALWAYS_INLINE void gemm_walk(const struct gemm *g, uint32_t type, struct gemm_bl
     }
 }
 
-// A GEMM of kernels.h. n blocks of n_cols columns, as w in a tile and as x in activations, fill a
-// struct panel, and of GEMM_TOKENS tokens a struct packed.
-#define GEMM_FUNCTION(name, type, n, n_cols_of_block, w_block, x_block, unpack, multiply)          \
+// A GEMM of kernels.h: n blocks of block_cols columns, w_block in a tile and x_block in a token's
+// activations, fill a panel; the header of the tier says how many tokens it packs, and for how many
+// tiles.
+#define GEMM_FUNCTION(name, type, n, block_cols, w_block, x_block, panel_struct, unpack,           \
+                      packed_struct, pack, multiply)                                               \
     void name(float *out, size_t out_stride, const void *w_tiles, const void *act,                 \
               size_t act_stride, int n_tokens, int n_rows, int n_cols)                             \
     {                                                                                              \
         const struct gemm g = {                                                                    \
             out, out_stride, w_tiles, act, act_stride, n_tokens, n_rows, n_cols};                  \
-        const struct gemm_block block = {(n) * (n_cols_of_block), (n) * sizeof(struct w_block),    \
-                                         (n) * sizeof(struct x_block), sizeof(struct packed)};     \
-        struct panel panel;                                                                        \
-        struct packed packed[PACKED_TOKENS / GEMM_TOKENS];                                         \
+        const struct gemm_block block = {                                                          \
+            .n_cols = (n) * (block_cols),                                                          \
+            .w_bytes = (n) * sizeof(struct w_block),                                               \
+            .x_bytes = (n) * sizeof(struct x_block),                                               \
+            .packed_bytes = sizeof(struct packed_struct),                                          \
+        };                                                                                         \
+        struct panel_struct panel;                                                                 \
+        struct packed_struct packed[PACKED_TOKENS / GEMM_TOKENS];                                  \
+        static_assert(sizeof panel + sizeof packed <= GEMM_FRAME_SIZE, "within a stack's guard");  \
         gemm_walk(&g, type, block, &panel, packed, PACKED_TOKENS, PACKED_TILES, pack, unpack,      \
                   multiply);                                                                       \
     }
