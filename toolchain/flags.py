@@ -53,6 +53,7 @@ TIERS: dict[str, Flags] = {  # by the end of the file's name
     "_i8mm_neon.c": (("-march=armv8.2-a+dotprod+i8mm", "SMMLA; as above"),),
 }
 # Their hot loops are written in the order that they should run in.
+PRODUCTS = ("nn/mat*_neon.c", "nn/gemm_*_i8mm_neon.c")
 CLANG_PRODUCTS: Flags = (
     ("-mllvm", "an option of LLVM follows"),
     ("-enable-misched=false", "the scheduler would move loads up until vectors spill: +20 %"),
@@ -98,7 +99,7 @@ def compile_flags(kind: Kind, source: str) -> list[str]:
     """Flags for one kernel source, named by its path below kernel/ (`nn/rope.c`)."""
     own = CLANG if kind == "clang" else GCC
     tables = [COMMON, own, KERNEL, _machine(source)]
-    if kind == "clang" and fnmatch(source, "nn/mat*_neon.c"):
+    if kind == "clang" and any(fnmatch(source, pattern) for pattern in PRODUCTS):
         tables.append(CLANG_PRODUCTS)
     flags = [flag for table in tables for flag, _ in table]
     if not source.endswith(".S"):

@@ -18,7 +18,11 @@ FLOAT32_MAX = 3.4028234e38
 DRAFT_MAX = 8  # as many as any image has rows of logits for
 DEFAULT_BOARD = "virt"
 DEFAULT_KV: KvType = "f16"
-TIERS = {"neon": GenerateFlag.TIER_NEON, "dotprod": GenerateFlag.TIER_DOTPROD}
+TIERS = {  # the newest is no limit
+    "neon": GenerateFlag.TIER_NEON,
+    "dotprod": GenerateFlag.TIER_DOTPROD,
+    "i8mm": GenerateFlag(0),
+}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 // GEMM of Q8_0 and Q4_0 with SDOT by lane: a lane is a row, a vector of activations is one token.
 #include "nn/activation.h"
 #include "nn/gemm_dotprod_neon.h"
-#include "nn/gemm_neon.h"
+#include "nn/gemm_tokens_neon.h"
 #include "nn/gemm_unpack_neon.h"
 #include "nn/kernels.h"
 
@@ -10,6 +10,10 @@
 struct panel_block {
     int8_t w[8][8][4]; // [column group][row][column]
     float d[8];
+};
+
+struct panel {
+    struct panel_block block[BLOCKS];
 };
 
 ALWAYS_INLINE void unpack_q8_0(void *panel, const void *w, int n_cols)
@@ -41,10 +45,11 @@ ALWAYS_INLINE void unpack_q4_0(void *panel, const void *w, int n_cols)
     }
 }
 
-ALWAYS_INLINE void multiply_blocks(float (*acc)[QUANT_TILE_ROWS], const void *panel,
-                                   const uint8_t *const *x, int n_cols)
+ALWAYS_INLINE void multiply_blocks(float *const acc[GEMM_TOKENS], const void *panel,
+                                   const void *packed, int n_cols)
 {
     const struct panel_block *p = panel;
+    const uint8_t *const *x = ((const struct token_pointers *)packed)->token;
     const struct act_q8_0 *token[GEMM_TOKENS];
     float32x4_t f[GEMM_TOKENS][2];
     UNROLL for (int t = 0; t < GEMM_TOKENS; t++)
@@ -81,20 +86,7 @@ ALWAYS_INLINE void multiply_blocks(float (*acc)[QUANT_TILE_ROWS], const void *pa
     }
 }
 
-void gemm_q8_0_dotprod(float *out, size_t out_stride, const void *w_tiles, const void *act,
-                       size_t act_stride, int n_tokens, int n_rows, int n_cols)
-{
-    const struct gemm g = {out, out_stride, w_tiles, act, act_stride, n_tokens, n_rows, n_cols};
-    struct panel_block panel[BLOCKS];
-    gemm_walk(&g, TYPE_Q8_0, GEMM_BLOCKS(BLOCKS, QK8_0, tile_q8_0, act_q8_0), panel, unpack_q8_0,
-              multiply_blocks);
-}
-
-void gemm_q4_0_dotprod(float *out, size_t out_stride, const void *w_tiles, const void *act,
-                       size_t act_stride, int n_tokens, int n_rows, int n_cols)
-{
-    const struct gemm g = {out, out_stride, w_tiles, act, act_stride, n_tokens, n_rows, n_cols};
-    struct panel_block panel[BLOCKS];
-    gemm_walk(&g, TYPE_Q4_0, GEMM_BLOCKS(BLOCKS, QK8_0, tile_q4_0, act_q8_0), panel, unpack_q4_0,
-              multiply_blocks);
-}
+GEMM_FUNCTION(gemm_q8_0_dotprod, TYPE_Q8_0, BLOCKS, QK8_0, tile_q8_0, act_q8_0, panel, unpack_q8_0,
+              token_pointers, pack_pointers, multiply_blocks)
+GEMM_FUNCTION(gemm_q4_0_dotprod, TYPE_Q4_0, BLOCKS, QK8_0, tile_q4_0, act_q8_0, panel, unpack_q4_0,
+              token_pointers, pack_pointers, multiply_blocks)

@@ -1,6 +1,6 @@
 // GEMM of Q8_0 and Q4_0 with SMLAL: int16 sums, reduced over the lanes for four rows at once.
 #include "nn/activation.h"
-#include "nn/gemm_neon.h"
+#include "nn/gemm_tokens_neon.h"
 #include "nn/gemm_unpack_neon.h"
 #include "nn/kernels.h"
 
@@ -9,6 +9,10 @@
 struct panel_block {
     int8_t w[2][2][4][16]; // [half of the rows][16 columns][row][column]
     float d[8];
+};
+
+struct panel {
+    struct panel_block block[BLOCKS];
 };
 
 ALWAYS_INLINE void unpack_q8_0(void *panel, const void *w, int n_cols)
@@ -84,14 +88,15 @@ ALWAYS_INLINE int32x4_t dot_q4_0(const int8x16_t w0[4], const int8x16_t w1[4], i
     return vpaddlq_s16(vpaddq_s16(vpaddq_s16(sum[0], sum[1]), vpaddq_s16(sum[2], sum[3])));
 }
 
-ALWAYS_INLINE void multiply_half(float (*acc)[QUANT_TILE_ROWS], const struct panel_block *p,
-                                 const uint8_t *const *x, int n_blocks, int half, bool q4_0)
+ALWAYS_INLINE void multiply_half(float *const acc[GEMM_TOKENS], const struct panel_block *p,
+                                 const struct token_pointers *packed, int n_blocks, int half,
+                                 bool q4_0)
 {
     const struct act_q8_0 *token[GEMM_TOKENS];
     float32x4_t f[GEMM_TOKENS];
     UNROLL for (int t = 0; t < GEMM_TOKENS; t++)
     {
-        token[t] = (const struct act_q8_0 *)x[t];
+        token[t] = (const struct act_q8_0 *)packed->token[t];
         f[t] = vld1q_f32(acc[t] + 4 * half);
     }
     for (int b = 0; b < n_blocks; b++, p++) {
@@ -119,34 +124,21 @@ ALWAYS_INLINE void multiply_half(float (*acc)[QUANT_TILE_ROWS], const struct pan
     }
 }
 
-ALWAYS_INLINE void multiply_q8_0(float (*acc)[QUANT_TILE_ROWS], const void *panel,
-                                 const uint8_t *const *x, int n_cols)
+ALWAYS_INLINE void multiply_q8_0(float *const acc[GEMM_TOKENS], const void *panel,
+                                 const void *packed, int n_cols)
 {
-    multiply_half(acc, panel, x, n_cols / QK8_0, 0, false);
-    multiply_half(acc, panel, x, n_cols / QK8_0, 1, false);
+    multiply_half(acc, panel, packed, n_cols / QK8_0, 0, false);
+    multiply_half(acc, panel, packed, n_cols / QK8_0, 1, false);
 }
 
-ALWAYS_INLINE void multiply_q4_0(float (*acc)[QUANT_TILE_ROWS], const void *panel,
-                                 const uint8_t *const *x, int n_cols)
+ALWAYS_INLINE void multiply_q4_0(float *const acc[GEMM_TOKENS], const void *panel,
+                                 const void *packed, int n_cols)
 {
-    multiply_half(acc, panel, x, n_cols / QK8_0, 0, true);
-    multiply_half(acc, panel, x, n_cols / QK8_0, 1, true);
+    multiply_half(acc, panel, packed, n_cols / QK8_0, 0, true);
+    multiply_half(acc, panel, packed, n_cols / QK8_0, 1, true);
 }
 
-void gemm_q8_0_neon(float *out, size_t out_stride, const void *w_tiles, const void *act,
-                    size_t act_stride, int n_tokens, int n_rows, int n_cols)
-{
-    const struct gemm g = {out, out_stride, w_tiles, act, act_stride, n_tokens, n_rows, n_cols};
-    struct panel_block panel[BLOCKS];
-    gemm_walk(&g, TYPE_Q8_0, GEMM_BLOCKS(BLOCKS, QK8_0, tile_q8_0, act_q8_0), panel, unpack_q8_0,
-              multiply_q8_0);
-}
-
-void gemm_q4_0_neon(float *out, size_t out_stride, const void *w_tiles, const void *act,
-                    size_t act_stride, int n_tokens, int n_rows, int n_cols)
-{
-    const struct gemm g = {out, out_stride, w_tiles, act, act_stride, n_tokens, n_rows, n_cols};
-    struct panel_block panel[BLOCKS];
-    gemm_walk(&g, TYPE_Q4_0, GEMM_BLOCKS(BLOCKS, QK8_0, tile_q4_0, act_q8_0), panel, unpack_q4_0,
-              multiply_q4_0);
-}
+GEMM_FUNCTION(gemm_q8_0_neon, TYPE_Q8_0, BLOCKS, QK8_0, tile_q8_0, act_q8_0, panel, unpack_q8_0,
+              token_pointers, pack_pointers, multiply_q8_0)
+GEMM_FUNCTION(gemm_q4_0_neon, TYPE_Q4_0, BLOCKS, QK8_0, tile_q4_0, act_q8_0, panel, unpack_q4_0,
+              token_pointers, pack_pointers, multiply_q4_0)

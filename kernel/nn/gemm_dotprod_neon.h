@@ -1,7 +1,7 @@
 // SDOT by lane for the panels of column groups: what the dotprod GEMMs share.
 #pragma once
 
-#include "nn/gemm_neon.h"
+#include "nn/gemm_tokens_neon.h"
 
 // sum[t][half] += 16 columns of eight rows times 16 activations of each token.
 ALWAYS_INLINE void add_dots(int32x4_t sum[GEMM_TOKENS][2], const int8_t (*w)[8][4],

@@ -5,7 +5,7 @@
 // cleared. Exact modulo 2^32, and the result fits 32 bits.
 #include "nn/activation.h"
 #include "nn/gemm_dotprod_neon.h"
-#include "nn/gemm_neon.h"
+#include "nn/gemm_tokens_neon.h"
 #include "nn/gemm_unpack_neon.h"
 #include "nn/kernels.h"
 
@@ -132,10 +132,11 @@ ALWAYS_INLINE void scaled_dots(uint32x4_t a[GEMM_TOKENS][2], const struct panel 
     }
 }
 
-ALWAYS_INLINE void multiply_q4_k(float (*acc)[QUANT_TILE_ROWS], const void *panel,
-                                 const uint8_t *const *x, int n_cols)
+ALWAYS_INLINE void multiply_q4_k(float *const acc[GEMM_TOKENS], const void *panel,
+                                 const void *packed, int n_cols)
 {
     const struct panel *p = panel;
+    const uint8_t *const *x = ((const struct token_pointers *)packed)->token;
     uint32x4_t a[GEMM_TOKENS][2];
     scaled_dots(a, p, x, 32);
     UNROLL for (int t = 0; t < GEMM_TOKENS; t++)
@@ -169,10 +170,11 @@ ALWAYS_INLINE void multiply_q4_k(float (*acc)[QUANT_TILE_ROWS], const void *pane
     }
 }
 
-ALWAYS_INLINE void multiply_q6_k(float (*acc)[QUANT_TILE_ROWS], const void *panel,
-                                 const uint8_t *const *x, int n_cols)
+ALWAYS_INLINE void multiply_q6_k(float *const acc[GEMM_TOKENS], const void *panel,
+                                 const void *packed, int n_cols)
 {
     const struct panel *p = panel;
+    const uint8_t *const *x = ((const struct token_pointers *)packed)->token;
     uint32x4_t a[GEMM_TOKENS][2];
     scaled_dots(a, p, x, 16);
     UNROLL for (int t = 0; t < GEMM_TOKENS; t++)
@@ -187,20 +189,7 @@ ALWAYS_INLINE void multiply_q6_k(float (*acc)[QUANT_TILE_ROWS], const void *pane
     }
 }
 
-void gemm_q4_k_dotprod(float *out, size_t out_stride, const void *w_tiles, const void *act,
-                       size_t act_stride, int n_tokens, int n_rows, int n_cols)
-{
-    const struct gemm g = {out, out_stride, w_tiles, act, act_stride, n_tokens, n_rows, n_cols};
-    struct panel panel;
-    gemm_walk(&g, TYPE_Q4_K, GEMM_BLOCKS(1, QK_K, tile_q4_k, act_q8_k), &panel, unpack_q4_k,
-              multiply_q4_k);
-}
-
-void gemm_q6_k_dotprod(float *out, size_t out_stride, const void *w_tiles, const void *act,
-                       size_t act_stride, int n_tokens, int n_rows, int n_cols)
-{
-    const struct gemm g = {out, out_stride, w_tiles, act, act_stride, n_tokens, n_rows, n_cols};
-    struct panel panel;
-    gemm_walk(&g, TYPE_Q6_K, GEMM_BLOCKS(1, QK_K, tile_q6_k, act_q8_k), &panel, unpack_q6_k,
-              multiply_q6_k);
-}
+GEMM_FUNCTION(gemm_q4_k_dotprod, TYPE_Q4_K, 1, QK_K, tile_q4_k, act_q8_k, panel, unpack_q4_k,
+              token_pointers, pack_pointers, multiply_q4_k)
+GEMM_FUNCTION(gemm_q6_k_dotprod, TYPE_Q6_K, 1, QK_K, tile_q6_k, act_q8_k, panel, unpack_q6_k,
+              token_pointers, pack_pointers, multiply_q6_k)

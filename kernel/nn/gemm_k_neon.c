@@ -4,7 +4,7 @@
 // The panel holds rows, not column groups: a vector of activations then meets 16 columns of a row
 // as it is, and no instruction repeats four activations.
 #include "nn/activation.h"
-#include "nn/gemm_neon.h"
+#include "nn/gemm_tokens_neon.h"
 #include "nn/gemm_unpack_neon.h"
 #include "nn/kernels.h"
 
@@ -185,9 +185,10 @@ ALWAYS_INLINE int32x4_t dot_mins(const int16_t mins[8][8], int half, const int16
     return vmlal_laneq_s16(m, vld1_s16(mins[7] + 4 * half), sums, 7);
 }
 
-ALWAYS_INLINE void multiply(float (*acc)[QUANT_TILE_ROWS], const struct panel *p,
-                            const uint8_t *const *x, int sub_block, bool has_mins)
+ALWAYS_INLINE void multiply(float *const acc[GEMM_TOKENS], const struct panel *p,
+                            const struct token_pointers *packed, int sub_block, bool has_mins)
 {
+    const uint8_t *const *x = packed->token;
     for (int half = 0; half < 2; half++) {
         int32x4_t a[GEMM_TOKENS];
         scaled_dots(a, p, half, x, sub_block);
@@ -205,32 +206,19 @@ ALWAYS_INLINE void multiply(float (*acc)[QUANT_TILE_ROWS], const struct panel *p
     }
 }
 
-ALWAYS_INLINE void multiply_q4_k(float (*acc)[QUANT_TILE_ROWS], const void *panel,
-                                 const uint8_t *const *x, int n_cols)
+ALWAYS_INLINE void multiply_q4_k(float *const acc[GEMM_TOKENS], const void *panel,
+                                 const void *packed, int n_cols)
 {
-    multiply(acc, panel, x, 32, true);
+    multiply(acc, panel, packed, 32, true);
 }
 
-ALWAYS_INLINE void multiply_q6_k(float (*acc)[QUANT_TILE_ROWS], const void *panel,
-                                 const uint8_t *const *x, int n_cols)
+ALWAYS_INLINE void multiply_q6_k(float *const acc[GEMM_TOKENS], const void *panel,
+                                 const void *packed, int n_cols)
 {
-    multiply(acc, panel, x, 16, false);
+    multiply(acc, panel, packed, 16, false);
 }
 
-void gemm_q4_k_neon(float *out, size_t out_stride, const void *w_tiles, const void *act,
-                    size_t act_stride, int n_tokens, int n_rows, int n_cols)
-{
-    const struct gemm g = {out, out_stride, w_tiles, act, act_stride, n_tokens, n_rows, n_cols};
-    struct panel panel;
-    gemm_walk(&g, TYPE_Q4_K, GEMM_BLOCKS(1, QK_K, tile_q4_k, act_q8_k), &panel, unpack_q4_k,
-              multiply_q4_k);
-}
-
-void gemm_q6_k_neon(float *out, size_t out_stride, const void *w_tiles, const void *act,
-                    size_t act_stride, int n_tokens, int n_rows, int n_cols)
-{
-    const struct gemm g = {out, out_stride, w_tiles, act, act_stride, n_tokens, n_rows, n_cols};
-    struct panel panel;
-    gemm_walk(&g, TYPE_Q6_K, GEMM_BLOCKS(1, QK_K, tile_q6_k, act_q8_k), &panel, unpack_q6_k,
-              multiply_q6_k);
-}
+GEMM_FUNCTION(gemm_q4_k_neon, TYPE_Q4_K, 1, QK_K, tile_q4_k, act_q8_k, panel, unpack_q4_k,
+              token_pointers, pack_pointers, multiply_q4_k)
+GEMM_FUNCTION(gemm_q6_k_neon, TYPE_Q6_K, 1, QK_K, tile_q6_k, act_q8_k, panel, unpack_q6_k,
+              token_pointers, pack_pointers, multiply_q6_k)

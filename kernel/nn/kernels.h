@@ -1,5 +1,5 @@
 // The operations, each twice: X in plain C is the specification, X_neon gives the same bits. Where
-// a newer instruction set (nn/tier.h) does better there is also X_dotprod.
+// a newer instruction set (nn/tier.h) does better there are also X_dotprod and X_i8mm.
 //
 // Callers include nn/ops.h, which chooses. out may be x in the element-wise operations.
 // n, n_cols and sizes may be any number >= 0 unless said otherwise.
@@ -86,17 +86,20 @@ MATVEC_DOTPROD(matvec_q6_k);
 #define GEMM(name)                                                                                 \
     OPERATION(void, name, float *out, size_t out_stride, const void *w_tiles, const void *act,     \
               size_t act_stride, int n_tokens, int n_rows, int n_cols)
-#define GEMM_DOTPROD(name)                                                                         \
+// SMMLA multiplies pairs of tokens: a mat-vec has none.
+#define GEMM_TIERS(name)                                                                           \
     GEMM(name);                                                                                    \
     void name##_dotprod(float *out, size_t out_stride, const void *w_tiles, const void *act,       \
-                        size_t act_stride, int n_tokens, int n_rows, int n_cols)
+                        size_t act_stride, int n_tokens, int n_rows, int n_cols);                  \
+    void name##_i8mm(float *out, size_t out_stride, const void *w_tiles, const void *act,          \
+                     size_t act_stride, int n_tokens, int n_rows, int n_cols)
 GEMM(gemm_f32);
 GEMM(gemm_f16);
 GEMM(gemm_bf16);
-GEMM_DOTPROD(gemm_q8_0);
-GEMM_DOTPROD(gemm_q4_0);
-GEMM_DOTPROD(gemm_q4_k);
-GEMM_DOTPROD(gemm_q6_k);
-#undef GEMM_DOTPROD
+GEMM_TIERS(gemm_q8_0);
+GEMM_TIERS(gemm_q4_0);
+GEMM_TIERS(gemm_q4_k);
+GEMM_TIERS(gemm_q6_k);
+#undef GEMM_TIERS
 #undef GEMM
 #undef OPERATION

@@ -63,7 +63,9 @@ CHOOSE_MATVEC(matvec_q6_k)
                                    const void *act, size_t act_stride, int n_tokens, int n_rows,   \
                                    int n_cols)                                                     \
     {                                                                                              \
-        if (nn_tier >= TIER_DOTPROD) {                                                             \
+        if (nn_tier >= TIER_I8MM) {                                                                \
+            name##_i8mm(out, out_stride, w_tiles, act, act_stride, n_tokens, n_rows, n_cols);      \
+        } else if (nn_tier >= TIER_DOTPROD) {                                                      \
             name##_dotprod(out, out_stride, w_tiles, act, act_stride, n_tokens, n_rows, n_cols);   \
         } else {                                                                                   \
             name##_neon(out, out_stride, w_tiles, act, act_stride, n_tokens, n_rows, n_cols);      \

@@ -60,12 +60,13 @@ def test_only_the_files_of_a_tier_may_use_its_instructions() -> None:
         dotprod = compile_flags(kind, "nn/matvec_q4_k_dotprod_neon.c")
         assert "-march=armv8.2-a+dotprod" in dotprod
         assert "-march=armv8-a" not in dotprod
-        assert "-march=armv8.2-a+dotprod+i8mm" in compile_flags(kind, "nn/matmul_i8mm_neon.c")
+        assert "-march=armv8.2-a+dotprod+i8mm" in compile_flags(kind, "nn/gemm_k_i8mm_neon.c")
 
 
 def test_llvm_leaves_the_order_of_the_hot_loops_alone() -> None:
-    flags_of_loops = compile_flags("clang", "nn/matvec_q8_0_neon.c")
-    at = flags_of_loops.index("-mllvm")
-    assert flags_of_loops[at + 1] == "-enable-misched=false"
+    for source in ("nn/matvec_q8_0_neon.c", "nn/gemm_k_i8mm_neon.c"):
+        flags_of_loops = compile_flags("clang", source)
+        at = flags_of_loops.index("-mllvm")
+        assert flags_of_loops[at + 1] == "-enable-misched=false"
     assert "-mllvm" not in compile_flags("clang", "nn/rope_neon.c")
     assert "-mllvm" not in compile_flags("gcc", "nn/matvec_q8_0_neon.c")

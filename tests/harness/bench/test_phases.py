@@ -15,6 +15,7 @@ def function(name: str, source: str = "") -> Function:
         ("nn/matvec_q4_k_neon.c", "matvec_q4_k_neon", "matmul q4_k"),
         ("nn/matvec_q4_k_dotprod.c", "matvec_q4_k_dotprod", "matmul q4_k"),
         ("nn/gemm_neon.c", "gemm_q6_k_neon", "matmul q6_k"),
+        ("nn/gemm_k_i8mm_neon.c", "gemm_q4_k_i8mm", "matmul q4_k"),
         ("nn/gemm_k_neon.c", "multiply_q4_k", "matmul q4_k"),
         ("nn/panel_q8_0_neon.c", "four_rows", "matmul q8_0"),
         ("nn/matvec_f16_neon.c", "matvec_bf16_neon", "matmul bf16"),

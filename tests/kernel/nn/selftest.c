@@ -378,10 +378,10 @@ int nn_selftest(void (*print)(const char *line), enum nn_tier tier)
     TEST_GEMM(gemm_f32, TYPE_F32, 1, 16, 0);
     TEST_GEMM(gemm_f16, TYPE_F16, 1, 8, 4);
     TEST_GEMM(gemm_bf16, TYPE_BF16, 1, 8, 0);
-    TEST_GEMM_DOTPROD(gemm_q8_0, TYPE_Q8_0, QK8_0, sizeof(struct tile_q8_0), 8);
-    TEST_GEMM_DOTPROD(gemm_q4_0, TYPE_Q4_0, QK8_0, sizeof(struct tile_q4_0), 8);
-    TEST_GEMM_DOTPROD(gemm_q4_k, TYPE_Q4_K, QK_K, sizeof(struct tile_q4_k), 16);
-    TEST_GEMM_DOTPROD(gemm_q6_k, TYPE_Q6_K, QK_K, sizeof(struct tile_q6_k), 8);
+    TEST_GEMM_TIERS(gemm_q8_0, TYPE_Q8_0, QK8_0, sizeof(struct tile_q8_0), 8);
+    TEST_GEMM_TIERS(gemm_q4_0, TYPE_Q4_0, QK8_0, sizeof(struct tile_q4_0), 8);
+    TEST_GEMM_TIERS(gemm_q4_k, TYPE_Q4_K, QK_K, sizeof(struct tile_q4_k), 16);
+    TEST_GEMM_TIERS(gemm_q6_k, TYPE_Q6_K, QK_K, sizeof(struct tile_q6_k), 8);
     print(report.n_failed_operations == 0 ? "SELFTEST all ok\n" : "SELFTEST FAIL\n");
     return report.n_failed_operations;
 }

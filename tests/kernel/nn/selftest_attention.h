@@ -6,7 +6,7 @@
 union cache {
     float f32[MAX_KV];
     uint16_t f16[MAX_KV];
-    uint8_t bytes[4 * MAX_KV];
+    uint8_t bytes[6 * MAX_KV]; // as many as weights of products need
 };
 #if __STDC_HOSTED__
 static _Alignas(64) union cache caches[2];

@@ -1,13 +1,16 @@
 // Part of selftest.c: products with several tokens, against the mat-vec of each.
 #pragma once
 
-#define MAX_TOKENS    65 // more than the twins unpack a panel for
+#define MAX_TOKENS    65 // more than the twins pack at once
 #define GEMM_MAX_ROWS 36
+#define MANY_ROWS     270                                // more than meet the packed tokens at once
 #define GEMM_OUT      (MAX_TOKENS * (GEMM_MAX_ROWS + 2)) // floats of a result
 
 // Where attention's values were: the activations, what is wanted, what is got.
 #define GEMM_ACT_BYTES (MAX_KV * sizeof(float) / 2)
 static_assert(GEMM_ACT_BYTES + 2 * GEMM_OUT * sizeof(float) <= sizeof *values, "all three fit");
+
+static_assert((MANY_ROWS + 7) / 8 * sizeof(struct tile_q6_k) <= sizeof *keys, "one block of each");
 
 typedef void gemm_function(float *, size_t, const void *, const void *, size_t, int, int, int);
 
@@ -52,8 +55,11 @@ static void test_gemm(const char *name, gemm_function *plain, gemm_function *neo
     begin(name);
     for (int i = 0; i < 96; i++) {
         const int n_tokens = tokens[i % (int)sizeof tokens];
-        const int n_rows = 1 + random_below(GEMM_MAX_ROWS), rows = tile_rows(type);
-        const int n_blocks = random_blocks(n_tokens, block);
+        const bool many_rows = i % (int)sizeof tokens == 4 && block > 1;
+        const int rows = tile_rows(type);
+        const int n_rows =
+            many_rows ? MANY_ROWS - random_below(8) : 1 + random_below(GEMM_MAX_ROWS);
+        const int n_blocks = many_rows ? 1 : random_blocks(n_tokens, block);
         const int n_cols = n_blocks * block, flavour = block == 1 ? 12 : i / 3 % 24;
         const size_t stride =
             (size_t)n_blocks * act_bytes + (n_tokens > 16 ? 0 : 16 * (size_t)random_below(4));
@@ -71,11 +77,16 @@ static void test_gemm(const char *name, gemm_function *plain, gemm_function *neo
 
 #define TEST_GEMM(name, ...) test_gemm(#name, name, name##_neon, __VA_ARGS__)
 
-// And the twin of a tier, where the CPU has its instructions.
-#define TEST_GEMM_DOTPROD(name, ...)                                                               \
+// And the twins of the tiers, where the CPU has their instructions.
+#define TEST_GEMM_TIERS(name, ...)                                                                 \
     TEST_GEMM(name, __VA_ARGS__);                                                                  \
     if (tier >= TIER_DOTPROD) {                                                                    \
         test_gemm(#name "_dotprod", name, name##_dotprod, __VA_ARGS__);                            \
     } else {                                                                                       \
         print("SELFTEST " #name "_dotprod not on this CPU\n");                                     \
+    }                                                                                              \
+    if (tier >= TIER_I8MM) {                                                                       \
+        test_gemm(#name "_i8mm", name, name##_i8mm, __VA_ARGS__);                                  \
+    } else {                                                                                       \
+        print("SELFTEST " #name "_i8mm not on this CPU\n");                                        \
     }

@@ -34,7 +34,9 @@ void kernel_boot(paddr_t fdt, unsigned el)
 
 noreturn void kernel_main(void)
 {
-    nn_selftest(print_line, cpu_has_dotprod() ? TIER_DOTPROD : TIER_NEON);
+    nn_selftest(print_line, cpu_has_i8mm()      ? TIER_I8MM
+                            : cpu_has_dotprod() ? TIER_DOTPROD
+                                                : TIER_NEON);
     print_line("SELFTEST end\n");
     platform_poweroff(&platform);
 }

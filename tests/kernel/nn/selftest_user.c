@@ -7,7 +7,11 @@
 #ifdef __aarch64__
 #include <sys/auxv.h>
 #define HWCAP_DOTPROD (1ul << 20)
-#define TIER          (getauxval(AT_HWCAP) & HWCAP_DOTPROD ? TIER_DOTPROD : TIER_NEON)
+#define HWCAP2_I8MM   (1ul << 13)
+#define TIER                                                                                       \
+    (getauxval(AT_HWCAP2) & HWCAP2_I8MM    ? TIER_I8MM                                             \
+     : getauxval(AT_HWCAP) & HWCAP_DOTPROD ? TIER_DOTPROD                                          \
+                                           : TIER_NEON)
 #else
 #define TIER TIER_I8MM
 #endif
