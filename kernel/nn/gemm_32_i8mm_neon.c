@@ -120,7 +120,7 @@ ALWAYS_INLINE void multiply_blocks(float *const acc[GEMM_TOKENS], const void *pa
             add_pairs(sum, next_s8x4(&w), x16.val[0], x16.val[1]);
             add_pairs(sum, next_s8x4(&w), x16.val[2], x16.val[3]);
         }
-        const float32x4x4_t d = next_f32x4(&w);
+        const float32x4x4_t d = next_floats(&w);
         const float32x4_t d0 = next_pair_twice(&x), d1 = next_pair_twice(&x);
         UNROLL for (int i = 0; i < 4; i++)
         {

@@ -71,7 +71,7 @@ ALWAYS_INLINE void store_halves_twice(int8_t **to, uint16x8_t half)
     FORGET_ORIGIN(*to);
 }
 
-ALWAYS_INLINE float32x4x4_t next_f32x4(const int8_t **p)
+ALWAYS_INLINE float32x4x4_t next_floats(const int8_t **p)
 {
     const int8x16x4_t v = next_s8x4(p);
     return (float32x4x4_t){{vreinterpretq_f32_s8(v.val[0]), vreinterpretq_f32_s8(v.val[1]),

@@ -219,7 +219,7 @@ ALWAYS_INLINE void multiply(float *const acc[GEMM_TOKENS], const int8_t *w, cons
     uint32x4_t a[2][4];
     scaled_dots(a, &w, &x, step, sub_block);
     float32x4_t v[2][4];
-    const float32x4x4_t d = next_f32x4(&w);
+    const float32x4x4_t d = next_floats(&w);
     UNROLL for (int i = 0; i < 4; i++)
     {
         v[0][i] = vmulq_f32(vcvtq_f32_s32(vreinterpretq_s32_u32(a[0][i])), d.val[i]);
@@ -227,7 +227,7 @@ ALWAYS_INLINE void multiply(float *const acc[GEMM_TOKENS], const int8_t *w, cons
     }
     const float32x4_t d_x = vreinterpretq_f32_s8(NEXT(&x, vld1q_s8, 16));
     if (has_mins) {
-        const float32x4x4_t dmin = next_f32x4(&w);
+        const float32x4x4_t dmin = next_floats(&w);
         subtract_mins(v, dmin, next_s8x4(&w), next_s8x4(&x));
     }
     float32x4_t f[GEMM_TOKENS][2];

@@ -47,6 +47,11 @@ static struct input input_of(const struct tensor *w, const struct activation *x)
     }
 }
 
+// Tokens that the GEMMs multiply at once; fewer cost them as much.
+#define GEMM_TOKENS 4
+// Of weights that are read again at once: half of a Cortex-A53's first data cache.
+#define CACHED_BYTES 16384
+
 typedef void matvec_function(float *out, const void *w_tiles, const void *act, int n_rows_padded,
                              int n_cols);
 
@@ -151,13 +156,42 @@ static __attribute__((noinline)) void gemm_of_type(float *out, const struct tens
          rows.end - rows.begin, (int)w->n_cols);
 }
 
+static struct activation token_of(const struct activation *x, int t)
+{
+    return (struct activation){x->x + (size_t)t * x->n, x->n, quant_row(x, t)};
+}
+
+// A number of tokens that is not one of whole GEMMs: their rest goes through the mat-vec, while the
+// weights that the GEMM has read are in the first cache.
+static __attribute__((noinline)) void some_tokens(float *out, const struct tensor *w,
+                                                  const struct activation *x, int n_tokens,
+                                                  struct share rows)
+{
+    const int n_rest = n_tokens % GEMM_TOKENS;
+    const bool with_rest = n_rest == GEMM_TOKENS - 1 && n_tokens > GEMM_TOKENS; // cheaper, counted
+    const int n_whole = with_rest ? n_tokens : n_tokens - n_rest;
+    const size_t tile_bytes = tile_row_bytes(w->type, w->n_cols);
+    const int n_tiles = tile_bytes < CACHED_BYTES ? (int)(CACHED_BYTES / tile_bytes) : 1;
+    const int step = n_whole == n_tokens ? rows.end - rows.begin : n_tiles * MAX_TILE_ROWS;
+    for (int begin = rows.begin; begin < rows.end; begin += step) {
+        const struct share part = {begin, rows.end - begin < step ? rows.end : begin + step};
+        if (n_whole > 0) {
+            gemm_of_type(out, w, x, n_whole, part);
+        }
+        for (int t = n_whole; t < n_tokens; t++) {
+            const struct activation one = token_of(x, t);
+            matvec_of_type(out + (size_t)t * w->n_rows, w, &one, part);
+        }
+    }
+}
+
 void matmul(float *out, const struct tensor *w, const struct activation *x, int n_tokens, int core,
             int n_cores)
 {
     ASSERT((int)w->n_cols == x->n);
     const struct share rows = matmul_rows(w, core, n_cores);
     if (n_tokens > 1) {
-        gemm_of_type(out, w, x, n_tokens, rows);
+        some_tokens(out, w, x, n_tokens, rows);
     } else {
         matvec_of_type(out, w, x, rows);
     }
