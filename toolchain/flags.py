@@ -37,6 +37,11 @@ KERNEL: Flags = (
 CLANG: Flags = (("--target=aarch64-none-elf", "clang is a cross compiler for every target"),)
 GCC: Flags = (
     ("-fno-tree-loop-distribute-patterns", "or the loop in memcpy() becomes a call of memcpy()"),
+    (
+        "-fstack-clash-protection",
+        "a frame larger than a page touches every page: no jump over a guard",
+    ),
+    ("--param=stack-clash-protection-guard-size=12", "2^12: a page; AArch64's default is 64 KiB"),
     ("-Wno-psabi", "notes about ABI changes of older gccs concern nobody here"),
 )
 

@@ -36,9 +36,8 @@ PAGE = 4 * KIB
 LANES = 4  # floats of a NEON vector
 PAGE_TABLES = 20  # level 1, up to 4 of level 2 (per GiB not one block), 15 for ragged edges
 STACK_SIZE = 32 * KIB
-STACK_GUARD_SIZE = (
-    8 * KIB
-)  # more than the largest frame (clang), a GEMM's 7.9 KiB: none jumps over it
+# More than clang's largest frame, a GEMM's 7.9 KiB: none jumps over it. gcc's touch every page.
+STACK_GUARD_SIZE = 8 * KIB
 HEAD_SIZE_MAX = 256  # ATTENTION_MAX_HEAD of kernel/nn/kernels.h
 CORE_SLOT_SIZE = 24 * KIB  # of kernel/arch/start.h: a guard below a stack
 FDT_ROOM = 2 * MIB  # QEMU's tree has 1 MiB; a loader may align it

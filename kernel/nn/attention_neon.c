@@ -336,13 +336,12 @@ ALWAYS_INLINE void write_out(const struct row *row, const float *o, int stride, 
     }
 }
 
-ALWAYS_INLINE void attend(struct row *rows, const uint8_t *k, const uint8_t *v, int head_size,
-                          int n_rows, int type)
+ALWAYS_INLINE void attend(struct packed *packed, struct row *rows, const uint8_t *k,
+                          const uint8_t *v, int head_size, int n_rows, int type)
 {
-    struct packed packed;
     const size_t tile_bytes = kv_tile_bytes(type, head_size);
     const int n_keys = rows[n_rows - 1].n_keys;
-    pack_queries(packed.q, rows, n_rows, head_size);
+    pack_queries(packed->q, rows, n_rows, head_size);
     for (int start = 0; start < n_keys; start += ATTENTION_CHUNK) {
         int n[MAX_ROWS] = {0};
         for (int r = 0; r < n_rows; r++) {
@@ -351,17 +350,17 @@ ALWAYS_INLINE void attend(struct row *rows, const uint8_t *k, const uint8_t *v, 
         }
         int i = 0; // a row by itself: two tiles keep the multipliers as busy as two rows do
         for (; n_rows == 1 && i + 2 * KV_TILE <= n[0]; i += 2 * KV_TILE, k += 2 * tile_bytes) {
-            score_tiles(packed.p + i, packed.q, k, head_size, 1, 2, type);
+            score_tiles(packed->p + i, packed->q, k, head_size, 1, 2, type);
         }
         for (; i < n[n_rows - 1]; i += KV_TILE, k += tile_bytes) {
-            score_tiles(packed.p + i * n_rows, packed.q, k, head_size, n_rows, 1, type);
+            score_tiles(packed->p + i * n_rows, packed->q, k, head_size, n_rows, 1, type);
         }
-        exp_scores(rows, &packed, n, start == 0, n_rows, head_size);
-        weigh_values(&packed, n, v, head_size, n_rows, type, start == 0);
+        exp_scores(rows, packed, n, start == 0, n_rows, head_size);
+        weigh_values(packed, n, v, head_size, n_rows, type, start == 0);
         v += ATTENTION_CHUNK * kv_row_bytes(type, head_size);
     }
     for (int r = 0; r < n_rows; r++) {
-        write_out(&rows[r], packed.o + 8 * r, 8 * n_rows, head_size);
+        write_out(&rows[r], packed->o + 8 * r, 8 * n_rows, head_size);
     }
 }
 
@@ -370,6 +369,7 @@ ALWAYS_INLINE void attend(struct row *rows, const uint8_t *k, const uint8_t *v, 
                                  const void *v, int n_keys, int n_tokens, int n_heads,             \
                                  int head_size)                                                    \
     {                                                                                              \
+        struct packed packed; /* one for all: gcc would not let them share their place */          \
         struct row rows[MAX_ROWS];                                                                 \
         const int n_all = n_tokens * n_heads;                                                      \
         for (int begin = 0; begin < n_all;) {                                                      \
@@ -382,16 +382,16 @@ ALWAYS_INLINE void attend(struct row *rows, const uint8_t *k, const uint8_t *v, 
             begin += n_rows;                                                                       \
             switch (n_rows) {                                                                      \
             case 8:                                                                                \
-                attend(rows, k, v, head_size, 8, type);                                            \
+                attend(&packed, rows, k, v, head_size, 8, type);                                   \
                 break;                                                                             \
             case 4:                                                                                \
-                attend(rows, k, v, head_size, 4, type);                                            \
+                attend(&packed, rows, k, v, head_size, 4, type);                                   \
                 break;                                                                             \
             case 2:                                                                                \
-                attend(rows, k, v, head_size, 2, type);                                            \
+                attend(&packed, rows, k, v, head_size, 2, type);                                   \
                 break;                                                                             \
             default:                                                                               \
-                attend(rows, k, v, head_size, 1, type);                                            \
+                attend(&packed, rows, k, v, head_size, 1, type);                                   \
             }                                                                                      \
         }                                                                                          \
     }
