@@ -20,7 +20,8 @@ def read_prompt(args: argparse.Namespace, default: str | None = None) -> Prompt:
             return Prompt.of_text(_without_newline(args.file.read_bytes()))
         except OSError as exc:
             raise HarnessError(
-                f"{args.file}: {exc.strerror or exc}", hint="-f is a file with the prompt"
+                f"cannot read the prompt: {args.file}: {exc.strerror or exc}",
+                hint="-f is a file with the prompt",
             ) from exc
     if args.prompt == "-":
         return Prompt.of_text(_without_newline(sys.stdin.buffer.read()))

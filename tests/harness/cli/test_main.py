@@ -245,7 +245,9 @@ def test_other_verbs_name_the_missing_package() -> None:
 
 def test_an_interrupt_while_modules_load_is_only_an_interrupt() -> None:
     code = (
-        "import os, signal, sys, harness.__main__ as start; os.kill(os.getpid(), signal.SIGINT); "
+        "import os, signal, sys, harness.__main__ as start; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "  # ignored in a background job
+        "os.kill(os.getpid(), signal.SIGINT); "
         "sys.exit(start.main(['inspect', '-m', 'missing.gguf']))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
