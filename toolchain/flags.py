@@ -34,7 +34,10 @@ KERNEL: Flags = (
     ("-DNN_NEON", "nn/ops.h picks the NEON twins"),
 )
 
-CLANG: Flags = (("--target=aarch64-none-elf", "clang is a cross compiler for every target"),)
+CLANG: Flags = (
+    ("--target=aarch64-none-elf", "clang is a cross compiler for every target"),
+    ("-Wframe-larger-than=8191", "a larger frame could jump over the 8 KiB guard below a stack"),
+)
 GCC: Flags = (
     ("-fno-tree-loop-distribute-patterns", "or the loop in memcpy() becomes a call of memcpy()"),
     (

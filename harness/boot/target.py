@@ -69,7 +69,7 @@ class FdStream:
             if not _ready({self._write_fd: select.POLLOUT}, deadline - time.monotonic()):
                 raise TargetError(
                     f"the target took no byte for {WRITE_S * timeout_scale():.0f} s",
-                    hint="it hangs, or is no kernel that booted: see console.log beside the image",
+                    hint="it hangs, or is no kernel that booted: see its console.log",
                 )
             try:
                 left = left[os.write(self._write_fd, left) :]

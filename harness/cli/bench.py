@@ -15,7 +15,7 @@ from harness.bench.table import tables
 from harness.cli.bench_kernels import count_kernels
 from harness.cli.bench_mca import model_loops
 from harness.cli.bench_runs import measure, usable_contexts, usable_cores
-from harness.cli.manifest import require_manifest, write_json
+from harness.cli.manifest import keep_json, require_manifest
 from harness.cli.options import BuildOptions, add_build, add_model, build_options, positive
 from harness.cli.pipeline import Built, built_from
 from harness.cli.progress import note
@@ -74,10 +74,10 @@ def run(args: argparse.Namespace) -> int:
         raise BenchError("nothing is left to run", hint="smaller numbers for --smp and --ctx-list")
     profiles = measure(built, cpus=args.cpu, cores=cores, contexts=contexts, n_decode=args.n_decode)
     report = _report(built, weights, profiles)
-    write_json(built.directory / "bench.json", report)
     print_report(
         json.dumps(report) if args.json else tables(profiles, weights, functions=args.functions)
     )
+    keep_json(built.directory / "bench.json", report)
     if args.plot:
         _plot(profiles, built, args.plot)
     if args.save:

@@ -5,7 +5,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import mkdtemp
 
 
 @contextmanager
@@ -29,8 +30,9 @@ def console_log(directory: Path) -> Iterator[Path]:
     try:
         file = (directory / ".console.lock").open("w")
     except OSError:  # an image in a place that may only be read
-        with TemporaryDirectory(prefix="bareword-", ignore_cleanup_errors=True) as folder:
-            yield Path(folder) / "console.log"
+        folder = Path(mkdtemp(prefix="bareword-"))
+        yield folder / "console.log"
+        rmtree(folder, ignore_errors=True)  # not when it failed: the error says where to look
         return
     with file as lock:
         try:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from harness.cli.progress import note
 from harness.errors import ImageError
 from harness.image.files import atomic_file
 
@@ -37,6 +38,14 @@ def write_json(path: Path, content: object) -> None:
     """Pretty and deterministic; a reader never sees half, also when two write at once."""
     with atomic_file(path) as file:
         file.write((json.dumps(content, indent=2) + "\n").encode())
+
+
+def keep_json(path: Path, content: object) -> None:
+    """As write_json, for what has been shown already: where only reading is allowed, a note."""
+    try:
+        write_json(path, content)
+    except ImageError as problem:
+        note(f"{path.name} is not kept: {problem}")
 
 
 def file_sha256(

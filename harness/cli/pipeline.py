@@ -157,8 +157,9 @@ def _is_whole(file: Path, size_bytes: int | None) -> bool:
 def built_from(options: BuildOptions) -> Built:
     """The image for `-m`: a directory as it is, a model built first."""
     if options.model is not None and options.model.is_dir():
+        built = load_built(options.model)
         _refuse_other_wishes(require_manifest(options.model), options)
-        return load_built(options.model)
+        return built
     return build(options)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.cli.answer import Live, as_json, stats_lines
 from harness.cli.default_model import default_prompt
-from harness.cli.manifest import write_json
+from harness.cli.manifest import keep_json
 from harness.cli.options import (
     add_build,
     add_model,
@@ -26,7 +26,7 @@ from harness.cli.progress import note
 from harness.cli.prompt import as_turn, read_prompt, uses_template
 from harness.cli.smp import check_smp
 from harness.cli.target import running
-from harness.errors import EXIT_INTERRUPTED, HarnessError, ImageError
+from harness.errors import EXIT_INTERRUPTED, HarnessError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,10 +65,7 @@ def run(args: argparse.Namespace) -> int:
         )
         welcome = session.welcome
     result = as_json(answer, welcome, params.seed, options)
-    try:
-        write_json(built.directory / "tokens.json", result)
-    except ImageError as problem:  # an image in a place that may only be read
-        note(f"tokens.json is not kept: {problem}")
+    keep_json(built.directory / "tokens.json", result)
     if args.logits is not None and answer.logits is not None:
         _save_logits(args.logits, answer.logits)
     exit_code = EXIT_INTERRUPTED if answer.stop == "abort" else 0

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from harness.cli.manifest import write_json
+from harness.cli.manifest import keep_json
 from harness.cli.options import (
     add_build,
     add_model,
@@ -75,8 +75,8 @@ def run(args: argparse.Namespace) -> int:
             n_ctx=n_ctx,
             on_stage=on_stage,
         )
-    write_json(built.directory / "verdict.json", verdict.as_dict())
     print_report(json.dumps(verdict.as_dict()) if args.json else verdict.report())
+    keep_json(built.directory / "verdict.json", verdict.as_dict())
     return 0 if verdict.ok else 1
 
 

@@ -30,7 +30,7 @@ def c_string(text: str) -> str:
 def c_line(text: str) -> str:
     """A C string literal of exactly this line, which the model reads; it may be empty."""
     data = text.encode()
-    if len(data) > LINE_BYTES_MAX or not (text.isprintable() or not text):
+    if len(data) > LINE_BYTES_MAX or not text.isprintable():
         raise CodegenError(
             f"the system line is {text!r}, {len(data)} bytes long; wanted one printable line of "
             f"{LINE_BYTES_MAX} bytes at most",

@@ -72,8 +72,10 @@ def load_checkpoint(path: Path, digest: str, text_digest: str) -> Checkpoint:
             hint="only [budget] may change between sessions; start without --resume, or another -o",
         )
     if state.get("text_digest") != text_digest:
+        known = "text_digest" in state
+        what = "was trained on other text: the generator has changed" if known else "names no text"
         raise TrainError(
-            f"{path} was trained on other text: the text generator has changed since",
+            f"{path} {what}",
             hint="start without --resume, or go back to the generator's sources of that run",
         )
     return Checkpoint(

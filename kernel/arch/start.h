@@ -6,7 +6,7 @@
 #define EXCEPTION_FRAME_SIZE 272 // struct exception_frame, a multiple of 16
 
 // CPUs that are used at most, the boot CPU included, and the planned memory of each further one,
-// upwards: pages that are not mapped (more than the largest frame, attention's 7.3 KiB: none jumps
+// upwards: pages that are not mapped (more than the largest frame, a GEMM's 7.9 KiB: none jumps
 // over them), its stack, its exception stack. A report of an exception takes 1.5 KiB.
 #define CPU_MAX                   8
 #define CORE_GUARD_SIZE           8192

@@ -25,8 +25,8 @@ struct generate_events {
 
 struct generate_result {
     enum stop_reason stop;
-    uint32_t
-        n_prompt; // tokens in the context before the first generated one; stopped earlier: computed
+    // Tokens in the context before the first generated one; of a prompt that was stopped, computed.
+    uint32_t n_prompt;
     uint32_t n_reused;
     uint32_t n_generated;
     uint32_t n_drafted;     // guesses computed

@@ -10,9 +10,6 @@
 #include "nn/simd_neon.h"
 #include "nn/tiles.h"
 
-// Tokens that share a load of weights. 8 rows x 4 tokens are what 32 vector registers hold.
-#define GEMM_TOKENS 4
-
 // A frame is smaller than the guard below a stack, 8 KiB; this is what the arrays may take of it.
 #define GEMM_FRAME_SIZE 7424
 

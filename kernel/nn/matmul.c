@@ -47,8 +47,6 @@ static struct input input_of(const struct tensor *w, const struct activation *x)
     }
 }
 
-// Tokens that the GEMMs multiply at once; fewer cost them as much.
-#define GEMM_TOKENS 4
 // Of weights that are read again at once: half of a Cortex-A53's first data cache.
 #define CACHED_BYTES 16384
 
@@ -172,7 +170,8 @@ static __attribute__((noinline)) void some_tokens(float *out, const struct tenso
     const int n_whole = with_rest ? n_tokens : n_tokens - n_rest;
     const size_t tile_bytes = tile_row_bytes(w->type, w->n_cols);
     const int n_tiles = tile_bytes < CACHED_BYTES ? (int)(CACHED_BYTES / tile_bytes) : 1;
-    const int step = n_whole == n_tokens ? rows.end - rows.begin : n_tiles * MAX_TILE_ROWS;
+    const int n_cached = n_tiles * tile_rows(w->type);
+    const int step = n_whole == n_tokens ? rows.end - rows.begin : n_cached;
     for (int begin = rows.begin; begin < rows.end; begin += step) {
         const struct share part = {begin, rows.end - begin < step ? rows.end : begin + step};
         if (n_whole > 0) {

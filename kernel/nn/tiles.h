@@ -11,6 +11,7 @@
 #define FLOAT_TILE_ROWS 4 // F32, F16, BF16
 #define QUANT_TILE_ROWS 8 // the other types
 #define MAX_TILE_ROWS   8
+#define GEMM_TOKENS     4 // share a load of weights; fewer cost as much. 8 x 4 sums fit the registers
 #define QK8_0           32
 #define QK_K            256
 

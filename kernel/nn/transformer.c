@@ -4,7 +4,8 @@
 // one needs what another wrote. One token: five barriers a layer (after Q, K and V; attention; its
 // output matrix; gate and up; down). What all cores need of that token, its norm and its int8
 // form, each makes for itself rather than wait for another, unless it is long. Of a long vector and
-// of several tokens it makes a share, at the price of a barrier each time: up to nine a layer.
+// of several tokens it makes a share, at the price of a barrier each time: up to nine a layer, and
+// one more where cores share a key-value head.
 #include "nn/transformer.h"
 
 #include "gen/layout.h"
@@ -81,7 +82,7 @@ static struct making making_of(const struct part *part, int n, unsigned forms)
     return (struct making){share_of(n, step, part->core, part->n_cores), 0, true};
 }
 
-// x of all tokens with the forms of it that matrices want, for this core to read.
+// This core's part of the forms of x that matrices want; made with others, whole after a barrier.
 static struct activation prepared(const struct part *part, const struct making *making,
                                   const float *x, int n, unsigned forms)
 {
@@ -93,6 +94,7 @@ static struct activation prepared(const struct part *part, const struct making *
     return input;
 }
 
+// x of all tokens with the forms of it that matrices want, for this core to read.
 static struct activation quantised(const struct part *part, const float *x, int n, unsigned forms)
 {
     const struct making making = making_of(part, n, forms);

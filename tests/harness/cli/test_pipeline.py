@@ -3,14 +3,16 @@
 import dataclasses
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 
 from harness.cli import pipeline
+from harness.cli.lock import locked
 from harness.cli.manifest import sources_sha256, write_json
 from harness.cli.options import BuildOptions
-from harness.cli.pipeline import Built, build, load_built, model_of
+from harness.cli.pipeline import Built, build, built_from, load_built, model_of
 from harness.errors import HarnessError, ImageError
 from harness.image import make_image
 from harness.synth import synthesize
@@ -159,3 +161,19 @@ def test_json_is_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
     write_json(path, {"a": 2})
     assert json.loads(path.read_text()) == {"a": 2}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_image_that_is_being_made_is_waited_for(options: BuildOptions) -> None:
+    built = build(options)
+    manifest = json.loads((built.directory / "manifest.json").read_text())
+    image = dataclasses.replace(options, model=built.directory)
+    found: list[Built] = []
+    with locked(built.directory):
+        write_json(built.directory / "manifest.json", manifest | {"complete": False})
+        thread = threading.Thread(target=lambda: found.append(built_from(image)))
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive()
+        write_json(built.directory / "manifest.json", manifest)
+    thread.join(30)
+    assert found[0].image.build_id == built.image.build_id
