@@ -14,7 +14,14 @@ from harness.cli.progress import note
 from harness.errors import EXIT_INTERRUPTED
 from harness.train.config import TrainConfig, load_config
 from harness.train.errors import TrainError
-from harness.train.hardware import Choice, Hardware, choose, detect, prepare_process
+from harness.train.hardware import (
+    Choice,
+    Hardware,
+    choose,
+    detect,
+    load_lazily_imported,
+    prepare_process,
+)
 from harness.train.memory import (
     MIB,
     MemoryPlan,
@@ -89,6 +96,7 @@ def _plan(config: TrainConfig, hardware: Hardware, choice: Choice) -> MemoryPlan
         f"{choice.micro_batch} of {config.recipe.batch}, compiled: {choice.compile}"
     )
     on_cuda = choice.device == "cuda"
+    load_lazily_imported(choice)
     plan = plan_memory(
         config,
         dtype=choice.dtype,

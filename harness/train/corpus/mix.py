@@ -20,7 +20,7 @@ WEIGHTS = {
     "story-quiz": 10,
     "greeting": 6,
     "arithmetic": 34,
-    "arithmetic-words": 10,
+    "arithmetic-words": 12,
     "clock": 16,
     "clock-rare": 10,
     "identity": 6,

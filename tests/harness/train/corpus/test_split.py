@@ -116,10 +116,9 @@ def test_held_out_phrasings_use_words_that_training_has() -> None:
         assert words(ways.valid) <= train
 
 
-@pytest.mark.parametrize("operation", ["addition", "subtraction", "multiplication"])
+@pytest.mark.parametrize("operation", ["addition", "subtraction"])
 def test_every_number_pair_is_in_exactly_one_split(operation: str) -> None:
-    limit = 13 if operation == "multiplication" else 100
-    pairs = [(a, b) for a in range(limit) for b in range(limit)]
+    pairs = [(a, b) for a in range(100) for b in range(100)]
     valid = [pair for pair in pairs if pair_allowed(*pair, operation, "valid")]
     assert all(
         pair_allowed(*pair, operation, "train") != pair_allowed(*pair, operation, "valid")
@@ -128,11 +127,11 @@ def test_every_number_pair_is_in_exactly_one_split(operation: str) -> None:
     assert 0.04 < len(valid) / len(pairs) < 0.15
 
 
-def test_a_held_out_product_has_its_mirror_image_in_training() -> None:
-    for a in range(13):
-        for b in range(13):
-            if pair_allowed(a, b, "multiplication", "valid"):
-                assert pair_allowed(b, a, "multiplication", "train")
+def test_training_has_the_whole_times_table_and_validation_a_part() -> None:
+    pairs = [(a, b) for a in range(13) for b in range(13)]
+    assert all(pair_allowed(*pair, "multiplication", "train") for pair in pairs)
+    valid = [pair for pair in pairs if pair_allowed(*pair, "multiplication", "valid")]
+    assert 0.04 < len(valid) / len(pairs) < 0.15
 
 
 def test_every_device_and_room_is_in_training() -> None:
