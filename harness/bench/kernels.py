@@ -16,6 +16,8 @@ ROWS = (
     ("dot_neon", "dot (NEON)"),
 )
 FAST = "dot_neon"
+BATCH = 16  # tokens of a `batch_`, as in kernel/app/bench_kernels.c
+TIERS = ("neon", "dotprod", "i8mm")
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,11 @@ def ratio(operations: Sequence[Operation], type_name: str, name: str, n_blocks: 
 
 def kernels_table(cpu: str, operations: Sequence[Operation]) -> str:
     """Instructions, per weight, and the ratio to NEON."""
-    sizes = sorted({o.n_blocks for o in operations})
+    sizes = sorted({o.n_blocks for o in operations if o.name == FAST})
     counts = {(o.type, o.name, o.n_blocks): o.instructions for o in operations}
     lines = [f"{cpu}: instructions, per weight, times the NEON dot"]
     lines.append(f"{'':<46}" + "".join(f"{f'{n} blocks':>28}" for n in sizes))
-    for type_name in dict.fromkeys(o.type for o in operations):
+    for type_name in dict.fromkeys(o.type for o in operations if o.name == FAST):
         for name, label in ROWS:
             cells = "".join(
                 f"{counts[type_name, name, n]:>12,}"
@@ -66,4 +68,28 @@ def kernels_table(cpu: str, operations: Sequence[Operation]) -> str:
                 for n in sizes
             )
             lines.append(f"{type_name:<6}{label:<40}{cells}")
+    return "\n".join(lines)
+
+
+def per_multiply_add(operations: Sequence[Operation]) -> dict[tuple[str, str], float]:
+    """(type, `token_dotprod`): instructions per weight; (type, `batch_i8mm`): also per token."""
+    return {
+        (o.type, o.name): o.instructions / (o.n_blocks * BLOCK) / (BATCH if batch else 1)
+        for o in operations
+        for kind, _, tier in [o.name.partition("_")]
+        if tier in TIERS and ((batch := kind == "batch") or kind == "token")
+    }
+
+
+def products_table(cpu: str, operations: Sequence[Operation]) -> str:
+    """A matrix with one token and with a batch, on every tier of this CPU."""
+    counts = per_multiply_add(operations)
+    names = [f"{kind}_{tier}" for kind in ("token", "batch") for tier in TIERS]
+    names = [name for name in names if any(counted == name for _, counted in counts)]
+    title = f"{cpu}: instructions per weight and token, of one token and of {BATCH}"
+    lines = [title, f"{'':<6}" + "".join(f"{name.replace('_', ', '):>16}" for name in names)]
+    for type_name in dict.fromkeys(kind for kind, _ in counts):
+        cells = (counts.get((type_name, name)) for name in names)
+        row = "".join(f"{'' if cell is None else f'{cell:.3f}':>16}" for cell in cells)
+        lines.append(f"{type_name:<6}{row}")
     return "\n".join(lines)

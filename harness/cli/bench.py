@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.bench.baseline import Baseline, changes, counts_of, read_baseline
-from harness.bench.kernels import kernels_table
+from harness.bench.kernels import kernels_table, products_table
 from harness.bench.mca import as_json, mca_table
 from harness.bench.profile import Profile, Weights, weights_of
 from harness.bench.table import tables
@@ -90,7 +90,10 @@ def _kernels(args: argparse.Namespace, options: BuildOptions, built: Built) -> i
     if args.json:
         print(json.dumps({cpu: [asdict(o) for o in counts] for cpu, counts in counted.items()}))
     else:
-        print("\n\n".join(kernels_table(cpu, counts) for cpu, counts in counted.items()))
+        tables = (
+            make(*each) for each in counted.items() for make in (kernels_table, products_table)
+        )
+        print("\n\n".join(tables))
     return 0
 
 

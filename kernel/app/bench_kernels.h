@@ -2,5 +2,5 @@
 #pragma once
 
 // One line per operation, in the order of the marks: `BENCH type operation n_blocks`; and
-// `BENCH FAIL ...` where the NEON form does not give the portable form's bits.
+// `BENCH FAIL ...` where a form does not give the portable form's bits.
 void bench_kernels(void (*print)(const char *line));

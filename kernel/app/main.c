@@ -1,4 +1,5 @@
 // Composition root: the order of the boot, and the wires between the layers.
+#include "app/cpu_tier.h"
 #include "app/serve.h"
 #include "arch/cpu.h"
 #include "arch/exception.h"
@@ -75,15 +76,6 @@ static void check_timer(void)
     if (timer_ticks_per_s() == 0) { // every timeout counts in its ticks
         panic("timer: CNTFRQ_EL0 is 0: the firmware has not set the counter's frequency");
     }
-}
-
-// Of this core. One that has I8MM has DotProd, which Armv8.4 makes mandatory.
-static enum nn_tier cpu_tier(void)
-{
-    if (!cpu_has_dotprod()) {
-        return TIER_NEON;
-    }
-    return cpu_has_i8mm() ? TIER_I8MM : TIER_DOTPROD;
 }
 
 static void describe(void)

@@ -1,7 +1,13 @@
 import pytest
 
 from harness.bench.counter import Counts, Mark, Passed
-from harness.bench.kernels import kernels_table, operations_of, ratio
+from harness.bench.kernels import (
+    kernels_table,
+    operations_of,
+    per_multiply_add,
+    products_table,
+    ratio,
+)
 from harness.errors import BenchError, TargetError
 
 NAMES = ("dequantize", "dequantize_multiply", "dot", "dot_neon")
@@ -23,6 +29,18 @@ def test_lines_and_spans_belong_together_in_order() -> None:
     assert [o.instructions for o in found] == [8192, 16384, 40960, 4096]
     assert ratio(found, "q4_k", "dot", 32) == 10
     assert "40,960   5.000   10.0x" in kernels_table("cortex-a72", found)
+
+
+def test_products_are_counted_per_weight_and_token() -> None:
+    console = "BENCH q8_0 token_neon 32\nBENCH q8_0 batch_dotprod 32\nBENCH end\n"
+    found = operations_of(console, counts(4096, 16384))
+    assert per_multiply_add(found) == {
+        ("q8_0", "token_neon"): 0.5,
+        ("q8_0", "batch_dotprod"): 0.125,
+    }
+    table = products_table("cortex-a76", found)
+    assert "token, neon  batch, dotprod" in table
+    assert table.endswith("q8_0             0.500           0.125")
 
 
 def test_a_difference_between_the_twins_fails() -> None:
