@@ -45,7 +45,7 @@ class Stack:
         self.offset = max(self.offset, align_up(size_bytes, ALIGN))
 
     def push_sharing(self, *groups: dict[str, int]) -> None:
-        """Place groups of buffers (name: size) over the same bytes: never live together."""
+        """Place groups of buffers (name: size) over the same bytes; without a name: a gap."""
         base = top = self.offset
         for group in groups:
             self.offset = base
@@ -53,6 +53,7 @@ class Stack:
                 self.push(name, size_bytes)
             top = max(top, self.offset)
         self.offset = top
+        self.buffers = [buffer for buffer in self.buffers if buffer.name]
 
 
 def link_buffers() -> Stack:
@@ -107,7 +108,8 @@ def activation_buffers(hyper: HyperParameters, n_batch: int, n_ctx: int) -> Stac
     of which the sampler has made a token before the next text is looked at.
 
     Attention, feed-forward and the output matrix follow one another and read only ACT_H or
-    ACT_QUANT, so that their own vectors share one space.
+    ACT_QUANT, so that their own vectors share one space. ACT_Y takes the results of attention's and
+    feed-forward's last matrices: it lies where nothing is that these read, ACT_ATT and ACT_GATE.
     """
 
     def batch(n: int) -> int:
@@ -119,11 +121,11 @@ def activation_buffers(hyper: HyperParameters, n_batch: int, n_ctx: int) -> Stac
     stack = Stack("activations")
     stack.push("ACT_X", batch(hyper.n_embd))
     stack.push("ACT_H", n_rows * 4 * align_up(hyper.n_embd, MAX_TILE_ROWS))
-    stack.push("ACT_Y", batch(hyper.n_embd))
     stack.push("ACT_QUANT", n_rows * quant_row(hyper).size_bytes)
     stack.push_sharing(
-        {"ACT_Q": batch(n_q), "ACT_K": batch(n_kv), "ACT_V": batch(n_kv), "ACT_ATT": batch(n_q)},
+        {"ACT_ATT": batch(n_q), "ACT_Q": batch(n_q), "ACT_K": batch(n_kv), "ACT_V": batch(n_kv)},
         {"ACT_GATE": batch(hyper.n_ff), "ACT_UP": batch(hyper.n_ff)},
+        {"": max(batch(n_q), batch(hyper.n_ff)), "ACT_Y": batch(hyper.n_embd)},
         {"ACT_LOGITS": _logits_bytes(hyper, n_logit_rows(hyper, n_batch))},
     )
     stack.push_over("ACT_SCRATCH", scratch_size_bytes(n_ctx))
