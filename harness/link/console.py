@@ -33,11 +33,6 @@ class Console:
         self._report: list[str] | None = None
         self._report_ended = False
 
-    @property
-    def panicking(self) -> bool:
-        """A report has begun; it ends with its last line or with silence."""
-        return self._report is not None
-
     def feed(self, data: bytes) -> None:
         """Take console bytes; TargetPanic when they complete a report."""
         text = _printable(self._decoder.decode(data))
