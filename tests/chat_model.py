@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.gguf import HyperParameters
-from harness.gguf.llama import expected_shapes
 from harness.gguf.model import TOKEN_CONTROL, TOKEN_USER_DEFINED
+from harness.gguf.tensors import expected_shapes
 from harness.synth.metadata import TokenTable
 from harness.synth.vocabulary import make_vocabulary
 from harness.train.export import write_gguf

@@ -1,7 +1,6 @@
 """Render the generated files and give the build its id."""
 
 import hashlib
-import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from harness.errors import CodegenError
 from harness.gguf import GGMLType, Model
 from harness.link.messages import c_constants
 from harness.plan import MemoryPlan
-from harness.plan.blob import BLOCK_TENSORS
+from harness.plan.blob import OPTIONAL_TENSORS, block_tensors
 from harness.plan.buffers import LINK_SLOT_SIZE, LINK_WINDOW
 
 FORMAT_VERSION = 2  # of model.blob; part of the build id
@@ -105,13 +104,13 @@ def _render(
         "vocabulary": model.vocabulary,
         "n_vocab": len(model.vocabulary.tokens),
         "max_token_bytes": max(map(len, model.vocabulary.tokens)),
-        "attn_scale": 1.0 / math.sqrt(model.hyper.head_size),
         "chat": chat,
         "chat_token": CHAT_TOKEN,
         "chat_form": chat.form or ChatForm((), None, (), (), (), ()),
         "board": board,
         "plan": plan,
-        "block_tensors": BLOCK_TENSORS,
+        "block_tensors": block_tensors(model),
+        "optional_tensors": OPTIONAL_TENSORS,
         "link_constants": c_constants(),
         "link_window": LINK_WINDOW,
         "link_slot_size": LINK_SLOT_SIZE,

@@ -48,6 +48,7 @@ OURS = {
     "quantize_q8_k_neon": "activations to Q8_K",
     "quantize_q8_0_neon": "activations to Q8_0",
     "rope_neon": "RoPE",
+    "rope_halves_neon": "RoPE, by halves",
     "attention_f16_neon": "attention, F16 cache",
     "attention_f32_neon": "attention, F32 cache",
     "attention_q8_0_neon": "attention, Q8_0 cache",

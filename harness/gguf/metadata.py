@@ -70,6 +70,13 @@ class Metadata:
             self.fail(key, f"is {value}, wanted a finite number")
         return value
 
+    def positive(self, key: str, *, default: float | None = None) -> float:
+        """A finite float above 0."""
+        value = self.number(key, default=default)
+        if value <= 0:
+            self.fail(key, f"is {value}, wanted more than 0")
+        return value
+
     def boolean(self, key: str, *, default: bool) -> bool:
         """True or false."""
         if key not in self:

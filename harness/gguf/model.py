@@ -1,14 +1,17 @@
 """What a GGUF file becomes: a validated Model. Tensor data stays in the file until asked for."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.errors import GgufError
+from harness.gguf.architecture import LLAMA, Architecture
 from harness.gguf.types import GGMLType
 
 TOKEN_NORMAL, TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_USER_DEFINED, TOKEN_UNUSED, TOKEN_BYTE = range(
@@ -43,6 +46,16 @@ class Tensor:
 
 
 @dataclass(frozen=True)
+class RopeScaling:
+    """Frequencies divided by `factor`: all of them, or by YaRN those that turn slowly."""
+
+    kind: Literal["linear", "yarn"] = "linear"
+    factor: float = 1.0
+    n_ctx_original: int = 0  # for yarn: the context of the first training
+    attn_factor: float = 1.0  # cosines and sines are multiplied by it
+
+
+@dataclass(frozen=True)
 class HyperParameters:
     """The sizes and constants of a llama-style transformer, named as GGUF names them."""
 
@@ -57,6 +70,16 @@ class HyperParameters:
     n_rot: int
     rms_eps: float
     rope_freq_base: float
+    arch: Architecture = LLAMA
+    rope_scaling: RopeScaling = RopeScaling()
+    attn_scale: float = 0.0  # of q.k; 0: 1/sqrt(head_size), what it is for most
+    embedding_scale: float = 1.0
+    residual_scale: float = 1.0  # of what a branch adds
+    logit_scale: float = 1.0  # logits are multiplied by it
+
+    def __post_init__(self) -> None:
+        if not self.attn_scale:
+            object.__setattr__(self, "attn_scale", 1.0 / math.sqrt(self.head_size))
 
 
 @dataclass(frozen=True, eq=False)

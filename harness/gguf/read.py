@@ -8,11 +8,13 @@ from stat import S_ISREG
 from typing import Final
 
 from harness.errors import GgufError
+from harness.gguf.architecture import ARCHITECTURES, Architecture
 from harness.gguf.container import Container, read_container
-from harness.gguf.llama import ARCHITECTURE, MAX_VOCAB_ROWS, check_tensors, hyper_parameters
+from harness.gguf.hyper_parameters import MAX_VOCAB_ROWS, hyper_parameters
 from harness.gguf.metadata import Metadata
 from harness.gguf.model import Model, Vocabulary
 from harness.gguf.placement import place_tensors
+from harness.gguf.tensors import check_tensors
 from harness.gguf.vocabulary import vocabulary_of
 
 _WHICH_FILE: Final = "give the path of a .gguf file with -m"
@@ -24,15 +26,16 @@ def read_gguf(path: Path) -> Model:
         container = _open(path)
         metadata = container.metadata
         _refuse_other_files(container)
+        arch = _architecture(metadata)
         vocabulary = vocabulary_of(metadata)
         tensors = place_tensors(container)
-        hyper = hyper_parameters(metadata, _vocab_rows(container))
+        hyper = hyper_parameters(metadata, arch, _vocab_rows(container))
         check_tensors(tensors, hyper, len(vocabulary.tokens))
         template_key = "tokenizer.chat_template"
         return Model(
             path=path,
             name=_printable(metadata.text("general.name", default="")) or path.stem,
-            architecture=ARCHITECTURE,
+            architecture=arch.name,
             hyper=hyper,
             vocabulary=vocabulary,
             tensors=tensors,
@@ -102,7 +105,6 @@ def _refuse_other_files(container: Container) -> None:
             if kind == "adapter"
             else "give the file with the language model itself",
         )
-    _refuse_other_architectures(metadata)
     if not container.infos:
         raise GgufError(
             "there are no tensors (tensor count 0): the file holds only a vocabulary",
@@ -110,15 +112,16 @@ def _refuse_other_files(container: Container) -> None:
         )
 
 
-def _refuse_other_architectures(metadata: Metadata) -> None:
+def _architecture(metadata: Metadata) -> Architecture:
     key = "general.architecture"
-    architecture = metadata.text(key)
-    if architecture != ARCHITECTURE:
+    name = metadata.text(key)
+    if name not in ARCHITECTURES:
         metadata.fail(
             key,
-            f"is {architecture!r}, which is not supported; supported: {ARCHITECTURE!r}",
-            hint="use a llama-type model: Llama 2, TinyLlama, Mistral 7B, stories260K",
+            f"is {name!r}, which is not supported; supported: {', '.join(ARCHITECTURES)}",
+            hint="use a dense model of one of these families",
         )
+    return ARCHITECTURES[name]
 
 
 def _vocab_rows(container: Container) -> int:

@@ -14,7 +14,8 @@ from harness.errors import ImageError
 from harness.gguf import Model
 from harness.gguf.weights import finite_rows
 from harness.image.files import atomic_file
-from harness.image.tables import rope_rows, vocabulary_tables
+from harness.image.rope import rope_angles, rope_rows
+from harness.image.tables import vocabulary_tables
 from harness.image.tiles import tile_rows
 from harness.plan import BlobEntry, MemoryPlan
 from harness.plan.memory import BLOB_HEADER_BYTES, rows_per_tile
@@ -54,7 +55,7 @@ def pack_blob(
                 for chunk in _tensor_chunks(model, entry):
                     payload.write(chunk)
             elif entry.name == "rope":
-                for rows in rope_rows(model.hyper, plan.n_ctx):
+                for rows in rope_rows(rope_angles(model), plan.n_ctx):
                     payload.write(rows)
             else:
                 payload.write(vocabulary[entry.name])

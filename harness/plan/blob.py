@@ -6,24 +6,29 @@ from harness.errors import PlanError
 from harness.gguf import Model, Tensor
 from harness.plan.memory import BLOB_ALIGN, BLOB_HEADER_BYTES, BlobEntry, align_up, rows_per_tile
 
-BLOCK_TENSORS = (
-    "attn_norm",
-    "attn_q",
-    "attn_k",
-    "attn_v",
-    "attn_output",
-    "ffn_norm",
-    "ffn_gate",
-    "ffn_up",
-    "ffn_down",
-)
+MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
+# A layer's tensors by their names in the kernel: what every model has, and what only some have.
+BLOCK_TENSORS = {
+    name: f"{name}.weight" for name in ("attn_norm", *MATRICES[:4], "ffn_norm", *MATRICES[4:])
+}
+OPTIONAL_TENSORS = {
+    **{f"{name}_bias": f"{name}.bias" for name in MATRICES},
+    **{name: f"{name}.weight" for name in ("attn_q_norm", "attn_k_norm")},
+}
+
+
+def block_tensors(model: Model) -> dict[str, str]:
+    """The kernel's name -> GGUF's name behind `blk.N.`, for what this model's layers have."""
+    first = "blk.0."
+    optional = {k: v for k, v in OPTIONAL_TENSORS.items() if first + v in model.tensors}
+    return BLOCK_TENSORS | optional
 
 
 def tensor_names(model: Model) -> tuple[str, ...]:
     """The tensors that the kernel reads, in the order of the blob."""
     names = ["token_embd.weight"]
     for layer in range(model.hyper.n_layer):
-        names += [f"blk.{layer}.{tensor}.weight" for tensor in BLOCK_TENSORS]
+        names += [f"blk.{layer}.{tensor}" for tensor in block_tensors(model).values()]
     names.append("output_norm.weight")
     if "output.weight" in model.tensors:  # absent when tied to token_embd
         names.append("output.weight")

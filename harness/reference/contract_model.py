@@ -6,14 +6,14 @@ import numpy as np
 
 from harness.errors import ReferenceModelError
 from harness.gguf import Model
+from harness.reference.architecture import rope_of, rules_of
 from harness.reference.contract_matrix import Matrix
 from harness.reference.contract_ops import (
     Activation,
     attention,
-    attention_scale,
     rmsnorm,
-    rope,
     rope_table,
+    rotate,
     silu,
     to_kv_type,
 )
@@ -36,6 +36,7 @@ class ContractReference:
         self.hyper = model.hyper
         self.n_vocab = len(model.vocabulary.tokens)
         self.kv_type = kv_type
+        self._rules, self._rope = rules_of(model), rope_of(model)
         n_weights = sum(t.n_cols * t.n_rows for t in model.tensors.values())
         keep = n_weights * _PREPARED_BYTES <= keep_bytes
         self._vectors: dict[str, F32] = {}
@@ -54,38 +55,48 @@ class ContractReference:
         """
         h = self.hyper
         self._cache.rewind(pos)
-        cos, sin = rope_table(range(pos, pos + len(ids)), h.n_rot, h.rope_freq_base)
+        cos, sin = rope_table(range(pos, pos + len(ids)), self._rope)
         x = self._matrices["token_embd.weight"].rows(list(ids))
+        x = x * np.float32(self._rules.embedding_scale)
         for layer in range(h.n_layer):
-            x = self._attend(x, layer, pos, cos, sin)
+            x = self._add(x, self._attention(x, layer, pos, cos, sin))
             if last is not None and layer == h.n_layer - 1:
                 x = x[len(x) - last :]
-            x = self._feed_forward(x, layer)
+            x = self._add(x, self._feed_forward(x, layer))
         name = "output.weight" if "output.weight" in self._matrices else "token_embd.weight"
-        return self._dot(name, Activation(self._norm(x, "output_norm")))
+        logits = self._matrices[name].dot(Activation(self._norm(x, "output_norm")))
+        return logits * np.float32(1.0 / self._rules.logit_divisor)
 
-    def _attend(self, x: F32, layer: int, pos: int, cos: F32, sin: F32) -> F32:
+    def _attention(self, x: F32, layer: int, pos: int, cos: F32, sin: F32) -> F32:
         h, blk, n = self.hyper, f"blk.{layer}.", len(x)
         normed = Activation(self._norm(x, blk + "attn_norm"))
-        q = self._dot(blk + "attn_q.weight", normed).reshape(n, h.n_head, h.head_size)
-        k = self._dot(blk + "attn_k.weight", normed).reshape(n, h.n_head_kv, h.head_size)
-        v = self._dot(blk + "attn_v.weight", normed).reshape(n, h.n_head_kv, h.head_size)
-        q = rope(q, cos, sin) * attention_scale(h.head_size)
-        k = rope(k, cos, sin)
+        q = self._linear(blk + "attn_q", normed).reshape(n, h.n_head, h.head_size)
+        k = self._linear(blk + "attn_k", normed).reshape(n, h.n_head_kv, h.head_size)
+        v = self._linear(blk + "attn_v", normed).reshape(n, h.n_head_kv, h.head_size)
+        if blk + "attn_q_norm.weight" in self._vectors:
+            q, k = self._norm(q, blk + "attn_q_norm"), self._norm(k, blk + "attn_k_norm")
+        q = rotate(q, cos, sin, halves=self._rope.halves)
+        q = q * np.float32(self._rules.attention_scale)
+        k = rotate(k, cos, sin, halves=self._rope.halves)
         self._cache.append(layer, pos, to_kv_type(k, self.kv_type), to_kv_type(v, self.kv_type))
         keys, values = self._cache.view(layer, pos + n)
         att = attention(q, keys, values, pos).reshape(n, -1)
-        return x + self._dot(blk + "attn_output.weight", Activation(att))
+        return self._linear(blk + "attn_output", Activation(att))
 
     def _feed_forward(self, x: F32, layer: int) -> F32:
         blk = f"blk.{layer}."
         normed = Activation(self._norm(x, blk + "ffn_norm"))
-        gate = self._dot(blk + "ffn_gate.weight", normed)
-        up = self._dot(blk + "ffn_up.weight", normed)
-        return x + self._dot(blk + "ffn_down.weight", Activation(silu(gate) * up))
+        gate, up = self._linear(blk + "ffn_gate", normed), self._linear(blk + "ffn_up", normed)
+        return self._linear(blk + "ffn_down", Activation(silu(gate) * up))
+
+    def _add(self, x: F32, branch: F32) -> F32:
+        return x + branch * np.float32(self._rules.residual_scale)
 
     def _norm(self, x: F32, name: str) -> F32:
         return rmsnorm(x, self._vectors[name + ".weight"], self.hyper.rms_eps)
 
-    def _dot(self, name: str, x: Activation) -> F32:
-        return self._matrices[name].dot(x)
+    def _linear(self, name: str, x: Activation) -> F32:
+        """W x, and the bias where the model has one."""
+        out = self._matrices[name + ".weight"].dot(x)
+        bias = self._vectors.get(name + ".bias")
+        return out if bias is None else out + bias

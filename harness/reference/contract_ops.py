@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from harness.reference.architecture import Rope
 from harness.reference.fma import F32, F64, fma, fma_into, widen
 
 CHUNK = 64  # keys per attention chunk, in absolute positions
@@ -79,24 +80,24 @@ def _sum_lanes_of_4(p: F32) -> np.float32:
     return np.float32((lanes[0] + lanes[1]) + (lanes[2] + lanes[3]))
 
 
-def rope_table(positions: Sequence[int], n_rot: int, base: float) -> tuple[F32, F32]:
-    """cos and sin of p * base^(-2i/n_rot), (positions, n_rot/2), computed in float64."""
-    inverse = [base ** (-2.0 * i / n_rot) for i in range(n_rot // 2)]
-    cos = [[math.cos(p * f) for f in inverse] for p in positions]
-    sin = [[math.sin(p * f) for f in inverse] for p in positions]
-    return np.array(cos, np.float64).astype(np.float32), np.array(sin, np.float64).astype(
-        np.float32
-    )
+def rope_table(positions: Sequence[int], rope: Rope) -> tuple[F32, F32]:
+    """cos and sin of p * frequency, (positions, n_rot/2), computed in float64."""
+    angles = [[p * f for f in rope.frequency] for p in positions]
+    cos = np.array([[math.cos(a) * rope.magnitude for a in row] for row in angles], np.float64)
+    sin = np.array([[math.sin(a) * rope.magnitude for a in row] for row in angles], np.float64)
+    return cos.astype(np.float32), sin.astype(np.float32)
 
 
-def rope(x: F32, cos: F32, sin: F32) -> F32:
-    """Rotate pairs (2i, 2i+1) of each head; x: (tokens, heads, head_size); the rest passes."""
-    n_rot = 2 * cos.shape[-1]
-    a, b = x[..., 0:n_rot:2], x[..., 1:n_rot:2]
+def rotate(x: F32, cos: F32, sin: F32, *, halves: bool) -> F32:
+    """Rotate the pairs of each head; x: (tokens, heads, head_size); beyond n_rot x passes."""
+    n = cos.shape[-1]
+    pairs = (slice(0, n), slice(n, 2 * n)) if halves else (slice(0, 2 * n, 2), slice(1, 2 * n, 2))
+    first, second = ((..., part) for part in pairs)
+    a, b = x[first], x[second]
     c, s = np.broadcast_to(cos[:, None], a.shape), np.broadcast_to(sin[:, None], a.shape)
     out = x.copy()
-    out[..., 0:n_rot:2] = fma(a, c, -(b * s))
-    out[..., 1:n_rot:2] = fma(a, s, b * c)
+    out[first] = fma(a, c, -(b * s))
+    out[second] = fma(a, s, b * c)
     return out
 
 
@@ -212,8 +213,3 @@ def _to_q8_0(x: F32) -> F32:
         d = blocks.d.astype(np.float16).astype(np.float32)
     values: F32 = (d[..., None] * blocks.q).reshape(tokens, heads, -1)
     return values[..., :head_size]
-
-
-def attention_scale(head_size: int) -> np.float32:
-    """float32(1 / sqrt(head_size))."""
-    return np.float32(1.0 / math.sqrt(head_size))

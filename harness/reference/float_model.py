@@ -11,6 +11,7 @@ from gguf import GGMLQuantizationType
 from gguf.quants import dequantize
 
 from harness.gguf import Model
+from harness.reference.architecture import rope_of, rules_of
 from harness.reference.fma import F64
 from harness.reference.kv_cache import KvCache
 
@@ -29,6 +30,7 @@ class FloatReference:
         n_weights = sum(t.n_cols * t.n_rows for t in model.tensors.values())
         self._keep = 8 * n_weights <= keep_bytes
         self._kept: dict[str, list[F64]] = {}
+        self._rules, self._rope_of_model = rules_of(model), rope_of(model)
         self._cache = KvCache(self.hyper, np.float64)
 
     def forward(self, ids: Sequence[int], pos: int, *, last: int | None = None) -> F64:
@@ -37,24 +39,27 @@ class FloatReference:
         The tokens take positions pos..; whatever the cache holds from pos on is forgotten.
         """
         self._cache.rewind(pos)
+        rules = self._rules
         x = np.concatenate([self._rows("token_embd.weight", i, 1) for i in ids])
+        x = x * rules.embedding_scale
         for layer in range(self.hyper.n_layer):
-            x = self._attend(x, layer, pos)
+            x = x + rules.residual_scale * self._attention(x, layer, pos)
             if last is not None and layer == self.hyper.n_layer - 1:
                 x = x[len(x) - last :]
-            x = self._feed_forward(x, layer)
+            x = x + rules.residual_scale * self._feed_forward(x, layer)
         tied = "output.weight" not in self._model.tensors
-        return self._dot(
-            "token_embd.weight" if tied else "output.weight", self._norm(x, "output_norm")
-        )
+        logits = self._dot("token_embd" if tied else "output", self._norm(x, "output_norm"))
+        return np.asarray(logits / rules.logit_divisor, np.float64)
 
-    def _attend(self, x: F64, layer: int, pos: int) -> F64:
+    def _attention(self, x: F64, layer: int, pos: int) -> F64:
         h, blk, n = self.hyper, f"blk.{layer}.", len(x)
         normed = self._norm(x, blk + "attn_norm")
-        q = self._dot(blk + "attn_q.weight", normed).reshape(n, h.n_head, h.head_size)
-        k = self._dot(blk + "attn_k.weight", normed).reshape(n, h.n_head_kv, h.head_size)
-        v = self._dot(blk + "attn_v.weight", normed).reshape(n, h.n_head_kv, h.head_size)
-        q, k = self._rope(q, pos), self._rope(k, pos)
+        q = self._dot(blk + "attn_q", normed).reshape(n, h.n_head, h.head_size)
+        k = self._dot(blk + "attn_k", normed).reshape(n, h.n_head_kv, h.head_size)
+        v = self._dot(blk + "attn_v", normed).reshape(n, h.n_head_kv, h.head_size)
+        if blk + "attn_q_norm.weight" in self._model.tensors:
+            q, k = self._norm(q, blk + "attn_q_norm"), self._norm(k, blk + "attn_k_norm")
+        q, k = self._rope(q, pos) * self._rules.attention_scale, self._rope(k, pos)
         self._cache.append(layer, pos, k, v)
         keys, values = self._cache.view(layer, pos + n)
         group = np.arange(h.n_head) // (h.n_head // h.n_head_kv)
@@ -62,31 +67,38 @@ class FloatReference:
             _softmax_attention(q[i : i + _QUERY_BLOCK], keys[group], values[group], pos + i)
             for i in range(0, n, _QUERY_BLOCK)
         ]
-        return x + self._dot(blk + "attn_output.weight", np.concatenate(blocks).reshape(n, -1))
+        return self._dot(blk + "attn_output", np.concatenate(blocks).reshape(n, -1))
 
     def _feed_forward(self, x: F64, layer: int) -> F64:
         blk = f"blk.{layer}."
         normed = self._norm(x, blk + "ffn_norm")
-        gate = self._dot(blk + "ffn_gate.weight", normed)
-        up = self._dot(blk + "ffn_up.weight", normed)
-        return x + self._dot(blk + "ffn_down.weight", gate / (1.0 + np.exp(-gate)) * up)
+        gate, up = self._dot(blk + "ffn_gate", normed), self._dot(blk + "ffn_up", normed)
+        return self._dot(blk + "ffn_down", gate / (1.0 + np.exp(-gate)) * up)
 
     def _norm(self, x: F64, name: str) -> F64:
         rms = np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + self.hyper.rms_eps)
         return np.asarray(x / rms * self._model.vector(name + ".weight"), np.float64)
 
     def _rope(self, x: F64, pos: int) -> F64:
-        """Rotate the pairs (2i, 2i+1) of each head by p * base^(-2i/n_rot)."""
-        n_rot = self.hyper.n_rot
-        frequency = self.hyper.rope_freq_base ** (-np.arange(0, n_rot, 2) / n_rot)
-        theta = np.arange(pos, pos + len(x))[:, None, None] * frequency
-        pairs = (x[..., 0:n_rot:2] + 1j * x[..., 1:n_rot:2]) * np.exp(1j * theta)
+        """Rotate the pairs of each head by p * frequency; beyond n_rot x passes."""
+        rope = self._rope_of_model
+        n = len(rope.frequency)
+        theta = np.arange(pos, pos + len(x))[:, None, None] * np.array(rope.frequency)
+        first, second = (
+            (np.s_[..., :n], np.s_[..., n : 2 * n])
+            if rope.halves
+            else (np.s_[..., 0 : 2 * n : 2], np.s_[..., 1 : 2 * n : 2])
+        )
+        pairs = (x[first] + 1j * x[second]) * np.exp(1j * theta) * rope.magnitude
         out = x.copy()
-        out[..., 0:n_rot:2], out[..., 1:n_rot:2] = pairs.real, pairs.imag
+        out[first], out[second] = pairs.real, pairs.imag
         return out
 
     def _dot(self, name: str, x: F64) -> F64:
-        return np.concatenate([x @ chunk.T for chunk in self._chunks(name)], axis=-1)
+        """W x, and the bias where the model has one."""
+        out = np.concatenate([x @ chunk.T for chunk in self._chunks(name + ".weight")], axis=-1)
+        bias = name + ".bias"
+        return out + self._model.vector(bias) if bias in self._model.tensors else out
 
     def _chunks(self, name: str) -> Iterator[F64]:
         """The matrix in float64, some rows at a time: a large model is expanded on every use."""
@@ -111,8 +123,8 @@ class FloatReference:
 
 
 def _softmax_attention(q: F64, keys: F64, values: F64, pos: int) -> F64:
-    """q: (tokens, heads, size) at positions pos..; keys, values: (heads, positions, size)."""
-    scores = np.matmul(q.transpose(1, 0, 2), keys.transpose(0, 2, 1)) / np.sqrt(q.shape[-1])
+    """q: (tokens, heads, size), scaled, at positions pos..; others: (heads, positions, size)."""
+    scores = np.matmul(q.transpose(1, 0, 2), keys.transpose(0, 2, 1))
     future = np.arange(keys.shape[1]) > np.arange(pos, pos + len(q))[:, None]
     scores[:, future] = -np.inf
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))

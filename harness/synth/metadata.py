@@ -1,10 +1,11 @@
-"""The keys of a llama GGUF that this project writes, whoever made the weights."""
+"""The keys of a GGUF that this project writes, whoever made the weights."""
 
 from dataclasses import dataclass
 
 import gguf
 
 from harness.gguf import HyperParameters
+from harness.gguf.model import RopeScaling
 from harness.synth.mixture import QUANTS
 
 UNK, BOS, EOS = 0, 1, 2  # as SentencePiece numbers them
@@ -34,6 +35,25 @@ def add_model(writer: gguf.GGUFWriter, name: str, hyper: HyperParameters, quant:
     writer.add_layer_norm_rms_eps(hyper.rms_eps)
     writer.add_rope_dimension_count(hyper.n_rot)
     writer.add_rope_freq_base(hyper.rope_freq_base)
+    if hyper.head_size * hyper.n_head != hyper.n_embd:
+        writer.add_key_length(hyper.head_size)
+        writer.add_value_length(hyper.head_size)
+    _add_rope_scaling(writer, hyper.rope_scaling)
+    if hyper.arch.scales:
+        writer.add_attention_scale(hyper.attn_scale)
+        writer.add_embedding_scale(hyper.embedding_scale)
+        writer.add_residual_scale(hyper.residual_scale)
+        writer.add_logit_scale(1.0 / hyper.logit_scale)
+
+
+def _add_rope_scaling(writer: gguf.GGUFWriter, scaling: RopeScaling) -> None:
+    if scaling == RopeScaling():
+        return
+    writer.add_rope_scaling_type(gguf.RopeScalingType(scaling.kind))
+    writer.add_rope_scaling_factor(scaling.factor)
+    writer.add_rope_scaling_attn_factors(scaling.attn_factor)
+    if scaling.n_ctx_original:
+        writer.add_rope_scaling_orig_ctx_len(scaling.n_ctx_original)
 
 
 def add_vocabulary(writer: gguf.GGUFWriter, tokens: TokenTable) -> None:

@@ -1,7 +1,11 @@
-"""The shapes of real models, as data; all are plain llama with a SentencePiece vocabulary."""
+"""The shapes of real models and the traits of their architectures, as data.
 
+All have a SentencePiece vocabulary.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 # TinyLlama-1.1B-Chat's own; the markers are plain text, only </s> is a token of its own.
 ZEPHYR_TEMPLATE: Final = (
@@ -51,3 +55,13 @@ PRESETS: Final = {
         2048, 16, 32, 8, 8192, 128256, 131072, rope_freq_base=500000.0, tied=True
     ),
 }
+
+# Hyper-parameters that models of an architecture have in common, whatever their shape.
+TRAITS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "llama": {},
+    "granite": {
+        "attn_scale": 1 / 128, "embedding_scale": 12.0, "residual_scale": 0.22, "logit_scale": 0.25,
+    },
+    "qwen2": {"rope_freq_base": 1e6},
+    "qwen3": {"rope_freq_base": 1e6, "head_size": 128, "n_rot": 128},
+}  # fmt: skip

@@ -1,19 +1,21 @@
 """A random-weight GGUF of a real model's shape: for tests, for sizing a board, for benches."""
 
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import gguf
 import numpy as np
 
 from harness.errors import SynthError
 from harness.gguf import GGMLType, HyperParameters
-from harness.gguf.llama import expected_shapes
+from harness.gguf.architecture import ARCHITECTURES
+from harness.gguf.tensors import ROPE_FREQS, expected_shapes, optional_shapes
 from harness.synth.blocks import Bytes, RandomBytes, random_blocks, random_vector
 from harness.synth.metadata import add_model, add_vocabulary
 from harness.synth.mixture import QUANTS, tensor_type
-from harness.synth.presets import PRESETS, Preset
+from harness.synth.presets import PRESETS, TRAITS, Preset
 from harness.synth.spread import weight_std
 from harness.synth.vocabulary import make_vocabulary
 
@@ -31,9 +33,14 @@ def synthesize(
     seed: int = 0,
     n_vocab: int | None = None,
     n_ctx: int | None = None,
+    changes: Mapping[str, Any] | None = None,
+    optional: Callable[[str], bool] = lambda name: False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write a model of the shape `like`; the same arguments give the same bytes.
+
+    `changes`: hyper-parameters other than the architecture's usual ones. `optional`: which of the
+    tensors that a file of this architecture may hold are in it, by name.
 
     `progress` is told (bytes written, bytes in all). The file appears under its name only when it
     is complete.
@@ -43,8 +50,9 @@ def synthesize(
         preset,
         preset.n_vocab if n_vocab is None else n_vocab,
         preset.n_ctx if n_ctx is None else n_ctx,
+        {**TRAITS[arch], "arch": ARCHITECTURES[arch], **(changes or {})},
     )
-    tensors = _tensors(hyper, preset.tied, quant)
+    tensors = _tensors(hyper, preset.tied, quant, optional)
     unfinished = path.with_name(path.name + ".part")
     writer = gguf.GGUFWriter(unfinished, arch)
     try:
@@ -79,7 +87,7 @@ def synthesize(
 def _preset(like: str, arch: str, quant: str, seed: int) -> Preset:
     for what, value, known in (
         ("--like", like, PRESETS),
-        ("--arch", arch, ("llama",)),
+        ("--arch", arch, ARCHITECTURES),
         ("--quant", quant, QUANTS),
     ):
         if value not in known:
@@ -89,11 +97,13 @@ def _preset(like: str, arch: str, quant: str, seed: int) -> Preset:
     return PRESETS[like]
 
 
-def _hyper_parameters(preset: Preset, n_vocab: int, n_ctx: int) -> HyperParameters:
+def _hyper_parameters(
+    preset: Preset, n_vocab: int, n_ctx: int, changes: Mapping[str, Any]
+) -> HyperParameters:
     if n_ctx < 1:
         raise SynthError(f"a context of {n_ctx} tokens holds nothing, wanted 1 or more")
-    head_size = preset.n_embd // preset.n_head
-    return HyperParameters(
+    head_size = changes.get("head_size", preset.n_embd // preset.n_head)
+    hyper = HyperParameters(
         n_embd=preset.n_embd,
         n_head=preset.n_head,
         n_head_kv=preset.n_head_kv,
@@ -106,10 +116,14 @@ def _hyper_parameters(preset: Preset, n_vocab: int, n_ctx: int) -> HyperParamete
         rms_eps=preset.rms_eps,
         rope_freq_base=preset.rope_freq_base,
     )
+    return dataclasses.replace(hyper, **changes)
 
 
-def _tensors(hyper: HyperParameters, tied: bool, quant: str) -> dict[str, tuple[Shape, GGMLType]]:
+def _tensors(
+    hyper: HyperParameters, tied: bool, quant: str, optional: Callable[[str], bool]
+) -> dict[str, tuple[Shape, GGMLType]]:
     shapes = expected_shapes(hyper)
+    shapes |= {name: shape for name, shape in optional_shapes(hyper).items() if optional(name)}
     if not tied:
         shapes["output.weight"] = shapes["token_embd.weight"]
     return {
@@ -150,13 +164,19 @@ def _write_tensors(
 def _chunks(name: str, shape: Shape, kind: GGMLType, std: float, seed: int) -> Iterator[Bytes]:
     source = RandomBytes(seed, name)
     if len(shape) == 1:
-        yield random_vector(shape[0], 0.7, 1.3, source)
+        yield random_vector(shape[0], *_vector_range(name), source)
         return
     n_cols, n_rows = shape
     rows_at_once = max(1, CHUNK_VALUES // n_cols)
     for first in range(0, n_rows, rows_at_once):
         n = min(rows_at_once, n_rows - first)
         yield random_blocks(kind, n * n_cols, std, source)
+
+
+def _vector_range(name: str) -> tuple[float, float]:
+    if name.endswith(".bias"):
+        return -0.5, 0.5  # of what is about 1
+    return (1.0, 8.0) if name == ROPE_FREQS else (0.7, 1.3)
 
 
 def _size(shape: Shape, kind: GGMLType) -> int:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from harness.gguf import HyperParameters
-from harness.gguf.llama import expected_shapes
+from harness.gguf.tensors import expected_shapes
 from harness.train.packing import NO_LOSS
 
 Weights = dict[str, torch.Tensor]

@@ -39,7 +39,10 @@ OPERATION(void, rmsnorm, float *out, const float *x, const float *w, int n, int 
 OPERATION(void, softmax, float *x, int n); // in place; n >= 1
 
 // x: [n_heads][head_size]; table_row: [n_rot / 2] pairs (cos, sin) of the position; n_rot even.
+// Pairs are neighbours in rope; in rope_halves they lie n_rot / 2 apart.
 OPERATION(void, rope, float *x, const float *table_row, int n_heads, int head_size, int n_rot);
+OPERATION(void, rope_halves, float *x, const float *table_row, int n_heads, int head_size,
+          int n_rot);
 
 // n_heads query heads of n_tokens tokens, all sharing one kv head. q, out: [n_heads][head_size] of
 // each token, tokens `stride` floats apart. Token t attends to keys 0 .. n_keys - 1 + t, and n_keys

@@ -22,11 +22,6 @@ struct tensor {
     uint64_t offset; // from the start of the blob
 };
 
-struct layer_tensors {
-    struct tensor attn_norm, attn_q, attn_k, attn_v, attn_output;
-    struct tensor ffn_norm, ffn_gate, ffn_up, ffn_down;
-};
-
 extern const uint8_t *model_blob;
 
 // The blob has been checked by the caller; nothing is copied.

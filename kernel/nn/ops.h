@@ -18,6 +18,7 @@
 #define rmsnorm          rmsnorm_neon
 #define softmax          softmax_neon
 #define rope             rope_neon
+#define rope_halves      rope_halves_neon
 #define attention_f16    attention_f16_neon
 #define attention_f32    attention_f32_neon
 #define attention_q8_0   attention_q8_0_neon

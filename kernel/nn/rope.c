@@ -1,4 +1,4 @@
-// Rotary position embedding, llama's pairing.
+// Rotary position embedding, in the two pairings that models are trained with.
 #include "lib/math.h"
 #include "nn/kernels.h"
 
@@ -12,6 +12,20 @@ void rope(float *x, const float *table_row, int n_heads, int head_size, int n_ro
             const float c = table_row[i], s = table_row[i + 1];
             x[i] = fma_f32(a, c, -(b * s));
             x[i + 1] = fma_f32(a, s, b * c);
+        }
+    }
+}
+
+// The same for the pairs (i, i + n_rot / 2).
+void rope_halves(float *x, const float *table_row, int n_heads, int head_size, int n_rot)
+{
+    const int half = n_rot / 2;
+    for (int h = 0; h < n_heads; h++, x += head_size) {
+        for (int i = 0; i < half; i++) {
+            const float a = x[i], b = x[half + i];
+            const float c = table_row[2 * i], s = table_row[2 * i + 1];
+            x[i] = fma_f32(a, c, -(b * s));
+            x[half + i] = fma_f32(a, s, b * c);
         }
     }
 }

@@ -23,3 +23,24 @@ void rope_neon(float *x, const float *table_row, int n_heads, int head_size, int
         }
     }
 }
+
+void rope_halves_neon(float *x, const float *table_row, int n_heads, int head_size, int n_rot)
+{
+    const int half = n_rot / 2;
+    for (int h = 0; h < n_heads; h++, x += head_size) {
+        int i = 0;
+        for (; i + 4 <= half; i += 4) {
+            const float32x4x2_t angle = vld2q_f32(table_row + 2 * i);
+            const float32x4_t a = vld1q_f32(x + i), b = vld1q_f32(x + half + i);
+            const float32x4_t c = angle.val[0], s = angle.val[1];
+            vst1q_f32(x + i, vfmaq_f32(vnegq_f32(vmulq_f32(b, s)), a, c));
+            vst1q_f32(x + half + i, vfmaq_f32(vmulq_f32(b, c), a, s));
+        }
+        for (; i < half; i++) {
+            const float a = x[i], b = x[half + i];
+            const float c = table_row[2 * i], s = table_row[2 * i + 1];
+            x[i] = fma_f32(a, c, -(b * s));
+            x[half + i] = fma_f32(a, s, b * c);
+        }
+    }
+}

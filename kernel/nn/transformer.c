@@ -1,4 +1,6 @@
-// The llama architecture: every row of the batch goes through a layer before the next layer begins.
+// The forward pass: llama's, and what other architectures add where their constants (gen/model.h)
+// say so; the compiler drops the rest. Every row of the batch goes through a layer before the next
+// layer begins.
 //
 // All cores run the same phases, each on its share of rows, heads or tokens, with a barrier where
 // one needs what another wrote. One token: five barriers a layer (after Q, K and V; attention; its
@@ -13,6 +15,7 @@
 #include "lib/panic.h"
 #include "lib/phase.h"
 #include "nn/kv_cache.h"
+#include "nn/layer.h"
 #include "nn/matmul.h"
 #include "nn/ops.h"
 #include "nn/row_get.h"
@@ -28,6 +31,8 @@
 #else
 #define ATTENTION attention_f32
 #endif
+
+#define ROPE (ROPE_HALVES ? rope_halves : rope)
 
 static_assert(HEAD_SIZE <= ATTENTION_MAX_HEAD, "the planner refuses larger heads");
 
@@ -128,15 +133,37 @@ static void product(const struct part *part, float *out, const struct tensor *w,
     matmul(out, w, input, part->n_tokens, part->core, part->n_cores);
 }
 
-// x += w input, in this core's rows.
-static void add_product(const struct part *part, float *x, const struct tensor *w,
-                        const struct activation *input)
+// out += bias, in the rows of w that are this core's.
+static void add_bias(const struct part *part, float *out, const struct tensor *w,
+                     const struct tensor *bias)
 {
-    float *y = buffer(ACT_Y);
     const struct share rows = matmul_rows(w, part->core, part->n_cores);
-    product(part, y, w, input);
+    const float *b = (const float *)tensor_data(bias) + rows.begin;
+    out += rows.begin;
+    for (int t = 0; t < part->n_tokens; t++, out += w->n_rows) {
+        vec_add(out, out, b, rows.end - rows.begin);
+    }
+}
+
+// x += y, what a branch ends with, in the rows of w that are this core's.
+static void add_branch(const struct part *part, const struct tensor *w)
+{
+    const struct share rows = matmul_rows(w, part->core, part->n_cores);
+    const int n = rows.end - rows.begin;
+    float *x = buffer(ACT_X) + rows.begin, *y = buffer(ACT_Y) + rows.begin;
     for (int t = 0; t < part->n_tokens; t++, x += N_EMBD, y += N_EMBD) {
-        vec_add(x + rows.begin, x + rows.begin, y + rows.begin, rows.end - rows.begin);
+        if (RESIDUAL_SCALE != 1.0f) {
+            vec_scale(y, y, RESIDUAL_SCALE, n);
+        }
+        vec_add(x, x, y, n);
+    }
+}
+
+// An RMS norm of each head by itself.
+static void norm_heads(float *x, const struct tensor *weight, int n_heads)
+{
+    for (int h = 0; h < n_heads; h++, x += HEAD_SIZE) {
+        rmsnorm(x, x, tensor_data(weight), HEAD_SIZE, 0, HEAD_SIZE, RMS_EPS);
     }
 }
 
@@ -150,9 +177,13 @@ static void rope_and_append(const struct part *part, struct share q_heads, struc
         const float *angles = table + (size_t)(part->pos + t) * N_ROT;
         float *q = buffer(ACT_Q) + t * N_Q + q_heads.begin * HEAD_SIZE;
         float *k = buffer(ACT_K) + t * N_KV, *v = buffer(ACT_V) + t * N_KV;
-        rope(q, angles, n_q, HEAD_SIZE, N_ROT);
+        if (HAS_ATTN_Q_NORM) {
+            norm_heads(q, layers[layer].attn_q_norm, n_q);
+            norm_heads(k + kv_heads.begin * HEAD_SIZE, layers[layer].attn_k_norm, n_kv);
+        }
+        ROPE(q, angles, n_q, HEAD_SIZE, N_ROT);
         vec_scale(q, q, ATTN_SCALE, n_q * HEAD_SIZE);
-        rope(k + kv_heads.begin * HEAD_SIZE, angles, n_kv, HEAD_SIZE, N_ROT);
+        ROPE(k + kv_heads.begin * HEAD_SIZE, angles, n_kv, HEAD_SIZE, N_ROT);
         for (int h = kv_heads.begin; h < kv_heads.end; h++) {
             kv_cache_append(layer, h, part->pos + t, k + h * HEAD_SIZE, v + h * HEAD_SIZE);
         }
@@ -196,22 +227,41 @@ static void attend(const struct part *part, int layer)
     }
 }
 
+// q, k, v = Wq h, Wk h, Wv h, in this core's rows.
+static void q_k_v(const struct part *part, const struct layer_tensors *w,
+                  const struct activation *h)
+{
+    product(part, buffer(ACT_Q), &w->attn_q, h);
+    product(part, buffer(ACT_K), &w->attn_k, h);
+    product(part, buffer(ACT_V), &w->attn_v, h);
+    if (HAS_ATTN_Q_BIAS) {
+        add_bias(part, buffer(ACT_Q), &w->attn_q, w->attn_q_bias);
+    }
+    if (HAS_ATTN_K_BIAS) {
+        add_bias(part, buffer(ACT_K), &w->attn_k, w->attn_k_bias);
+    }
+    if (HAS_ATTN_V_BIAS) {
+        add_bias(part, buffer(ACT_V), &w->attn_v, w->attn_v_bias);
+    }
+}
+
 // x += Wo attention(rope(Wq h), rope(Wk h), Wv h),  h = rms(x)
 static void attention_block(const struct part *part, const struct layer_tensors *w, int layer)
 {
-    float *x = buffer(ACT_X);
     const unsigned forms =
         matmul_form(&w->attn_q) | matmul_form(&w->attn_k) | matmul_form(&w->attn_v);
 
-    struct activation input = normed(part, x, &w->attn_norm, forms);
-    product(part, buffer(ACT_Q), &w->attn_q, &input);
-    product(part, buffer(ACT_K), &w->attn_k, &input);
-    product(part, buffer(ACT_V), &w->attn_v, &input);
+    struct activation input = normed(part, buffer(ACT_X), &w->attn_norm, forms);
+    q_k_v(part, w, &input);
     parallel_barrier();
     attend(part, layer);
     parallel_barrier();
     input = quantised(part, buffer(ACT_ATT), N_Q, matmul_form(&w->attn_output));
-    add_product(part, x, &w->attn_output, &input);
+    product(part, buffer(ACT_Y), &w->attn_output, &input);
+    if (HAS_ATTN_OUTPUT_BIAS) {
+        add_bias(part, buffer(ACT_Y), &w->attn_output, w->attn_output_bias);
+    }
+    add_branch(part, &w->attn_output);
     parallel_barrier();
 }
 
@@ -230,17 +280,37 @@ static void silu_times_up(const struct part *part, struct share rows)
 // x += Wdown (silu(Wgate h) * (Wup h)),  h = rms(x)
 static void feed_forward_block(const struct part *part, const struct layer_tensors *w)
 {
-    float *x = buffer(ACT_X);
     const unsigned forms = matmul_form(&w->ffn_gate) | matmul_form(&w->ffn_up);
 
-    struct activation input = normed(part, x, &w->ffn_norm, forms);
+    struct activation input = normed(part, buffer(ACT_X), &w->ffn_norm, forms);
     product(part, buffer(ACT_GATE), &w->ffn_gate, &input);
     product(part, buffer(ACT_UP), &w->ffn_up, &input);
+    if (HAS_FFN_GATE_BIAS) {
+        add_bias(part, buffer(ACT_GATE), &w->ffn_gate, w->ffn_gate_bias);
+    }
+    if (HAS_FFN_UP_BIAS) {
+        add_bias(part, buffer(ACT_UP), &w->ffn_up, w->ffn_up_bias);
+    }
     silu_times_up(part, matmul_rows(&w->ffn_gate, part->core, part->n_cores));
     parallel_barrier();
     input = quantised(part, buffer(ACT_GATE), N_FF, matmul_form(&w->ffn_down));
-    add_product(part, x, &w->ffn_down, &input);
+    product(part, buffer(ACT_Y), &w->ffn_down, &input);
+    if (HAS_FFN_DOWN_BIAS) {
+        add_bias(part, buffer(ACT_Y), &w->ffn_down, w->ffn_down_bias);
+    }
+    add_branch(part, &w->ffn_down);
     parallel_barrier();
+}
+
+// This core's rows of them.
+static void scale_logits(const struct part *part, float *logits)
+{
+    const struct share rows = matmul_rows(&output, part->core, part->n_cores);
+    const int n = rows.end - rows.begin;
+    logits += rows.begin;
+    for (int t = 0; t < part->n_tokens; t++, logits += N_VOCAB_ROWS) {
+        vec_scale(logits, logits, LOGIT_SCALE, n);
+    }
 }
 
 // logits = Wout rms(x) of the last tokens.
@@ -253,6 +323,9 @@ static void output_head(const struct part *all, float *logits, int n_logits)
     nn_progress[all->core].token = last.pos;
     const struct activation input = normed(&last, x, &output_norm, matmul_form(&output));
     product(&last, logits, &output, &input);
+    if (LOGIT_SCALE != 1.0f) {
+        scale_logits(&last, logits);
+    }
     PHASE_MARK(PHASE_HEAD_END);
 }
 
@@ -273,8 +346,12 @@ static void forward_part(int core, int n_cores, void *arg)
 
     progress->token = part.pos;
     for (int t = 0; t < forward->n_tokens; t++) {
-        row_get(buffer(ACT_X) + t * N_EMBD, &token_embd, (int)forward->tokens[t], columns.begin,
-                columns.end);
+        float *x = buffer(ACT_X) + t * N_EMBD;
+        row_get(x, &token_embd, (int)forward->tokens[t], columns.begin, columns.end);
+        if (EMBEDDING_SCALE != 1.0f) {
+            x += columns.begin;
+            vec_scale(x, x, EMBEDDING_SCALE, columns.end - columns.begin);
+        }
     }
     parallel_barrier();
     for (int layer = 0; layer < N_LAYER; layer++) {

@@ -148,10 +148,11 @@ def compile_headers(headers: Headers, directory: Path) -> None:
     program = directory / "headers.c"
     program.write_text(
         '#include "gen/board.h"\n#include "gen/layout.h"\n#include "gen/link.h"\n'
-        '#include "gen/model.h"\n'
+        '#include "nn/layer.h"\n'
         "const char name[] = MODEL_NAME, board[] = BOARD_NAME;\n"
         "const uint32_t eog[] = EOG_IDS;\n"
-        "const float floats[] = {RMS_EPS, ATTN_SCALE};\n"
+        "const float floats[] = {RMS_EPS, ATTN_SCALE, EMBEDDING_SCALE};\n"
+        "const float more[] = {RESIDUAL_SCALE, LOGIT_SCALE};\n"
         "const struct tensor tensors[] = {TENSOR_TOKEN_EMBD, TENSOR_OUTPUT_NORM, TENSOR_OUTPUT};\n"
         "const struct layer_tensors layers[N_LAYER] = TENSOR_LAYERS;\n"
         'static_assert(BLOB_ROPE < BLOB_SIZE && BLOB_TOKEN_SORTED < BLOB_SIZE, "");\n'

@@ -16,7 +16,7 @@ from harness.board import load_board
 from harness.errors import GgufError, HarnessError, ImageError
 from harness.gguf import Model, read_gguf
 from harness.image import blob as blob_module
-from harness.image import pack_blob, tables
+from harness.image import pack_blob, rope
 from harness.plan import MemoryPlan, plan_memory
 from harness.synth import synthesize
 from tests.harness.image.tile_reader import height, read_tiles
@@ -131,7 +131,7 @@ def test_memory_does_not_grow_with_the_tensors(
     plan = plan_memory(model, load_board("virt"))
     largest = max(tensor.size_bytes for tensor in model.tensors.values())
     monkeypatch.setattr(blob_module, "CHUNK_BYTES", 16 << 10)
-    monkeypatch.setattr(tables, "ROPE_CHUNK_BYTES", 16 << 10)
+    monkeypatch.setattr(rope, "ROPE_CHUNK_BYTES", 16 << 10)
     tracemalloc.start()
     try:
         pack_blob(model, plan, BUILD_ID, tmp_path / "model.blob")

@@ -5,13 +5,14 @@ import math
 import numpy as np
 import pytest
 
+from harness.reference.architecture import Rope
 from harness.reference.contract_ops import (
     attention,
     exp_f32,
     quantize,
     rmsnorm,
-    rope,
     rope_table,
+    rotate,
     sequential_dot,
     silu,
     softmax,
@@ -90,18 +91,20 @@ def test_softmax_sums_to_one_and_ignores_a_shift() -> None:
     assert p.argmax() == x.argmax()
 
 
-def test_rope_rotates_neighbouring_pairs_and_passes_the_rest() -> None:
+@pytest.mark.parametrize("halves", [False, True])
+def test_rope_rotates_its_pairs_and_passes_the_rest(halves: bool) -> None:
     x = normal(2, 3, 8)
-    cos, sin = rope_table([5, 6], 4, 10000.0)
-    out = rope(x, cos, sin)
+    cos, sin = rope_table([5, 6], Rope((1.0, 0.01), 0.5, halves))
+    out = rotate(x, cos, sin, halves=halves)
     assert np.array_equal(out[..., 4:], x[..., 4:])
     for token in range(2):
         for i in range(2):
-            a, b = x[token, 1, 2 * i], x[token, 1, 2 * i + 1]
-            theta = (5 + token) * 10000.0 ** (-2 * i / 4)
-            c, s = np.float32(math.cos(theta)), np.float32(math.sin(theta))
-            assert out[token, 1, 2 * i] == fma1(a, c, -(b * s))
-            assert out[token, 1, 2 * i + 1] == fma1(a, s, b * c)
+            first, second = (i, 2 + i) if halves else (2 * i, 2 * i + 1)
+            a, b = x[token, 1, first], x[token, 1, second]
+            theta = (5 + token) * (1.0, 0.01)[i]
+            c, s = np.float32(0.5 * math.cos(theta)), np.float32(0.5 * math.sin(theta))
+            assert out[token, 1, first] == fma1(a, c, -(b * s))
+            assert out[token, 1, second] == fma1(a, s, b * c)
 
 
 def attend_one(q: F32, keys: F32, values: F32) -> F32:

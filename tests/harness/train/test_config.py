@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.gguf.llama import expected_shapes
+from harness.gguf.tensors import expected_shapes
 from harness.synth.mixture import tensor_type
 from harness.train.config import Budget, TrainConfig, load_config
 from harness.train.errors import TrainError

@@ -217,9 +217,11 @@ static void test_softmax(void)
     end();
 }
 
-static void test_rope(void)
+typedef void rope_function(float *, const float *, int, int, int);
+
+static void test_rope(const char *name, rope_function *plain, rope_function *neon)
 {
-    begin("rope");
+    begin(name);
     for (int i = 0; i < 200; i++) {
         const int head_size = 2 * (1 + random_below(i < 190 ? 40 : 128));
         const int n_rot = 2 * (1 + random_below(head_size / 2));
@@ -227,8 +229,8 @@ static void test_rope(void)
         random_floats(want, n_heads * head_size);
         random_floats(a, n_rot);
         memcpy(got, want, sizeof want);
-        rope(want, a, n_heads, head_size, n_rot);
-        rope_neon(got, a, n_heads, head_size, n_rot);
+        plain(want, a, n_heads, head_size, n_rot);
+        neon(got, a, n_heads, head_size, n_rot);
         compare_out(head_size, n_rot);
     }
     end();
@@ -355,7 +357,8 @@ int nn_selftest(void (*print)(const char *line), enum nn_tier tier)
     test_f16_row();
     test_exp();
     test_softmax();
-    test_rope();
+    test_rope("rope", rope, rope_neon);
+    test_rope("rope_halves", rope_halves, rope_halves_neon);
     TEST_ATTENTION(attention_f16, KV_TYPE_F16);
     TEST_ATTENTION(attention_f32, KV_TYPE_F32);
     TEST_ATTENTION(attention_q8_0, KV_TYPE_Q8_0);

@@ -83,19 +83,22 @@ def test_softmax_is_near_the_exact_and_rounds_in_its_order(
 @pytest.mark.parametrize(
     ("n_heads", "head_size", "n_rot"), [(1, 2, 2), (3, 8, 8), (2, 20, 14), (5, 64, 64), (2, 96, 32)]
 )
+@pytest.mark.parametrize("name", ["rope", "rope_halves"])
 def test_rope_rotates_pairs(
-    nn: Library, rng: np.random.Generator, n_heads: int, head_size: int, n_rot: int
+    nn: Library, rng: np.random.Generator, name: str, n_heads: int, head_size: int, n_rot: int
 ) -> None:
     x = normal(rng, n_heads, head_size)
     angle = rng.uniform(-9, 9, n_rot // 2)
     cos, sin = np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
     got = x.copy()
-    nn.call("rope", got, np.stack([cos, sin], axis=1), n_heads, head_size, n_rot)
+    nn.call(name, got, np.stack([cos, sin], axis=1), n_heads, head_size, n_rot)
 
-    a, b = x[:, 0:n_rot:2], x[:, 1:n_rot:2]
-    assert np.array_equal(got[:, 0:n_rot:2], exact.fma(a, cos, -(b * sin)))
-    assert np.array_equal(got[:, 1:n_rot:2], exact.fma(a, sin, b * cos))
+    half = n_rot // 2
+    order = [*range(0, n_rot, 2), *range(1, n_rot, 2)] if name == "rope" else [*range(n_rot)]
+    (a, b), (a_got, b_got) = ((v[:, order[:half]], v[:, order[half:]]) for v in (x, got))
+    assert np.array_equal(a_got, exact.fma(a, cos, -(b * sin)))
+    assert np.array_equal(b_got, exact.fma(a, sin, b * cos))
     assert np.array_equal(got[:, n_rot:], x[:, n_rot:])
     rotated = (a + 1j * b) * np.exp(1j * angle)
-    error = np.abs(got[:, 0:n_rot:2] + 1j * got[:, 1:n_rot:2] - rotated)
+    error = np.abs(a_got + 1j * b_got - rotated)
     assert np.all(error <= 4 * EPS * np.abs(rotated))  # table, product, sum, in each part

@@ -15,6 +15,18 @@ LAYER_TENSORS = (
     "attn_norm", "attn_q", "attn_k", "attn_v", "attn_output",
     "ffn_norm", "ffn_gate", "ffn_up", "ffn_down",
 )  # fmt: skip
+# What other architectures have beyond llama's.
+OPTIONAL_TENSORS = (
+    "attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias",
+    "ffn_gate_bias", "ffn_up_bias", "ffn_down_bias", "attn_q_norm", "attn_k_norm",
+)  # fmt: skip
+LLAMA = "\n".join(
+    [
+        "#define ROPE_HALVES 0",
+        *(f"#define {name}_SCALE 1.0f" for name in ("EMBEDDING", "RESIDUAL", "LOGIT")),
+        *(f"#define HAS_{name.upper()} 0" for name in OPTIONAL_TENSORS),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -106,6 +118,7 @@ def write_model(shape: Shape, tensors: dict[str, Matrix], out: Path) -> None:
 #define N_BATCH {shape.n_batch}
 #define RMS_EPS {float(np.float32(shape.rms_eps)).hex()}f
 #define ATTN_SCALE {scale.hex()}f
+{LLAMA}
 #define KV_TYPE KV_TYPE_{shape.kv_type.upper()}
 #define KV_K_OFFSET 0
 #define KV_V_OFFSET {kv_bytes}

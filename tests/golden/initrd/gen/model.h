@@ -1,10 +1,10 @@
 // Model constants and tensor table: golden Q4_0 tied. Generated; do not edit.
 #pragma once
 
-#include "nn/model.h" // struct tensor, struct layer_tensors
+#include "nn/model.h" // struct tensor
 
 #define MODEL_NAME "golden Q4_0 tied" // printable ASCII, escaped
-#define BUILD_ID 0x0722dabaefaa3e6dull
+#define BUILD_ID 0x3ad9a985268cf6feull
 
 #define N_VOCAB 60000 // tokens in the vocabulary
 #define N_VOCAB_ROWS 60000 // rows of the output matrix = logits
@@ -20,7 +20,22 @@
 #define N_BATCH 1
 #define N_LOGIT_ROWS 1 // of one forward pass: 1, and the tokens guessed behind the newest
 #define RMS_EPS 0x1.4f8b58p-17f
-#define ATTN_SCALE 0x1.6a09e6p-4f // 1 / sqrt(HEAD_SIZE)
+#define ATTN_SCALE 0x1.6a09e6p-4f // 1 / sqrt(HEAD_SIZE) but in some
+
+// What distinguishes this architecture from llama; the compiler drops what is 0 or a factor of 1.
+#define ROPE_HALVES 0 // 1: pairs (i, i + N_ROT / 2); 0: (2i, 2i + 1)
+#define EMBEDDING_SCALE 0x1p+0f
+#define RESIDUAL_SCALE 0x1p+0f
+#define LOGIT_SCALE 0x1p+0f
+#define HAS_ATTN_Q_BIAS 0
+#define HAS_ATTN_K_BIAS 0
+#define HAS_ATTN_V_BIAS 0
+#define HAS_ATTN_OUTPUT_BIAS 0
+#define HAS_FFN_GATE_BIAS 0
+#define HAS_FFN_UP_BIAS 0
+#define HAS_FFN_DOWN_BIAS 0
+#define HAS_ATTN_Q_NORM 0
+#define HAS_ATTN_K_NORM 0
 
 #define KV_TYPE KV_TYPE_F16 // nn/kv_layout.h
 #define KV_K_OFFSET 0x0ull

@@ -1,0 +1,118 @@
+"""The sizes and constants of a model, read and checked by its architecture's row."""
+
+import math
+from typing import Final
+
+from harness.gguf.architecture import Architecture
+from harness.gguf.metadata import Metadata
+from harness.gguf.model import HyperParameters
+from harness.gguf.rope_scaling import rope_scaling_of
+
+# Bounds of sense, not of the format: above every published model, below what breaks arithmetic.
+MAX_EMBD: Final = 1 << 16
+MAX_LAYERS: Final = 1024
+MAX_HEADS: Final = 1024
+MAX_FF: Final = 1 << 18
+MAX_CONTEXT: Final = 1 << 24
+MAX_VOCAB_ROWS: Final = 1 << 22
+MAX_HEAD_SIZE: Final = 256
+
+
+def hyper_parameters(metadata: Metadata, arch: Architecture, n_vocab_rows: int) -> HyperParameters:
+    """Read and check the sizes; refuse what would change the arithmetic of the forward pass."""
+    prefix = arch.name + "."
+    n_embd = metadata.integer(prefix + "embedding_length", 1, MAX_EMBD)
+    n_layer = metadata.integer(prefix + "block_count", 1, MAX_LAYERS)
+    n_ff = metadata.integer(prefix + "feed_forward_length", 1, MAX_FF, per_layer=True)
+    n_ctx = metadata.integer(prefix + "context_length", 1, MAX_CONTEXT)
+    n_head = metadata.integer(prefix + "attention.head_count", 1, MAX_HEADS, per_layer=True)
+    n_head_kv = metadata.integer(
+        prefix + "attention.head_count_kv", 1, n_head, default=n_head, per_layer=True
+    )
+    if n_head % n_head_kv:
+        metadata.fail(
+            prefix + "attention.head_count_kv",
+            f"is {n_head_kv}, which does not divide the {n_head} heads",
+        )
+    _refuse_other_arithmetic(metadata, arch)
+    head_size = _head_size(metadata, prefix, n_embd, n_head)
+    n_rot = _n_rot(metadata, arch, head_size)
+    return HyperParameters(
+        n_embd=n_embd,
+        n_head=n_head,
+        n_head_kv=n_head_kv,
+        n_layer=n_layer,
+        n_ff=n_ff,
+        n_ctx_train=n_ctx,
+        n_vocab_rows=n_vocab_rows,
+        head_size=head_size,
+        n_rot=n_rot,
+        rms_eps=metadata.positive(prefix + "attention.layer_norm_rms_epsilon"),
+        rope_freq_base=_rope_base(metadata, prefix + "rope.freq_base"),
+        arch=arch,
+        rope_scaling=rope_scaling_of(metadata, prefix, n_ctx),
+        attn_scale=_scale(metadata, arch, "attention.scale", 1.0 / math.sqrt(head_size)),
+        embedding_scale=_scale(metadata, arch, "embedding_scale", 1.0),
+        residual_scale=_scale(metadata, arch, "residual_scale", 1.0),
+        logit_scale=1.0 / metadata.positive(prefix + "logit_scale") if arch.scales else 1.0,
+    )
+
+
+def _scale(metadata: Metadata, arch: Architecture, name: str, usual: float) -> float:
+    """One of granite's; 0 is llama.cpp's way to say that there is none."""
+    if not arch.scales:
+        return usual
+    return metadata.number(f"{arch.name}.{name}", default=0.0) or usual
+
+
+def _head_size(metadata: Metadata, prefix: str, n_embd: int, n_head: int) -> int:
+    key = prefix + "attention.key_length"
+    if key not in metadata and n_embd % n_head:
+        metadata.fail(
+            prefix + "attention.head_count", f"is {n_head}, which does not divide n_embd {n_embd}"
+        )
+    head_size = metadata.integer(key, 2, MAX_HEAD_SIZE, default=n_embd // n_head)
+    if head_size % 2 or not 2 <= head_size <= MAX_HEAD_SIZE:
+        source = key if key in metadata else prefix + "attention.head_count"
+        metadata.fail(
+            source, f"makes heads of {head_size} values, wanted an even 2 to {MAX_HEAD_SIZE}"
+        )
+    value_length = prefix + "attention.value_length"
+    n_value = metadata.integer(value_length, 1, MAX_HEAD_SIZE, default=head_size)
+    if n_value != head_size:
+        metadata.fail(value_length, f"is {n_value}, wanted the key length {head_size}")
+    return head_size
+
+
+def _n_rot(metadata: Metadata, arch: Architecture, head_size: int) -> int:
+    key = arch.name + ".rope.dimension_count"
+    n_rot = metadata.integer(key, 0, MAX_HEAD_SIZE, default=head_size)
+    if arch.whole_rope and n_rot != head_size:
+        metadata.fail(key, f"is {n_rot}, wanted the head size {head_size}")
+    if n_rot % 2 or not 2 <= n_rot <= head_size:
+        metadata.fail(key, f"is {n_rot}, wanted an even 2 to the head size {head_size}")
+    return n_rot
+
+
+def _rope_base(metadata: Metadata, key: str) -> float:
+    base = metadata.number(key, default=10000.0)
+    if base <= 1:
+        metadata.fail(key, f"is {base}, wanted more than 1: later pairs turn more slowly")
+    return base
+
+
+def _refuse_other_arithmetic(metadata: Metadata, arch: Architecture) -> None:
+    prefix = arch.name + "."
+    # attention.sliding_window (Mistral 7B v0.1) is not among these: llama.cpp ignores it as well.
+    key = prefix + "expert_count"
+    if metadata.integer(key, 0, 1 << 32, default=0) > 0:
+        metadata.fail(
+            key,
+            "is not 0: this is a mixture of experts, which is not supported",
+            hint="use a dense model",
+        )
+    if not metadata.boolean(prefix + "attention.causal", default=True):
+        metadata.fail(prefix + "attention.causal", "is false: only causal models are supported")
+    key = prefix + "rope.scaling.finetuned"
+    if arch.scales and not metadata.boolean(key, default=True):
+        metadata.fail(key, "is false: a model without rope is not supported")

@@ -1,0 +1,46 @@
+"""How a model stretches its rotary positions beyond the context that it was first trained on."""
+
+from typing import Final
+
+from harness.gguf.metadata import Metadata
+from harness.gguf.model import RopeScaling
+
+# llama.cpp's own constants of YaRN; a file that asks for others computes something else.
+_YARN_CONSTANTS: Final = {
+    "rope.scaling.yarn_ext_factor": 1.0,
+    "rope.scaling.yarn_attn_factor": 1.0,
+    "rope.scaling.yarn_beta_fast": 32.0,
+    "rope.scaling.yarn_beta_slow": 1.0,
+    "rope.scaling.yarn_log_multiplier": 0.0,
+}
+
+
+def rope_scaling_of(metadata: Metadata, prefix: str, n_ctx_train: int) -> RopeScaling:
+    """`none`, `linear` or `yarn`; a factor without a type is linear."""
+    kind_key = prefix + "rope.scaling.type"
+    kind = metadata.text(kind_key, default="linear")
+    if kind not in ("none", "linear", "yarn"):
+        metadata.fail(
+            kind_key, f"is {kind!r}, which is not supported; supported: 'none', 'linear', 'yarn'"
+        )
+    key = prefix + "rope.scaling.factor"
+    if key not in metadata and prefix + "rope.scale_linear" in metadata:
+        key = prefix + "rope.scale_linear"
+    factor = metadata.number(key, default=1.0)
+    if factor <= 0:
+        metadata.fail(key, f"is {factor}, wanted more than 0")
+    if kind == "yarn":
+        if factor < 1:
+            metadata.fail(key, f"is {factor}, wanted 1 or more: YaRN stretches")
+        for name, usual in _YARN_CONSTANTS.items():
+            value = metadata.number(prefix + name, default=usual)
+            if value != usual:
+                metadata.fail(prefix + name, f"is {value}; only {usual} is supported")
+    return RopeScaling(
+        kind="yarn" if kind == "yarn" else "linear",
+        factor=1.0 if kind == "none" else factor,
+        n_ctx_original=metadata.integer(
+            prefix + "rope.scaling.original_context_length", 1, 1 << 24, default=n_ctx_train
+        ),
+        attn_factor=metadata.positive(prefix + "rope.scaling.attn_factor", default=1.0),
+    )

@@ -1,0 +1,98 @@
+"""The exact tensors that a file of an architecture must hold, and those it may."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from harness.errors import GgufError
+from harness.gguf.model import HyperParameters, Tensor
+from harness.gguf.types import GGMLType
+
+Shape = tuple[int, ...]
+ROPE_FREQS: Final = "rope_freqs.weight"
+
+
+def check_tensors(tensors: Mapping[str, Tensor], hyper: HyperParameters, n_vocab: int) -> None:
+    """Exactly the expected tensors, each of the expected shape; vectors in F32."""
+    expected = expected_shapes(hyper)
+    optional = optional_shapes(hyper)
+    for name, shape in expected.items():
+        if name not in tensors:
+            raise GgufError(f"tensor {name} is missing, wanted shape {_text(shape)}")
+        if tensors[name].shape != shape:
+            raise GgufError(f"{name} has shape {_text(tensors[name].shape)}, wanted {_text(shape)}")
+    for name, tensor in tensors.items():
+        wanted = expected.get(name) or optional.get(name)
+        if wanted is None:
+            raise GgufError(f"tensor {name} is not supported here", hint=_reason(name, hyper))
+        if tensor.shape != wanted:
+            raise GgufError(f"{name} has shape {_text(tensor.shape)}, wanted {_text(wanted)}")
+        if len(wanted) == 1 and tensor.type is not GGMLType.F32:
+            raise GgufError(f"{name} is {tensor.type.name}, wanted F32: vectors are not quantised")
+    for name in layer_biases(tensors, hyper):
+        for layer in range(hyper.n_layer):
+            if f"blk.{layer}.{name}" not in tensors:
+                raise GgufError(f"tensor blk.{layer}.{name} is missing: other layers have theirs")
+    if hyper.n_vocab_rows < n_vocab:
+        raise GgufError(
+            f"token_embd.weight has {hyper.n_vocab_rows} rows, tokenizer.ggml.tokens has {n_vocab} "
+            "texts: wanted a row for each"
+        )
+
+
+def expected_shapes(hyper: HyperParameters) -> dict[str, Shape]:
+    """Name -> (n_in, n_out) of every tensor of a model with tied output, in plan order."""
+    layer = {f"{name}.weight": shape for name, shape in _layer_shapes(hyper).items()}
+    layer |= {f"{name}.bias": _layer_shapes(hyper)[name][1:] for name in hyper.arch.biases}
+    shapes: dict[str, Shape] = {"token_embd.weight": (hyper.n_embd, hyper.n_vocab_rows)}
+    for i in range(hyper.n_layer):
+        shapes |= {f"blk.{i}.{name}": shape for name, shape in layer.items()}
+    return shapes | {"output_norm.weight": (hyper.n_embd,)}
+
+
+def optional_shapes(hyper: HyperParameters) -> dict[str, Shape]:
+    """What a file may hold as well."""
+    shapes: dict[str, Shape] = {"output.weight": (hyper.n_embd, hyper.n_vocab_rows)}
+    if hyper.arch.rope_freqs:
+        shapes[ROPE_FREQS] = (hyper.n_rot // 2,)
+    layer = _layer_shapes(hyper)
+    for i in range(hyper.n_layer):
+        shapes |= {f"blk.{i}.{name}.bias": layer[name][1:] for name in hyper.arch.optional_biases}
+    return shapes
+
+
+def layer_biases(tensors: Mapping[str, Tensor], hyper: HyperParameters) -> tuple[str, ...]:
+    """`attn_q.bias` and so on: those that any layer has, in the order of the architecture's row."""
+    names = (f"{name}.bias" for name in (*hyper.arch.biases, *hyper.arch.optional_biases))
+    layers = range(hyper.n_layer)
+    return tuple(name for name in names if any(f"blk.{i}.{name}" in tensors for i in layers))
+
+
+def _layer_shapes(hyper: HyperParameters) -> dict[str, Shape]:
+    n_embd, n_ff, head = hyper.n_embd, hyper.n_ff, hyper.head_size
+    n_q, n_kv = hyper.n_head * head, hyper.n_head_kv * head
+    shapes: dict[str, Shape] = {
+        "attn_norm": (n_embd,),
+        "attn_q": (n_embd, n_q),
+        "attn_k": (n_embd, n_kv),
+        "attn_v": (n_embd, n_kv),
+        "attn_output": (n_q, n_embd),
+        "ffn_norm": (n_embd,),
+        "ffn_gate": (n_embd, n_ff),
+        "ffn_up": (n_embd, n_ff),
+        "ffn_down": (n_ff, n_embd),
+    }
+    if hyper.arch.qk_norm:
+        shapes |= {"attn_q_norm": (head,), "attn_k_norm": (head,)}
+    return shapes
+
+
+def _reason(name: str, hyper: HyperParameters) -> str:
+    if name.endswith(".bias"):
+        return f"{hyper.arch.name} has no such bias: ignoring it would give plausible garbage"
+    if "_exps" in name or "ffn_gate_inp" in name:
+        return "mixtures of experts are not supported"
+    return f"it is not part of {hyper.arch.name}, and ignoring it would give plausible garbage"
+
+
+def _text(shape: Shape) -> str:
+    return "[" + ", ".join(map(str, shape)) + "]"

@@ -1,0 +1,99 @@
+"""What the architectures add to llama's forward pass, read from the file by a table of its own.
+
+The reader has such a table too (harness/gguf); this one is written from the same description of
+the models and shares nothing with it, so that a fault in either shows as a difference.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.gguf import Model
+from harness.reference.fma import F64
+
+_NEIGHBOURS = {"llama", "granite"}  # whose rope turns pairs (2i, 2i + 1); all others: halves
+
+
+@dataclass(frozen=True)
+class Rope:
+    """Pair i of position p turns by p * frequency[i]; cos and sin times magnitude."""
+
+    frequency: tuple[float, ...]
+    magnitude: float
+    halves: bool
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The constants of a forward pass; 1 and 0 leave llama's as it is."""
+
+    embedding_scale: float
+    attention_scale: float
+    residual_scale: float
+    logit_divisor: float
+
+
+def rules_of(model: Model) -> Rules:
+    """The constants that this model's keys ask for."""
+    key = _Keys(model.metadata, model.architecture)
+    usual = 1.0 / math.sqrt(model.hyper.head_size)
+    if model.architecture == "granite":
+        return Rules(
+            embedding_scale=key.number("embedding_scale", 0.0) or 1.0,
+            attention_scale=key.number("attention.scale", 0.0) or usual,
+            residual_scale=key.number("residual_scale", 0.0) or 1.0,
+            logit_divisor=key.number("logit_scale", 1.0),
+        )
+    return Rules(1.0, usual, 1.0, 1.0)
+
+
+def rope_of(model: Model) -> Rope:
+    """The angles per position, from keys and factor tensors."""
+    key = _Keys(model.metadata, model.architecture)
+    n_rot = int(key.number("rope.dimension_count", model.hyper.head_size))
+    base = key.number("rope.freq_base", 10000.0)
+    frequency = [base ** (-2.0 * i / n_rot) for i in range(n_rot // 2)]
+    if "rope_freqs.weight" in model.tensors:
+        divisors = model.vector("rope_freqs.weight").tolist()
+        frequency = [f / d for f, d in zip(frequency, divisors, strict=True)]
+    kind = key.text("rope.scaling.type", "linear")
+    factor = key.number("rope.scaling.factor", key.number("rope.scale_linear", 1.0))
+    magnitude = key.number("rope.scaling.attn_factor", 1.0)
+    if kind == "linear":
+        frequency = [f / factor for f in frequency]
+    elif kind == "yarn":
+        original = key.number("rope.scaling.original_context_length", key.number("context_length"))
+        keep = _yarn_keeps(n_rot, base, original)
+        frequency = [
+            f / factor * (1.0 - ramp) + f * ramp for f, ramp in zip(frequency, keep, strict=True)
+        ]
+        magnitude *= 1.0 + 0.1 * math.log(factor)
+    return Rope(tuple(frequency), magnitude, model.architecture not in _NEIGHBOURS)
+
+
+def _yarn_keeps(n_rot: int, base: float, original: float) -> list[float]:
+    """1 where a pair turns often within the original context, 0 where it hardly does."""
+    lo, hi = (
+        n_rot * math.log(original / (r * 2.0 * math.pi)) / (2.0 * math.log(base)) for r in (32, 1)
+    )
+    start, end = max(math.floor(lo), 0), min(math.ceil(hi), n_rot - 1)
+    ramp = (np.arange(n_rot // 2) - start) / max(0.001, end - start)
+    keep: F64 = 1.0 - np.clip(ramp, 0.0, 1.0)
+    return [float(value) for value in keep]
+
+
+class _Keys:
+    """Metadata keys of the architecture."""
+
+    def __init__(self, metadata: Mapping[str, object], architecture: str) -> None:
+        self._metadata, self._prefix = metadata, architecture + "."
+
+    def number(self, name: str, default: float | None = None) -> float:
+        value = self._metadata.get(self._prefix + name, default)
+        assert isinstance(value, int | float), name
+        return value
+
+    def text(self, name: str, default: str) -> str:
+        return str(self._metadata.get(self._prefix + name, default))

@@ -1,0 +1,14 @@
+// A layer's tensors. What the model's architecture lacks takes no place.
+#pragma once
+
+#include "gen/model.h"
+
+struct layer_tensors {
+    struct tensor attn_norm, attn_q, attn_k, attn_v, attn_output;
+    struct tensor ffn_norm, ffn_gate, ffn_up, ffn_down;
+    struct tensor attn_q_bias[HAS_ATTN_Q_BIAS], attn_k_bias[HAS_ATTN_K_BIAS];
+    struct tensor attn_v_bias[HAS_ATTN_V_BIAS], attn_output_bias[HAS_ATTN_OUTPUT_BIAS];
+    struct tensor ffn_gate_bias[HAS_FFN_GATE_BIAS], ffn_up_bias[HAS_FFN_UP_BIAS];
+    struct tensor ffn_down_bias[HAS_FFN_DOWN_BIAS];
+    struct tensor attn_q_norm[HAS_ATTN_Q_NORM], attn_k_norm[HAS_ATTN_K_NORM]; // of each head
+};

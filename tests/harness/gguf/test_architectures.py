@@ -1,0 +1,186 @@
+"""What tells architectures apart: the keys and tensors that each takes, and those it refuses."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import GgufError
+from harness.gguf import read_gguf
+from harness.gguf.model import RopeScaling
+from tests.harness.gguf.gguf_bytes import BOOL, F32, U32, GgufBytes, Row, small_model
+from tests.harness.gguf.test_refusals import Spoil, extra, llama, text
+
+LAYER = "blk.0."
+
+
+def of_architecture(name: str) -> GgufBytes:
+    """The small llama as another architecture: its keys under that name, its own tensors."""
+    file = small_model()
+    file.text("general.architecture", name.encode())
+    file.keys = [(key.replace(b"llama.", name.encode() + b"."), e) for key, e in file.keys]
+    if name == "granite":
+        file.set("granite.logit_scale", F32, 4.0)
+    vectors = {
+        "qwen2": {"attn_q.bias": 32, "attn_k.bias": 16, "attn_v.bias": 16},
+        "qwen3": {"attn_q_norm.weight": 8, "attn_k_norm.weight": 8},
+    }
+    file.tensors += [Row((LAYER + k).encode(), [n]) for k, n in vectors.get(name, {}).items()]
+    return file
+
+
+REFUSALS: dict[str, tuple[Spoil, list[str]]] = {
+    "a rope scaled by 0": (llama("rope.scaling.factor", F32, 0.0), ["rope.scaling.factor is 0.0"]),
+    "an old rope scale below 0": (
+        llama("rope.scale_linear", F32, -2.0),
+        ["llama.rope.scale_linear is -2.0"],
+    ),
+    "a rope scaled in another way": (
+        text("llama.rope.scaling.type", b"longrope"),
+        ["rope.scaling.type is 'longrope'", "'yarn'"],
+    ),
+    "a yarn rope with constants of its own": (
+        lambda f: (
+            text("llama.rope.scaling.type", b"yarn")(f),
+            llama("rope.scaling.yarn_beta_fast", F32, 16.0)(f),
+        )[-1],
+        ["llama.rope.scaling.yarn_beta_fast is 16.0", "only 32.0"],
+    ),
+    "a yarn rope that shrinks": (
+        lambda f: (
+            text("llama.rope.scaling.type", b"yarn")(f),
+            llama("rope.scaling.factor", F32, 0.5)(f),
+        )[-1],
+        ["llama.rope.scaling.factor is 0.5", "1 or more"],
+    ),
+    "an attn_factor of 0": (
+        llama("rope.scaling.attn_factor", F32, 0.0),
+        ["rope.scaling.attn_factor is 0.0"],
+    ),
+    "a bias that no llama has": (
+        extra(b"output_norm.bias", [32]),
+        ["output_norm.bias is not supported"],
+    ),
+    "a bias of another size": (
+        extra(b"blk.0.attn_k.bias", [32]),
+        ["blk.0.attn_k.bias has shape [32], wanted [16]"],
+    ),
+    "a bias in F16": (extra(b"blk.0.attn_q.bias", [32], 1), ["blk.0.attn_q.bias is F16", "F32"]),
+    "rope factors for another rope": (
+        extra(b"rope_freqs.weight", [8]),
+        ["rope_freqs.weight has shape [8], wanted [4]"],
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", REFUSALS)
+def test_llama_with_a_fault_is_refused_by_name(fault: str, tmp_path: Path) -> None:
+    spoil, wanted = REFUSALS[fault]
+    file = small_model()
+    spoil(file)
+    refused(file, tmp_path, *wanted)
+
+
+def refused(file: GgufBytes, folder: Path, *wanted: str) -> None:
+    path = folder / "bad.gguf"
+    path.write_bytes(file.build())
+    with pytest.raises(GgufError) as refusal:
+        read_gguf(path)
+    for part in wanted:
+        assert part in str(refusal.value), str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["llama", "granite", "qwen2", "qwen3"])
+def test_a_file_of_each_architecture_is_accepted(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "good.gguf"
+    path.write_bytes(of_architecture(name).build())
+    model = read_gguf(path)
+    assert (model.architecture, model.hyper.arch.name) == (name, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor"),
+    [("qwen2", "attn_v.bias"), ("qwen3", "attn_k_norm.weight"), ("granite", "ffn_norm.weight")],
+)
+def test_what_an_architecture_needs_must_be_there(name: str, tensor: str, tmp_path: Path) -> None:
+    file = of_architecture(name)
+    file.drop(LAYER + tensor)
+    refused(file, tmp_path, f"tensor blk.0.{tensor} is missing")
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "size"),
+    [
+        ("qwen2", "blk.0.attn_output.bias", 32),
+        ("qwen3", "blk.0.attn_q.bias", 32),
+        ("llama", "blk.0.attn_q_norm.weight", 8),
+        ("qwen2", "rope_freqs.weight", 4),
+    ],
+)
+def test_what_an_architecture_does_not_know_is_refused(
+    name: str, tensor: str, size: int, tmp_path: Path
+) -> None:
+    file = of_architecture(name)
+    file.tensors.append(Row(tensor.encode(), [size]))
+    refused(file, tmp_path, f"tensor {tensor} is not supported")
+
+
+def test_a_bias_of_some_layers_only_is_refused(tmp_path: Path) -> None:
+    file = small_model()
+    file.set("llama.block_count", U32, 2)
+    file.tensors += [
+        Row(row.name.replace(b"blk.0", b"blk.1"), row.shape)
+        for row in file.tensors
+        if row.name.startswith(b"blk.0")
+    ]
+    file.tensors.append(Row(b"blk.1.ffn_down.bias", [32]))
+    refused(file, tmp_path, "tensor blk.0.ffn_down.bias is missing: other layers have theirs")
+
+
+def test_granite_has_its_four_factors(tmp_path: Path) -> None:
+    file = of_architecture("granite")
+    for key, value in {
+        "embedding_scale": 12.0,
+        "attention.scale": 0.5,
+        "residual_scale": 0,
+    }.items():
+        file.set(f"granite.{key}", F32, value)
+    path = tmp_path / "good.gguf"
+    path.write_bytes(file.build())
+    hyper = read_gguf(path).hyper
+    assert (hyper.embedding_scale, hyper.attn_scale) == (12.0, 0.5)
+    assert (hyper.residual_scale, hyper.logit_scale) == (1.0, 0.25)  # 0: none; divided by 4
+    file.remove("granite.logit_scale")
+    refused(file, tmp_path, "granite.logit_scale is missing")
+
+
+def test_granite_without_rope_is_refused(tmp_path: Path) -> None:
+    file = of_architecture("granite")
+    file.set("granite.rope.scaling.finetuned", BOOL, 0)
+    refused(file, tmp_path, "granite.rope.scaling.finetuned is false")
+
+
+def test_a_rope_may_turn_part_of_a_head_unless_the_architecture_forbids_it(tmp_path: Path) -> None:
+    file = of_architecture("qwen2")
+    file.set("qwen2.rope.dimension_count", U32, 6)
+    path = tmp_path / "good.gguf"
+    path.write_bytes(file.build())
+    assert read_gguf(path).hyper.n_rot == 6
+    for wrong in (5, 10):
+        file.set("qwen2.rope.dimension_count", U32, wrong)
+        refused(file, tmp_path, f"qwen2.rope.dimension_count is {wrong}", "head size 8")
+
+
+def test_rope_scaling_is_read(tmp_path: Path) -> None:
+    file = small_model()
+    path = tmp_path / "good.gguf"
+    file.set("llama.rope.scale_linear", F32, 2.0)  # the old name
+    path.write_bytes(file.build())
+    assert read_gguf(path).hyper.rope_scaling == RopeScaling(factor=2.0, n_ctx_original=64)
+    file.text("llama.rope.scaling.type", b"yarn")
+    file.set("llama.rope.scaling.factor", F32, 4.0)
+    file.set("llama.rope.scaling.original_context_length", U32, 16)
+    path.write_bytes(file.build())
+    assert read_gguf(path).hyper.rope_scaling == RopeScaling("yarn", 4.0, 16)
+    file.text("llama.rope.scaling.type", b"none")
+    path.write_bytes(file.build())
+    assert read_gguf(path).hyper.rope_scaling.factor == 1.0
