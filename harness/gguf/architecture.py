@@ -25,6 +25,8 @@ class Architecture:
     scales: bool = False  # granite's four keys
     qk_norm: bool = False  # an RMS norm of each head of q and k, before rope
     rope_freqs: bool = False  # may hold rope_freqs.weight, divisors of the frequencies
+    rope_factors: bool = False  # may hold two sets of divisors, one for contexts beyond the first
+    fused: bool = False  # q, k and v in one matrix, gate and up in another
 
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {
@@ -34,6 +36,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
         Architecture("granite", scales=True, optional_biases=ALL_BIASES, rope_freqs=True),
         Architecture("qwen2", rope_halves=True, biases=ATTENTION_BIASES),
         Architecture("qwen3", rope_halves=True, qk_norm=True),
+        Architecture("phi3", rope_halves=True, rope_factors=True, fused=True),
     )
 }
 LLAMA: Final = ARCHITECTURES["llama"]

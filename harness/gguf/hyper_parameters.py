@@ -50,7 +50,7 @@ def hyper_parameters(metadata: Metadata, arch: Architecture, n_vocab_rows: int) 
         rms_eps=metadata.positive(prefix + "attention.layer_norm_rms_epsilon"),
         rope_freq_base=_rope_base(metadata, prefix + "rope.freq_base"),
         arch=arch,
-        rope_scaling=rope_scaling_of(metadata, prefix, n_ctx),
+        rope_scaling=rope_scaling_of(metadata, arch, n_ctx),
         attn_scale=_scale(metadata, arch, "attention.scale", 1.0 / math.sqrt(head_size)),
         embedding_scale=_scale(metadata, arch, "embedding_scale", 1.0),
         residual_scale=_scale(metadata, arch, "residual_scale", 1.0),

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from harness.gguf.architecture import Architecture
 from harness.gguf.metadata import Metadata
 from harness.gguf.model import RopeScaling
 
@@ -15,14 +16,16 @@ _YARN_CONSTANTS: Final = {
 }
 
 
-def rope_scaling_of(metadata: Metadata, prefix: str, n_ctx_train: int) -> RopeScaling:
+def rope_scaling_of(metadata: Metadata, arch: Architecture, n_ctx_train: int) -> RopeScaling:
     """`none`, `linear` or `yarn`; a factor without a type is linear."""
+    prefix = arch.name + "."
     kind_key = prefix + "rope.scaling.type"
     kind = metadata.text(kind_key, default="linear")
-    if kind not in ("none", "linear", "yarn"):
-        metadata.fail(
-            kind_key, f"is {kind!r}, which is not supported; supported: 'none', 'linear', 'yarn'"
-        )
+    # Phi-3's is a set of factors among the tensors.
+    known = ("none", "linear", "yarn", *(["longrope"] if arch.rope_factors else []))
+    if kind not in known:
+        supported = ", ".join(map(repr, known))
+        metadata.fail(kind_key, f"is {kind!r}, which is not supported; supported: {supported}")
     key = prefix + "rope.scaling.factor"
     if key not in metadata and prefix + "rope.scale_linear" in metadata:
         key = prefix + "rope.scale_linear"
@@ -38,7 +41,7 @@ def rope_scaling_of(metadata: Metadata, prefix: str, n_ctx_train: int) -> RopeSc
                 metadata.fail(prefix + name, f"is {value}; only {usual} is supported")
     return RopeScaling(
         kind="yarn" if kind == "yarn" else "linear",
-        factor=1.0 if kind == "none" else factor,
+        factor=factor if kind in ("linear", "yarn") else 1.0,
         n_ctx_original=metadata.integer(
             prefix + "rope.scaling.original_context_length", 1, 1 << 24, default=n_ctx_train
         ),

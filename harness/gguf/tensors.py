@@ -9,6 +9,8 @@ from harness.gguf.types import GGMLType
 
 Shape = tuple[int, ...]
 ROPE_FREQS: Final = "rope_freqs.weight"
+ROPE_LONG: Final = "rope_factors_long.weight"  # for contexts beyond that of the first training
+ROPE_SHORT: Final = "rope_factors_short.weight"
 
 
 def check_tensors(tensors: Mapping[str, Tensor], hyper: HyperParameters, n_vocab: int) -> None:
@@ -32,6 +34,9 @@ def check_tensors(tensors: Mapping[str, Tensor], hyper: HyperParameters, n_vocab
         for layer in range(hyper.n_layer):
             if f"blk.{layer}.{name}" not in tensors:
                 raise GgufError(f"tensor blk.{layer}.{name} is missing: other layers have theirs")
+    if (ROPE_LONG in tensors) != (ROPE_SHORT in tensors):
+        missing = ROPE_SHORT if ROPE_LONG in tensors else ROPE_LONG
+        raise GgufError(f"tensor {missing} is missing: the other rope factors are there")
     if hyper.n_vocab_rows < n_vocab:
         raise GgufError(
             f"token_embd.weight has {hyper.n_vocab_rows} rows, tokenizer.ggml.tokens has {n_vocab} "
@@ -54,6 +59,8 @@ def optional_shapes(hyper: HyperParameters) -> dict[str, Shape]:
     shapes: dict[str, Shape] = {"output.weight": (hyper.n_embd, hyper.n_vocab_rows)}
     if hyper.arch.rope_freqs:
         shapes[ROPE_FREQS] = (hyper.n_rot // 2,)
+    if hyper.arch.rope_factors:
+        shapes |= {name: (hyper.n_rot // 2,) for name in (ROPE_LONG, ROPE_SHORT)}
     layer = _layer_shapes(hyper)
     for i in range(hyper.n_layer):
         shapes |= {f"blk.{i}.{name}.bias": layer[name][1:] for name in hyper.arch.optional_biases}
@@ -81,6 +88,10 @@ def _layer_shapes(hyper: HyperParameters) -> dict[str, Shape]:
         "ffn_up": (n_embd, n_ff),
         "ffn_down": (n_ff, n_embd),
     }
+    if hyper.arch.fused:
+        for name in ("attn_q", "attn_k", "attn_v", "ffn_gate"):
+            del shapes[name]
+        shapes |= {"attn_qkv": (n_embd, n_q + 2 * n_kv), "ffn_up": (n_embd, 2 * n_ff)}
     if hyper.arch.qk_norm:
         shapes |= {"attn_q_norm": (head,), "attn_k_norm": (head,)}
     return shapes

@@ -25,10 +25,20 @@ _EXPONENTS: Final = {
 }
 
 
-def finite_rows(model: Model, tensor: Tensor, rows_at_once: int) -> Iterator[npt.NDArray[np.uint8]]:
-    """All rows of a tensor, some at a time, as the file has them; refuses the first not finite."""
-    for first in range(0, tensor.n_rows, rows_at_once):
-        rows = model.read_rows(tensor.name, first, min(rows_at_once, tensor.n_rows - first))
+def finite_rows(
+    model: Model,
+    tensor: Tensor,
+    rows_at_once: int,
+    *,
+    first_row: int = 0,
+    n_rows: int | None = None,
+) -> Iterator[npt.NDArray[np.uint8]]:
+    """Rows of a tensor (all of them), some at a time, as the file has them; refuses the first that
+    is not finite.
+    """
+    end = tensor.n_rows if n_rows is None else first_row + n_rows
+    for first in range(first_row, end, rows_at_once):
+        rows = model.read_rows(tensor.name, first, min(rows_at_once, end - first))
         bad = _first_non_finite(tensor, rows)
         if bad is not None:
             at = first * tensor.row_bytes + bad

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from harness.codegen.headers import FORMAT_VERSION
 from harness.errors import ImageError
 from harness.gguf import Model
+from harness.gguf.fused import rows_of
 from harness.gguf.weights import finite_rows
 from harness.image.files import atomic_file
 from harness.image.rope import rope_angles, rope_rows
@@ -55,7 +56,7 @@ def pack_blob(
                 for chunk in _tensor_chunks(model, entry):
                     payload.write(chunk)
             elif entry.name == "rope":
-                for rows in rope_rows(rope_angles(model), plan.n_ctx):
+                for rows in rope_rows(rope_angles(model, plan.n_ctx), plan.n_ctx):
                     payload.write(rows)
             else:
                 payload.write(vocabulary[entry.name])
@@ -101,8 +102,9 @@ class _Payload:
 
 
 def _tensor_chunks(model: Model, entry: BlobEntry) -> Iterator[Buffer]:
-    tensor = model.tensor(entry.name)
-    height = rows_per_tile(tensor.type)
-    step = max(CHUNK_BYTES // tensor.row_bytes // height, 1) * height
-    for rows in finite_rows(model, tensor, step):
-        yield tile_rows(tensor.type, rows) if entry.layout.endswith(f"_r{height}") else rows
+    source = rows_of(model, entry.name)
+    type_, height = source.tensor.type, rows_per_tile(source.tensor.type)
+    step = max(CHUNK_BYTES // source.tensor.row_bytes // height, 1) * height
+    chunks = finite_rows(model, source.tensor, step, first_row=source.first, n_rows=source.n)
+    for rows in chunks:
+        yield tile_rows(type_, rows) if entry.layout.endswith(f"_r{height}") else rows

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.gguf import HyperParameters, Model
-from harness.gguf.tensors import ROPE_FREQS
+from harness.gguf.tensors import ROPE_FREQS, ROPE_LONG, ROPE_SHORT
 
 ROPE_CHUNK_BYTES = 4 << 20
 # YaRN keeps the frequencies that turn more than FAST times within the original context, stretches
@@ -24,14 +24,20 @@ class Angles:
     magnitude: float
 
 
-def rope_angles(model: Model) -> Angles:
-    """base^(-2i/n_rot), divided by the file's own factors and stretched as the keys say."""
+def rope_angles(model: Model, n_ctx: int) -> Angles:
+    """base^(-2i/n_rot), divided by the file's own factors and stretched as the keys say.
+
+    n_ctx: positions that there will be; Phi-3's factors depend on it.
+    """
     hyper = model.hyper
     pairs = range(hyper.n_rot // 2)
     frequency = [math.pow(hyper.rope_freq_base, -2.0 * i / hyper.n_rot) for i in pairs]
-    if ROPE_FREQS in model.tensors:
-        frequency = [f / float(x) for f, x in zip(frequency, model.vector(ROPE_FREQS), strict=True)]
     scaling = hyper.rope_scaling
+    long = n_ctx > scaling.n_ctx_original
+    for name in (ROPE_FREQS, ROPE_LONG if long else ROPE_SHORT):
+        if name in model.tensors:
+            factors = model.vector(name)
+            frequency = [f / float(x) for f, x in zip(frequency, factors, strict=True)]
     if scaling.kind == "linear":
         return Angles(tuple(f / scaling.factor for f in frequency), scaling.attn_factor)
     blend = _stretched(hyper)

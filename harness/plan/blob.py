@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from harness.errors import PlanError
-from harness.gguf import Model, Tensor
+from harness.gguf import Model
+from harness.gguf.fused import Rows, rows_of
 from harness.plan.memory import BLOB_ALIGN, BLOB_HEADER_BYTES, BlobEntry, align_up, rows_per_tile
 
 MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
@@ -70,7 +71,7 @@ def blob_contents(model: Model) -> BlobContents:
     placed: list[BlobEntry] = []
     offset = BLOB_HEADER_BYTES
     for name in tensor_names(model):
-        entry = _at(_tensor_entry(name, model.tensor(name)), offset)
+        entry = _at(_tensor_entry(name, rows_of(model, name)), offset)
         placed.append(entry)
         offset = align_up(entry.end, BLOB_ALIGN)
     vocabulary = model.vocabulary
@@ -87,8 +88,9 @@ def blob_size_bytes(entries: tuple[BlobEntry, ...]) -> int:
     return align_up(entries[-1].end, BLOB_ALIGN)
 
 
-def _tensor_entry(name: str, tensor: Tensor) -> BlobEntry:
+def _tensor_entry(name: str, rows: Rows) -> BlobEntry:
     """Row tiles cost no bytes except for rows that fill the last tile."""
+    tensor = rows.tensor
     layout = tensor.type.name.lower()
     if len(tensor.shape) == 1:
         if layout != "f32":
@@ -96,11 +98,12 @@ def _tensor_entry(name: str, tensor: Tensor) -> BlobEntry:
                 f"tensor {name} is {tensor.type.name}, wanted F32",
                 hint="vectors are F32 in every file that llama.cpp's tools write",
             )
-        return BlobEntry(name, layout, int(tensor.type), 1, tensor.shape[0], 0, tensor.size_bytes)
-    n_cols, n_rows = tensor.shape
+        return BlobEntry(name, layout, int(tensor.type), 1, tensor.n_cols, 0, tensor.size_bytes)
     height = rows_per_tile(tensor.type)
-    size_bytes = tensor.size_bytes // n_rows * align_up(n_rows, height)
-    return BlobEntry(name, f"{layout}_r{height}", int(tensor.type), n_rows, n_cols, 0, size_bytes)
+    size_bytes = tensor.row_bytes * align_up(rows.n, height)
+    return BlobEntry(
+        name, f"{layout}_r{height}", int(tensor.type), rows.n, tensor.n_cols, 0, size_bytes
+    )
 
 
 def _at(entry: BlobEntry, offset: int) -> BlobEntry:

@@ -49,22 +49,28 @@ def rules_of(model: Model) -> Rules:
     return Rules(1.0, usual, 1.0, 1.0)
 
 
-def rope_of(model: Model) -> Rope:
-    """The angles per position, from keys and factor tensors."""
+def rope_of(model: Model, n_ctx: int | None) -> Rope:
+    """The angles per position, from keys and factor tensors.
+
+    n_ctx: the context that is allocated (None: the whole one), by which Phi-3 chooses its factors.
+    """
     key = _Keys(model.metadata, model.architecture)
     n_rot = int(key.number("rope.dimension_count", model.hyper.head_size))
     base = key.number("rope.freq_base", 10000.0)
     frequency = [base ** (-2.0 * i / n_rot) for i in range(n_rot // 2)]
-    if "rope_freqs.weight" in model.tensors:
-        divisors = model.vector("rope_freqs.weight").tolist()
-        frequency = [f / d for f, d in zip(frequency, divisors, strict=True)]
+    trained = key.number("context_length")
+    original = key.number("rope.scaling.original_context_length", trained)
+    length = "long" if (n_ctx or trained) > original else "short"
+    for name in ("rope_freqs.weight", f"rope_factors_{length}.weight"):
+        if name in model.tensors:
+            divisors = model.vector(name).tolist()
+            frequency = [f / d for f, d in zip(frequency, divisors, strict=True)]
     kind = key.text("rope.scaling.type", "linear")
     factor = key.number("rope.scaling.factor", key.number("rope.scale_linear", 1.0))
     magnitude = key.number("rope.scaling.attn_factor", 1.0)
     if kind == "linear":
         frequency = [f / factor for f in frequency]
     elif kind == "yarn":
-        original = key.number("rope.scaling.original_context_length", key.number("context_length"))
         keep = _yarn_keeps(n_rot, base, original)
         frequency = [
             f / factor * (1.0 - ramp) + f * ramp for f, ramp in zip(frequency, keep, strict=True)

@@ -29,14 +29,19 @@ class ContractReference:
     """float32 with the contract's orders and roundings; keeps its KV cache between calls."""
 
     def __init__(
-        self, model: Model, kv_type: str = "f16", *, keep_bytes: int = _KEEP_BYTES
+        self,
+        model: Model,
+        kv_type: str = "f16",
+        *,
+        n_ctx: int | None = None,
+        keep_bytes: int = _KEEP_BYTES,
     ) -> None:
         if kv_type not in KV_TYPES:
             raise ReferenceModelError(f"KV type {kv_type!r}, wanted one of {', '.join(KV_TYPES)}")
         self.hyper = model.hyper
         self.n_vocab = len(model.vocabulary.tokens)
         self.kv_type = kv_type
-        self._rules, self._rope = rules_of(model), rope_of(model)
+        self._rules, self._rope = rules_of(model), rope_of(model, n_ctx)
         n_weights = sum(t.n_cols * t.n_rows for t in model.tensors.values())
         keep = n_weights * _PREPARED_BYTES <= keep_bytes
         self._vectors: dict[str, F32] = {}
@@ -70,9 +75,9 @@ class ContractReference:
     def _attention(self, x: F32, layer: int, pos: int, cos: F32, sin: F32) -> F32:
         h, blk, n = self.hyper, f"blk.{layer}.", len(x)
         normed = Activation(self._norm(x, blk + "attn_norm"))
-        q = self._linear(blk + "attn_q", normed).reshape(n, h.n_head, h.head_size)
-        k = self._linear(blk + "attn_k", normed).reshape(n, h.n_head_kv, h.head_size)
-        v = self._linear(blk + "attn_v", normed).reshape(n, h.n_head_kv, h.head_size)
+        qkv = self._several(blk, normed, ("attn_q", "attn_k", "attn_v"), "attn_qkv")
+        joined = np.concatenate(qkv, axis=1).reshape(n, -1, h.head_size)
+        q, k, v = np.split(joined, [h.n_head, h.n_head + h.n_head_kv], axis=1)
         if blk + "attn_q_norm.weight" in self._vectors:
             q, k = self._norm(q, blk + "attn_q_norm"), self._norm(k, blk + "attn_k_norm")
         q = rotate(q, cos, sin, halves=self._rope.halves)
@@ -86,8 +91,14 @@ class ContractReference:
     def _feed_forward(self, x: F32, layer: int) -> F32:
         blk = f"blk.{layer}."
         normed = Activation(self._norm(x, blk + "ffn_norm"))
-        gate, up = self._linear(blk + "ffn_gate", normed), self._linear(blk + "ffn_up", normed)
+        both = self._several(blk, normed, ("ffn_gate", "ffn_up"), "ffn_up")
+        gate, up = np.split(np.concatenate(both, axis=1), 2, axis=1)
         return self._linear(blk + "ffn_down", Activation(silu(gate) * up))
+
+    def _several(self, blk: str, x: Activation, names: tuple[str, ...], joined: str) -> list[F32]:
+        """Products by these matrices, or by the one whose rows are all of theirs."""
+        apart = blk + names[0] + ".weight" in self._matrices
+        return [self._linear(blk + name, x) for name in (names if apart else (joined,))]
 
     def _add(self, x: F32, branch: F32) -> F32:
         return x + branch * np.float32(self._rules.residual_scale)

@@ -23,14 +23,16 @@ _QUERY_BLOCK = 64  # queries at once: bounds the memory of the scores
 class FloatReference:
     """float64 forward pass; keeps its KV cache (float64) between calls."""
 
-    def __init__(self, model: Model, *, keep_bytes: int = _KEEP_BYTES) -> None:
+    def __init__(
+        self, model: Model, *, n_ctx: int | None = None, keep_bytes: int = _KEEP_BYTES
+    ) -> None:
         self.hyper = model.hyper
         self.n_vocab = len(model.vocabulary.tokens)
         self._model = model
         n_weights = sum(t.n_cols * t.n_rows for t in model.tensors.values())
         self._keep = 8 * n_weights <= keep_bytes
         self._kept: dict[str, list[F64]] = {}
-        self._rules, self._rope_of_model = rules_of(model), rope_of(model)
+        self._rules, self._rope_of_model = rules_of(model), rope_of(model, n_ctx)
         self._cache = KvCache(self.hyper, np.float64)
 
     def forward(self, ids: Sequence[int], pos: int, *, last: int | None = None) -> F64:
@@ -54,9 +56,13 @@ class FloatReference:
     def _attention(self, x: F64, layer: int, pos: int) -> F64:
         h, blk, n = self.hyper, f"blk.{layer}.", len(x)
         normed = self._norm(x, blk + "attn_norm")
-        q = self._dot(blk + "attn_q", normed).reshape(n, h.n_head, h.head_size)
-        k = self._dot(blk + "attn_k", normed).reshape(n, h.n_head_kv, h.head_size)
-        v = self._dot(blk + "attn_v", normed).reshape(n, h.n_head_kv, h.head_size)
+        if blk + "attn_qkv.weight" in self._model.tensors:
+            qkv = self._dot(blk + "attn_qkv", normed)
+        else:
+            qkv = np.hstack([self._dot(blk + f"attn_{name}", normed) for name in "qkv"])
+        q, k, v = np.split(
+            qkv.reshape(n, -1, h.head_size), [h.n_head, h.n_head + h.n_head_kv], axis=1
+        )
         if blk + "attn_q_norm.weight" in self._model.tensors:
             q, k = self._norm(q, blk + "attn_q_norm"), self._norm(k, blk + "attn_k_norm")
         q, k = self._rope(q, pos) * self._rules.attention_scale, self._rope(k, pos)
@@ -72,7 +78,11 @@ class FloatReference:
     def _feed_forward(self, x: F64, layer: int) -> F64:
         blk = f"blk.{layer}."
         normed = self._norm(x, blk + "ffn_norm")
-        gate, up = self._dot(blk + "ffn_gate", normed), self._dot(blk + "ffn_up", normed)
+        up = self._dot(blk + "ffn_up", normed)
+        if blk + "ffn_gate.weight" in self._model.tensors:
+            gate = self._dot(blk + "ffn_gate", normed)
+        else:
+            gate, up = np.split(up, 2, axis=1)
         return self._dot(blk + "ffn_down", gate / (1.0 + np.exp(-gate)) * up)
 
     def _norm(self, x: F64, name: str) -> F64:

@@ -64,4 +64,5 @@ TRAITS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "qwen2": {"rope_freq_base": 1e6},
     "qwen3": {"rope_freq_base": 1e6, "head_size": 128, "n_rot": 128},
+    "phi3": {"head_size": 96, "n_rot": 96},
 }  # fmt: skip

@@ -42,6 +42,7 @@ def weight_std(name: str, hyper: HyperParameters, tied: bool) -> float:
         "attn_k": score / n_in,
         "attn_v": 1.0 / n_in,
         # The average of 20 values with such scores is about half as large as one of them.
+        "attn_qkv": 1.0 / n_in,
         "attn_output": 2.0 * attention / sqrt(hyper.n_head * hyper.head_size),
         "ffn_gate": 1.5 / n_in,
         "ffn_up": 1.5 / n_in,

@@ -11,7 +11,7 @@ import numpy as np
 from harness.errors import SynthError
 from harness.gguf import GGMLType, HyperParameters
 from harness.gguf.architecture import ARCHITECTURES
-from harness.gguf.tensors import ROPE_FREQS, expected_shapes, optional_shapes
+from harness.gguf.tensors import expected_shapes, optional_shapes
 from harness.synth.blocks import Bytes, RandomBytes, random_blocks, random_vector
 from harness.synth.metadata import add_model, add_vocabulary
 from harness.synth.mixture import QUANTS, tensor_type
@@ -176,7 +176,7 @@ def _chunks(name: str, shape: Shape, kind: GGMLType, std: float, seed: int) -> I
 def _vector_range(name: str) -> tuple[float, float]:
     if name.endswith(".bias"):
         return -0.5, 0.5  # of what is about 1
-    return (1.0, 8.0) if name == ROPE_FREQS else (0.7, 1.3)
+    return (1.0, 8.0) if name.startswith("rope_") else (0.7, 1.3)
 
 
 def _size(shape: Shape, kind: GGMLType) -> int:

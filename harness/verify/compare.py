@@ -66,9 +66,10 @@ def compare(
     """
     run = _run_of(generation, model)
     on_stage("contract reference")
-    contract = teacher_forced(ContractReference(model, kv_type), run.prompt_ids, run.chosen)
+    integers = ContractReference(model, kv_type, n_ctx=n_ctx)
+    contract = teacher_forced(integers, run.prompt_ids, run.chosen)
     on_stage("float64 reference")
-    exact = teacher_forced(FloatReference(model), run.prompt_ids, run.chosen)
+    exact = teacher_forced(FloatReference(model, n_ctx=n_ctx), run.prompt_ids, run.chosen)
     noise = agreement(contract, exact)
 
     checks = [

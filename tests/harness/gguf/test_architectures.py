@@ -6,6 +6,7 @@ import pytest
 
 from harness.errors import GgufError
 from harness.gguf import read_gguf
+from harness.gguf.fused import rows_of
 from harness.gguf.model import RopeScaling
 from tests.harness.gguf.gguf_bytes import BOOL, F32, U32, GgufBytes, Row, small_model
 from tests.harness.gguf.test_refusals import Spoil, extra, llama, text
@@ -24,6 +25,13 @@ def of_architecture(name: str) -> GgufBytes:
         "qwen2": {"attn_q.bias": 32, "attn_k.bias": 16, "attn_v.bias": 16},
         "qwen3": {"attn_q_norm.weight": 8, "attn_k_norm.weight": 8},
     }
+    if name == "phi3":
+        for split in ("attn_q", "attn_k", "attn_v", "ffn_gate", "ffn_up"):
+            file.drop(f"{LAYER}{split}.weight")
+        file.tensors += [
+            Row(b"blk.0.attn_qkv.weight", [32, 64]),
+            Row(b"blk.0.ffn_up.weight", [32, 64]),
+        ]
     file.tensors += [Row((LAYER + k).encode(), [n]) for k, n in vectors.get(name, {}).items()]
     return file
 
@@ -89,7 +97,7 @@ def refused(file: GgufBytes, folder: Path, *wanted: str) -> None:
         assert part in str(refusal.value), str(refusal.value)
 
 
-@pytest.mark.parametrize("name", ["llama", "granite", "qwen2", "qwen3"])
+@pytest.mark.parametrize("name", ["llama", "granite", "qwen2", "qwen3", "phi3"])
 def test_a_file_of_each_architecture_is_accepted(name: str, tmp_path: Path) -> None:
     path = tmp_path / "good.gguf"
     path.write_bytes(of_architecture(name).build())
@@ -99,7 +107,12 @@ def test_a_file_of_each_architecture_is_accepted(name: str, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("name", "tensor"),
-    [("qwen2", "attn_v.bias"), ("qwen3", "attn_k_norm.weight"), ("granite", "ffn_norm.weight")],
+    [
+        ("qwen2", "attn_v.bias"),
+        ("qwen3", "attn_k_norm.weight"),
+        ("granite", "ffn_norm.weight"),
+        ("phi3", "attn_qkv.weight"),
+    ],
 )
 def test_what_an_architecture_needs_must_be_there(name: str, tensor: str, tmp_path: Path) -> None:
     file = of_architecture(name)
@@ -114,6 +127,7 @@ def test_what_an_architecture_needs_must_be_there(name: str, tensor: str, tmp_pa
         ("qwen3", "blk.0.attn_q.bias", 32),
         ("llama", "blk.0.attn_q_norm.weight", 8),
         ("qwen2", "rope_freqs.weight", 4),
+        ("phi3", "blk.0.ffn_gate.weight", 32),
     ],
 )
 def test_what_an_architecture_does_not_know_is_refused(
@@ -184,3 +198,35 @@ def test_rope_scaling_is_read(tmp_path: Path) -> None:
     file.text("llama.rope.scaling.type", b"none")
     path.write_bytes(file.build())
     assert read_gguf(path).hyper.rope_scaling.factor == 1.0
+
+
+def test_phi3_has_both_sets_of_rope_factors_or_none(tmp_path: Path) -> None:
+    file = of_architecture("phi3")
+    file.text("phi3.rope.scaling.type", b"longrope")
+    file.tensors.append(Row(b"rope_factors_long.weight", [4]))
+    refused(file, tmp_path, "tensor rope_factors_short.weight is missing")
+    file.tensors.append(Row(b"rope_factors_short.weight", [3]))
+    refused(file, tmp_path, "rope_factors_short.weight has shape [3], wanted [4]")
+    file.tensor("rope_factors_short.weight").shape = [4]
+    path = tmp_path / "good.gguf"
+    path.write_bytes(file.build())
+    assert read_gguf(path).hyper.rope_scaling.factor == 1.0
+
+
+def test_fused_matrices_are_taken_apart_by_rows(tmp_path: Path) -> None:
+    path = tmp_path / "good.gguf"
+    path.write_bytes(of_architecture("phi3").build())
+    model = read_gguf(path)
+    found = {
+        name: (rows.tensor.name.split(".")[2], rows.first, rows.n)
+        for name in ("attn_q", "attn_k", "attn_v", "ffn_gate", "ffn_up", "ffn_down")
+        for rows in [rows_of(model, f"{LAYER}{name}.weight")]
+    }
+    assert found == {
+        "attn_q": ("attn_qkv", 0, 32),
+        "attn_k": ("attn_qkv", 32, 16),
+        "attn_v": ("attn_qkv", 48, 16),
+        "ffn_gate": ("ffn_up", 0, 32),
+        "ffn_up": ("ffn_up", 32, 32),
+        "ffn_down": ("ffn_down", 0, 32),
+    }

@@ -16,6 +16,7 @@ NAMES = [
     "granite-Q4_K_M",
     "qwen2-Q8_0",
     "qwen3-Q4_K_M",
+    "phi3-Q8_0",
 ]
 
 

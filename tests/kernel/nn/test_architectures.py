@@ -45,8 +45,14 @@ CASES = {
     "llama, yarn": Case("llama", changes={"rope_scaling": YARN}, kv_type="f32"),
     "llama, long heads": Case("llama", changes={"head_size": 256, "n_rot": 256}),
     "granite": Case("granite", like="tiny", quant="Q4_K_M"),
-    "qwen2": Case("qwen2", quant="Q8_0", like="tiny"),
+    "qwen2": Case("qwen2", like="tiny", quant="Q8_0"),
     "qwen3": Case("qwen3", kv_type="q8_0"),
+    "phi3": Case("phi3", like="tiny", quant="Q4_0"),
+    "phi3, long rope factors": Case(
+        "phi3",
+        changes={"n_rot": 72, "rope_scaling": RopeScaling(n_ctx_original=64, attn_factor=1.2)},
+        optional=("rope_factors_long.weight", "rope_factors_short.weight"),
+    ),
 }
 
 
@@ -73,11 +79,11 @@ def test_kernel_has_the_bits_of_the_contract(name: str, tmp_path: Path, operatio
     case = CASES[name]
     model = generated(case, tmp_path)
     twin = ForwardTwin(model, tmp_path, operations, n_ctx=N_CTX, kv_type=case.kv_type)
-    want = ContractReference(model, case.kv_type).forward(IDS, 0)
+    want = ContractReference(model, case.kv_type, n_ctx=N_CTX).forward(IDS, 0)
     assert same_bits(twin.logits(IDS, n_batch=8, n_cores=3), want)
     assert same_bits(twin.logits(IDS[:20]), want[:20])
     if case.quant == "F32":  # and what the contract computes is the model
-        exact = FloatReference(model).forward(IDS, 0)
+        exact = FloatReference(model, n_ctx=N_CTX).forward(IDS, 0)
         # A cache of halves or int8 rounds keys and values: half a unit of 2^-11, of 1/127.
         limit = {"f32": 2e-5, "f16": 2.0**-10, "q8_0": 0.02}[case.kv_type]
         assert rms(want - exact) <= limit * float(exact.std())
@@ -87,7 +93,7 @@ def same_bits(got: Floats, want: Floats) -> bool:
     return np.array_equal(got.view(np.uint32), want.view(np.uint32))
 
 
-@pytest.fixture(params=["granite-Q4_K_M", "qwen2-Q8_0", "qwen3-Q4_K_M"])
+@pytest.fixture(params=["granite-Q4_K_M", "qwen2-Q8_0", "qwen3-Q4_K_M", "phi3-Q8_0"])
 def gold(request: pytest.FixtureRequest, shared: Path) -> Gold:
     return read_gold(shared, str(request.param))
 
