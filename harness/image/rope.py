@@ -1,4 +1,4 @@
-"""The blob's tables: rope angles and the vocabulary."""
+"""The blob's table of rope angles."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from harness.gguf import HyperParameters, Vocabulary
+from harness.gguf import HyperParameters
 
 ROPE_CHUNK_BYTES = 4 << 20
 
@@ -35,18 +35,3 @@ def _of_angles(
     values = (function(p * f) for p in positions for f in frequency)
     count = len(positions) * len(frequency)
     return np.fromiter(values, np.float64, count).reshape(len(positions), len(frequency))
-
-
-def vocabulary_tables(vocabulary: Vocabulary) -> dict[str, bytes]:
-    """Every vocabulary table by its entry's name."""
-    tokens = vocabulary.tokens
-    offsets = np.zeros(len(tokens) + 1, "<u4")
-    np.cumsum([len(token) for token in tokens], out=offsets[1:])
-    by_text = sorted(range(len(tokens)), key=lambda i: (tokens[i], i))
-    return {
-        "token_text_offset": offsets.tobytes(),
-        "token_text": b"".join(tokens),
-        "token_score": vocabulary.scores.astype("<f4").tobytes(),
-        "token_type": vocabulary.types.astype(np.uint8).tobytes(),
-        "token_sorted": np.array(by_text, "<u4").tobytes(),
-    }
