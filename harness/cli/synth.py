@@ -14,6 +14,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--arch", default="llama", help="architecture (default: llama)")
     parser.add_argument("--quant", default="Q4_K_M", help="tensor types (default: Q4_K_M)")
+    parser.add_argument(
+        "--pre",
+        metavar="NAME",
+        help="a byte-level BPE vocabulary whose texts are cut as tokenizer.ggml.pre NAME says "
+        "(default: a SentencePiece vocabulary)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="same seed, same file (default: 0)")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="X.gguf")
 
@@ -25,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
             args.like,
             arch=args.arch,
             quant=args.quant,
+            pre=args.pre,
             path=args.out,
             seed=args.seed,
             progress=shown.of,

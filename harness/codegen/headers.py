@@ -28,7 +28,7 @@ from harness.plan import MemoryPlan
 from harness.plan.blob import OPTIONAL_TENSORS, block_tensors
 from harness.plan.buffers import LINK_SLOT_SIZE, LINK_WINDOW
 
-FORMAT_VERSION = 2  # of model.blob; part of the build id
+FORMAT_VERSION = 3  # of model.blob; part of the build id
 
 TEMPLATES_DIR = Path(__file__).parent / "templates"
 LINKER_SCRIPT_DIR = Path(__file__).resolve().parent.parent.parent / "toolchain"

@@ -12,11 +12,15 @@ import numpy.typing as npt
 
 from harness.errors import GgufError
 from harness.gguf.architecture import LLAMA, Architecture
+from harness.gguf.pre_tokenizer import PreTokenizer
 from harness.gguf.types import GGMLType
 
 TOKEN_NORMAL, TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_USER_DEFINED, TOKEN_UNUSED, TOKEN_BYTE = range(
     1, 7
 )
+
+
+TokenizerModel = Literal["llama", "gpt2"]
 
 
 @dataclass(frozen=True)
@@ -84,10 +88,14 @@ class HyperParameters:
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """A SentencePiece vocabulary; texts as in the file (U+2581 for a space, `<0xXX>` for a byte).
+    """Texts as in the file: SentencePiece ("llama") writes U+2581 for a space and `<0xXX>` for a
+    byte, byte-level BPE ("gpt2") a character of bpe.BYTE_TEXTS for each byte.
 
     `types` holds the TOKEN_* numbers above. An id is None when the model has no such token.
     Generation stops at any of `eog_ids` (ascending).
+
+    model: the kind, as GGUF names it. scores: of SentencePiece, else zeros. pre, merges: of BPE;
+    merges are ids (left, right, merged), int32 (n, 3), in order of rank.
     """
 
     tokens: tuple[bytes, ...]
@@ -100,6 +108,9 @@ class Vocabulary:
     add_eos: bool
     add_space_prefix: bool
     eog_ids: tuple[int, ...]
+    model: TokenizerModel = "llama"
+    pre: PreTokenizer | None = None
+    merges: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty((0, 3), np.int32))
 
 
 @dataclass(frozen=True, eq=False)

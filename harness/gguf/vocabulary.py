@@ -1,4 +1,4 @@
-"""The SentencePiece vocabulary of a model: token texts, scores, types and special ids."""
+"""The vocabulary of a model: token texts, scores or merges, types and special ids."""
 
 import re
 from typing import Final
@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import GgufError
+from harness.gguf.bpe import check_byte_tokens, merges_of, pre_tokenizer_of
 from harness.gguf.metadata import Metadata
 from harness.gguf.model import TOKEN_BYTE, TOKEN_CONTROL, Vocabulary
 
@@ -14,6 +15,7 @@ PREFIX: Final = "tokenizer.ggml."
 NO_TOKEN: Final = 0xFFFFFFFF  # how converters write "the model has no such token"
 MAX_TOKEN_BYTES: Final = 512  # the longest known token is 128 spaces (3 bytes each)
 N_BYTES: Final = 256
+GPT2_END: Final = 11  # llama.cpp's id of BOS and EOS for a "gpt2" file that names none
 
 # llama.cpp treats these texts as control tokens and as ends of generation whatever the file says.
 END_TEXTS: Final = frozenset(
@@ -33,16 +35,23 @@ _BYTE_TEXT = re.compile(rb"<0x([0-9A-F]{2})>")
 
 
 def vocabulary_of(metadata: Metadata) -> Vocabulary:
-    """Check the tokenizer keys and make the vocabulary; only SPM ("llama") is supported."""
-    model = metadata.text(PREFIX + "model")
-    if model != "llama":
-        named = {"gpt2": " (byte-level BPE)", "bert": " (WordPiece)", "t5": " (Unigram)"}
-        metadata.fail(
-            PREFIX + "model",
-            f"is {model!r}{named.get(model, '')}, which is not supported; supported: "
-            "'llama' (SentencePiece)",
-            hint="use a model with a Llama-2 style vocabulary, such as TinyLlama",
-        )
+    """Check the tokenizer keys and make the vocabulary."""
+    key = PREFIX + "model"
+    model = metadata.text(key)
+    if model == "llama":
+        return _sentencepiece(metadata)
+    if model == "gpt2":
+        return _byte_level_bpe(metadata)
+    named = {"bert": " (WordPiece)", "t5": " (Unigram)"}
+    metadata.fail(
+        key,
+        f"is {model!r}{named.get(model, '')}, which is not supported; supported: "
+        "'llama' (SentencePiece), 'gpt2' (byte-level BPE)",
+        hint="use a model whose vocabulary is of one of these kinds",
+    )
+
+
+def _sentencepiece(metadata: Metadata) -> Vocabulary:
     tokens = _tokens(metadata)
     types = _types(metadata, tokens)
     _check_byte_tokens(tokens, types)
@@ -60,6 +69,32 @@ def vocabulary_of(metadata: Metadata) -> Vocabulary:
         add_eos=metadata.boolean(PREFIX + "add_eos_token", default=False) and eos_id is not None,
         add_space_prefix=metadata.boolean(PREFIX + "add_space_prefix", default=True),
         eog_ids=_eog_ids(metadata, tokens, bos_id, eos_id),
+    )
+
+
+def _byte_level_bpe(metadata: Metadata) -> Vocabulary:
+    pre = pre_tokenizer_of(metadata)
+    tokens = _tokens(metadata)
+    types = _types(metadata, tokens)
+    check_byte_tokens(metadata, tokens)
+    bos_id = _special_id(metadata, "bos", len(tokens), default=GPT2_END)
+    eos_id = _special_id(metadata, "eos", len(tokens), default=GPT2_END)
+    _check_other_ids(metadata, len(tokens))
+    return Vocabulary(
+        tokens=tokens,
+        scores=np.zeros(len(tokens), np.float32),
+        types=types,
+        bos_id=bos_id,
+        eos_id=eos_id,
+        unk_id=_special_id(metadata, "unknown", len(tokens), default=None),
+        add_bos=metadata.boolean(PREFIX + "add_bos_token", default=pre.add_bos)
+        and bos_id is not None,
+        add_eos=metadata.boolean(PREFIX + "add_eos_token", default=False) and eos_id is not None,
+        add_space_prefix=False,
+        eog_ids=_eog_ids(metadata, tokens, bos_id, eos_id),
+        model="gpt2",
+        pre=pre,
+        merges=merges_of(metadata, tokens),
     )
 
 

@@ -16,10 +16,10 @@ from harness.gguf.fused import rows_of
 from harness.gguf.weights import finite_rows
 from harness.image.files import atomic_file
 from harness.image.rope import rope_angles, rope_rows
-from harness.image.tables import vocabulary_tables
 from harness.image.tiles import tile_rows
 from harness.plan import BlobEntry, MemoryPlan
 from harness.plan.memory import BLOB_HEADER_BYTES, rows_per_tile
+from harness.vocabulary import vocabulary_tables
 
 MAGIC = b"BAREWORD"
 HEADER = struct.Struct("<8sIIQQI")  # magic, version, header bytes, build id, size, payload CRC
@@ -49,7 +49,7 @@ def pack_blob(
     with atomic_file(path) as file:
         file.write(bytes(BLOB_HEADER_BYTES))
         payload = _Payload(file, progress)
-        vocabulary = vocabulary_tables(model.vocabulary)
+        vocabulary = {table.name: table.data for table in vocabulary_tables(model.vocabulary)}
         for entry in plan.blob:
             payload.pad_to(entry.offset)
             if entry.type is not None:

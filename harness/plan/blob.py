@@ -6,6 +6,7 @@ from harness.errors import PlanError
 from harness.gguf import Model
 from harness.gguf.fused import Rows, rows_of
 from harness.plan.memory import BLOB_ALIGN, BLOB_HEADER_BYTES, BlobEntry, align_up, rows_per_tile
+from harness.vocabulary import vocabulary_tables
 
 MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 # A layer's tensors by their names in the kernel: what every model has, and what only some have.
@@ -42,25 +43,14 @@ class BlobContents:
 
     tensors: tuple[BlobEntry, ...]
     n_rot: int
-    n_vocab: int
-    token_text_bytes: int
+    vocabulary: tuple[BlobEntry, ...]  # not yet placed
 
     def entries(self, n_ctx: int) -> tuple[BlobEntry, ...]:
         """All entries at their offsets."""
-        n_vocab = self.n_vocab
-        tables = (
-            BlobEntry("rope", "f32", None, n_ctx, self.n_rot, 0, n_ctx * self.n_rot * 4),
-            BlobEntry("token_text_offset", "u32", None, 1, n_vocab + 1, 0, (n_vocab + 1) * 4),
-            BlobEntry(
-                "token_text", "bytes", None, 1, self.token_text_bytes, 0, self.token_text_bytes
-            ),
-            BlobEntry("token_score", "f32", None, 1, n_vocab, 0, n_vocab * 4),
-            BlobEntry("token_type", "u8", None, 1, n_vocab, 0, n_vocab),
-            BlobEntry("token_sorted", "u32", None, 1, n_vocab, 0, n_vocab * 4),
-        )
+        rope = BlobEntry("rope", "f32", None, n_ctx, self.n_rot, 0, n_ctx * self.n_rot * 4)
         placed = list(self.tensors)
         offset = align_up(self.tensors[-1].end, BLOB_ALIGN)
-        for table in tables:
+        for table in (rope, *self.vocabulary):
             placed.append(_at(table, offset))
             offset = align_up(placed[-1].end, BLOB_ALIGN)
         return tuple(placed)
@@ -74,12 +64,15 @@ def blob_contents(model: Model) -> BlobContents:
         entry = _at(_tensor_entry(name, rows_of(model, name)), offset)
         placed.append(entry)
         offset = align_up(entry.end, BLOB_ALIGN)
-    vocabulary = model.vocabulary
     return BlobContents(
         tensors=tuple(placed),
         n_rot=model.hyper.n_rot,
-        n_vocab=len(vocabulary.tokens),
-        token_text_bytes=sum(map(len, vocabulary.tokens)),
+        vocabulary=tuple(
+            BlobEntry(
+                table.name, table.layout, None, table.n_rows, table.n_cols, 0, len(table.data)
+            )
+            for table in vocabulary_tables(model.vocabulary)
+        ),
     )
 
 

@@ -15,9 +15,6 @@ BLOB_ALIGN = 64  # a cache line: no two tensors share one
 MAX_TILE_ROWS = 8
 CTX_ALIGN = 64  # positions: one attention chunk
 
-# The vocabulary's tables in the blob, in order.
-VOCABULARY = ("token_text_offset", "token_text", "token_score", "token_type", "token_sorted")
-
 KvType = Literal["f16", "f32", "q8_0"]
 RegionKind = Literal["kernel", "ro", "rw", "guard"]
 
@@ -151,7 +148,8 @@ class MemoryPlan:
     @property
     def vocabulary_bytes(self) -> int:
         """The token tables, which are the model's own data like its weights."""
-        return sum(entry.size_bytes for entry in self.blob if entry.name in VOCABULARY)
+        tables = (entry for entry in self.blob if entry.type is None and entry.name != "rope")
+        return sum(entry.size_bytes for entry in tables)
 
     @property
     def tables_bytes(self) -> int:

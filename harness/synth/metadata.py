@@ -13,11 +13,24 @@ UNK, BOS, EOS = 0, 1, 2  # as SentencePiece numbers them
 
 @dataclass(frozen=True)
 class TokenTable:
-    """The three arrays of a GGUF's tokenizer keys, one entry per token."""
+    """The arrays of a SentencePiece vocabulary's keys, one entry per token."""
 
     texts: list[str]
     scores: list[float]
     types: list[int]
+
+
+@dataclass(frozen=True)
+class MergeTable:
+    """The keys of a byte-level BPE vocabulary; merges in order of rank, `left right`."""
+
+    pre: str
+    texts: list[str]
+    types: list[int]
+    merges: list[str]
+    bos_id: int
+    eos_id: int
+    eot_id: int
 
 
 def add_model(writer: gguf.GGUFWriter, name: str, hyper: HyperParameters, quant: str) -> None:
@@ -56,8 +69,11 @@ def _add_rope_scaling(writer: gguf.GGUFWriter, scaling: RopeScaling) -> None:
         writer.add_rope_scaling_orig_ctx_len(scaling.n_ctx_original)
 
 
-def add_vocabulary(writer: gguf.GGUFWriter, tokens: TokenTable) -> None:
-    """A SentencePiece vocabulary that begins prompts with BOS."""
+def add_vocabulary(writer: gguf.GGUFWriter, tokens: TokenTable | MergeTable) -> None:
+    """A vocabulary that begins prompts with BOS."""
+    if isinstance(tokens, MergeTable):
+        _add_merges(writer, tokens)
+        return
     writer.add_tokenizer_model("llama")
     writer.add_token_list(tokens.texts)
     writer.add_token_scores(tokens.scores)
@@ -67,3 +83,15 @@ def add_vocabulary(writer: gguf.GGUFWriter, tokens: TokenTable) -> None:
     writer.add_eos_token_id(EOS)
     writer.add_add_bos_token(True)
     writer.add_add_eos_token(False)
+
+
+def _add_merges(writer: gguf.GGUFWriter, tokens: MergeTable) -> None:
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(tokens.pre)
+    writer.add_token_list(tokens.texts)
+    writer.add_token_types(tokens.types)
+    writer.add_token_merges(tokens.merges)
+    writer.add_bos_token_id(tokens.bos_id)
+    writer.add_eos_token_id(tokens.eos_id)
+    writer.add_eot_token_id(tokens.eot_id)
+    writer.add_add_bos_token(True)

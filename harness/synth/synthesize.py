@@ -17,7 +17,7 @@ from harness.synth.metadata import add_model, add_vocabulary
 from harness.synth.mixture import QUANTS, tensor_type
 from harness.synth.presets import PRESETS, TRAITS, Preset
 from harness.synth.spread import weight_std
-from harness.synth.vocabulary import make_vocabulary
+from harness.synth.vocabulary import make_merges, make_vocabulary
 
 CHUNK_VALUES: Final = 1 << 21  # made and written at a time; part of what a seed means
 
@@ -33,12 +33,14 @@ def synthesize(
     seed: int = 0,
     n_vocab: int | None = None,
     n_ctx: int | None = None,
+    pre: str | None = None,
     changes: Mapping[str, Any] | None = None,
     optional: Callable[[str], bool] = lambda name: False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write a model of the shape `like`; the same arguments give the same bytes.
 
+    pre None: a SentencePiece vocabulary; else a byte-level BPE one with the regexes of that name.
     `changes`: hyper-parameters other than the architecture's usual ones. `optional`: which of the
     tensors that a file of this architecture may hold are in it, by name.
 
@@ -52,12 +54,14 @@ def synthesize(
         preset.n_ctx if n_ctx is None else n_ctx,
         {**TRAITS[arch], "arch": ARCHITECTURES[arch], **(changes or {})},
     )
+    n_tokens = hyper.n_vocab_rows
+    tokens = make_vocabulary(n_tokens) if pre is None else make_merges(n_tokens, pre)
     tensors = _tensors(hyper, preset.tied, quant, optional)
     unfinished = path.with_name(path.name + ".part")
     writer = gguf.GGUFWriter(unfinished, arch)
     try:
         add_model(writer, f"synthetic {like} {quant} seed {seed}", hyper, quant)
-        add_vocabulary(writer, make_vocabulary(hyper.n_vocab_rows))
+        add_vocabulary(writer, tokens)
         if preset.chat_template is not None:
             writer.add_chat_template(preset.chat_template)
         for name, (shape, kind) in tensors.items():

@@ -1,4 +1,4 @@
-"""A valid SentencePiece vocabulary of any size, in which every token can be reached.
+"""A valid vocabulary of any size, in which every token can be reached.
 
 The texts are closed under prefixes: with "▁the", "▁th" and "▁t" are tokens too. So whatever the
 scores, a token's own text merges to that token: the first two pieces of any split of it make a
@@ -10,14 +10,17 @@ from itertools import islice
 from typing import Final
 
 from harness.errors import SynthError
+from harness.gguf.bpe import BYTE_TEXTS
 from harness.gguf.model import TOKEN_BYTE, TOKEN_CONTROL, TOKEN_NORMAL, TOKEN_UNKNOWN
-from harness.synth.metadata import TokenTable
+from harness.gguf.pre_tokenizer import PRE_TOKENIZERS
+from harness.synth.metadata import MergeTable, TokenTable
 from harness.synth.words import CODAS, ENDINGS, FREQUENT, ONSETS, VOWELS
 
 SPACE: Final = "\u2581"
 SPECIAL: Final = ("<unk>", "<s>", "</s>")
 CHARACTERS: Final = SPACE + "".join(map(chr, range(0x21, 0x7F)))
 MORE_CHARACTERS: Final = "äöüßéèàçñ–—‘’“”…€"  # noqa: RUF001 (these characters are meant)
+END_TOKENS: Final = ("<|begin_of_text|>", "<|end_of_text|>", "<|eot_id|>")  # as Llama 3 has them
 MIN_TOKENS: Final = len(SPECIAL) + 256 + len(CHARACTERS)
 
 
@@ -39,6 +42,33 @@ def make_vocabulary(n_vocab: int) -> TokenTable:
     types += [TOKEN_BYTE] * 256 + [TOKEN_NORMAL] * len(merged)
     scores = [0.0] * (len(SPECIAL) + 256) + [-float(rank) for rank in range(len(merged))]
     return TokenTable(texts, scores, types)
+
+
+def make_merges(n_vocab: int, pre: str) -> MergeTable:
+    """256 bytes, one merged piece for each merge, bos, eos, eot: the shape of Llama 3's."""
+    n_merges = n_vocab - 256 - len(END_TOKENS)
+    if n_merges < 1:
+        raise SynthError(
+            f"a vocabulary of {n_vocab} tokens cannot hold 256 bytes and {len(END_TOKENS)} "
+            "special tokens",
+            hint=f"ask for {256 + len(END_TOKENS) + 1} tokens or more",
+        )
+    if pre not in PRE_TOKENIZERS:
+        raise SynthError(f"--pre is {pre!r}", hint=f"choose one of: {', '.join(PRE_TOKENIZERS)}")
+    space = BYTE_TEXTS[ord(" ")].decode()
+    pieces = [piece.replace(SPACE, space) for piece in _pieces(n_merges)]
+    texts = [*(text.decode() for text in BYTE_TEXTS), *pieces, *END_TOKENS]
+    first_end = 256 + n_merges
+    return MergeTable(
+        pre=pre,
+        texts=texts,
+        types=[TOKEN_NORMAL] * first_end + [TOKEN_CONTROL] * len(END_TOKENS),
+        # What stands before the last character of a piece is a piece of an earlier merge.
+        merges=[f"{piece[:-1]} {piece[-1]}" for piece in pieces],
+        bos_id=first_end,
+        eos_id=first_end + 1,
+        eot_id=first_end + 2,
+    )
 
 
 def _pieces(n: int) -> list[str]:

@@ -4,7 +4,7 @@
 #include "lib/types.h"
 
 #define BLOB_MAGIC   "BAREWORD"
-#define BLOB_VERSION 2
+#define BLOB_VERSION 3
 
 struct blob_header {
     char magic[8]; // BLOB_MAGIC, without a NUL

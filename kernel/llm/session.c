@@ -8,7 +8,7 @@
 #include "llm/tokenizer.h"
 
 static_assert(TOK_SCRATCH_BYTES((uint64_t)SESSION_TEXT_SIZE) <= ACT_SCRATCH_SIZE,
-              "any text that fits its buffer can be tokenised");
+              "any valid text that fits its buffer can be tokenised");
 
 static struct {
     size_t n_text;
@@ -69,6 +69,10 @@ void prompt_end_text(unsigned tok_flags)
     int n = tokenize(prompt_buffer() + kept, (int)(N_CTX - kept), prompt_text(), prompt.n_text,
                      tok_flags);
     prompt.n_text = 0;
+    if (n == TOK_TEXT_TOO_LONG) {
+        prompt_problem(PROMPT_TEXT_FULL);
+        return;
+    }
     n = n < 0 ? -n : n;
     prompt.n_ids += (uint32_t)n;
     if (prompt.n_ids > N_CTX) {

@@ -1,18 +1,20 @@
-// SPM tokenizer: special tokens are cut out, the text between them is merged from characters.
+// Special tokens are cut out, the text between them goes to the tokenizer of the vocabulary's kind.
 #include "llm/tokenizer.h"
 
 #include "gen/layout.h"
 #include "gen/model.h"
 #include "lib/string.h"
+#include "llm/bpe.h"
 #include "llm/spm.h"
+#include "llm/utf8.h"
 #include "llm/vocabulary.h"
 
 // Before a fragment is tokenised, its symbols' n says what their bytes are part of.
-enum { RAW = 0, SPECIAL_FIRST = 1, SPECIAL_REST = 2 }; // SPECIAL_FIRST: prev holds the id
+enum { RAW = 0, SPECIAL_FIRST = 1, SPECIAL_REST = 2 }; // SPECIAL_FIRST: id is its id
 
-static_assert(TOK_SCRATCH_BYTES(0) == SPM_SYMBOLS(0) * sizeof(struct spm_symbol) &&
-                  TOK_SCRATCH_BYTES(1) == SPM_SYMBOLS(1) * sizeof(struct spm_symbol) +
-                                              SPM_CANDIDATES(1) * sizeof(struct spm_candidate),
+static_assert(TOK_SCRATCH_BYTES(0) == MERGE_SYMBOLS(0) * sizeof(struct symbol) &&
+                  TOK_SCRATCH_BYTES(1) == MERGE_SYMBOLS(1) * sizeof(struct symbol) +
+                                              MERGE_CANDIDATES(1) * sizeof(struct merge_candidate),
               "as the plan sizes it");
 
 static bool is_special(uint32_t id, unsigned flags)
@@ -26,50 +28,13 @@ static bool is_special(uint32_t id, unsigned flags)
             (type == TOKEN_TYPE_CONTROL || type == TOKEN_TYPE_UNKNOWN));
 }
 
-static bool contains(const uint8_t *text, size_t n, const uint8_t *part, size_t n_part)
-{
-    for (size_t i = 0; i + n_part <= n; i++) {
-        if (text[i] == part[0] && memcmp(text + i, part, n_part) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-// The special tokens in the text, longest first, then by id.
-static size_t find_specials(uint32_t *ids, const uint8_t *text, size_t n, unsigned flags)
-{
-    size_t n_ids = 0;
-    for (uint32_t id = 0; id < N_VOCAB; id++) {
-        if (!is_special(id, flags)) {
-            continue;
-        }
-        uint32_t n_part;
-        const uint8_t *part = token_text(id, &n_part);
-        if (n_part == 0 || !contains(text, n, part, n_part)) {
-            continue;
-        }
-        size_t i = n_ids++;
-        for (; i > 0; i--) {
-            uint32_t n_other;
-            token_text(ids[i - 1], &n_other);
-            if (n_other >= n_part) {
-                break;
-            }
-            ids[i] = ids[i - 1];
-        }
-        ids[i] = id;
-    }
-    return n_ids;
-}
-
-static void mark_special(struct spm_symbol *symbols, const uint8_t *text, size_t n, uint32_t id)
+static void mark_special(struct symbol *symbols, const uint8_t *text, size_t n, uint32_t id)
 {
     uint32_t n_part;
     const uint8_t *part = token_text(id, &n_part);
     for (size_t i = 0; i + n_part <= n;) {
         size_t k = 0;
-        while (k < n_part && symbols[i + 1 + k].n == RAW && text[i + k] == part[k]) {
+        while (k < n_part && text[i + k] == part[k] && symbols[i + 1 + k].n == RAW) {
             k++;
         }
         if (k < n_part) {
@@ -79,35 +44,92 @@ static void mark_special(struct spm_symbol *symbols, const uint8_t *text, size_t
         for (k = 0; k < n_part; k++) {
             symbols[i + 1 + k].n = SPECIAL_REST;
         }
-        symbols[i + 1] = (struct spm_symbol){.n = SPECIAL_FIRST, .prev = id};
+        symbols[i + 1] = (struct symbol){.n = SPECIAL_FIRST, .id = id};
         i += n_part;
     }
 }
 
+// The longest first, each in all of the text that no longer one has taken.
+static void mark_specials(struct symbol *symbols, const uint8_t *text, size_t n, unsigned flags)
+{
+    bool occurs[256] = {false}; // most texts hold no byte that a special token begins with
+    for (size_t i = 0; i < n; i++) {
+        symbols[i + 1].n = RAW;
+        occurs[text[i]] = true;
+    }
+    const uint32_t *specials = table_u32(BLOB_TOKEN_SPECIAL);
+    for (const uint32_t *id = specials; id != specials + N_SPECIAL; id++) {
+        uint32_t n_part;
+        const uint8_t *part = token_text(*id, &n_part);
+        if (n_part <= n && occurs[part[0]] && is_special(*id, flags)) {
+            mark_special(symbols, text, n, *id);
+        }
+    }
+}
+
+static void tokenize_fragment(struct token_output *out, struct fragment *f)
+{
+    switch (TOKENIZER) {
+    case TOKENIZER_LLAMA:
+        spm_tokenize(out, f);
+        break;
+    case TOKENIZER_GPT2:
+        bpe_tokenize(out, f);
+        break;
+    }
+}
+
+// Byte-level BPE merges bytes, but its models have learnt from text: a byte that is part of no
+// character becomes U+FFFD, as in llama.cpp. If there is one, *text becomes a copy at the end of
+// ACT_SCRATCH. False: the copy and the work on it do not fit.
+static bool make_valid(const uint8_t **text, size_t *n)
+{
+    static const uint8_t replacement[] = {0xef, 0xbf, 0xbd};
+    size_t size = 0;
+    uint32_t n_char;
+    for (size_t i = 0; i < *n; i += n_char) {
+        n_char = utf8_size(*text + i, *n - i);
+        size += n_char > 0 ? n_char : sizeof replacement;
+        n_char += n_char == 0;
+    }
+    if (size == *n) {
+        return true;
+    }
+    if (TOK_SCRATCH_BYTES(size) + size > ACT_SCRATCH_SIZE) {
+        return false;
+    }
+    uint8_t *const copy = __activations_start + ACT_SCRATCH + ACT_SCRATCH_SIZE - size;
+    uint8_t *end = copy;
+    for (size_t i = 0; i < *n; i += n_char) {
+        n_char = utf8_size(*text + i, *n - i);
+        const bool bad = n_char == 0;
+        memcpy(end, bad ? replacement : *text + i, bad ? sizeof replacement : n_char);
+        end += bad ? sizeof replacement : n_char;
+        n_char += bad;
+    }
+    *text = copy;
+    *n = size;
+    return true;
+}
+
 int tokenize(uint32_t *ids, int max_ids, const uint8_t *text, size_t n, unsigned flags)
 {
-    if (n >= ACT_SCRATCH_SIZE || TOK_SCRATCH_BYTES(n) > ACT_SCRATCH_SIZE) {
+    if (n >= ACT_SCRATCH_SIZE || TOK_SCRATCH_BYTES(n) > ACT_SCRATCH_SIZE ||
+        (TOKENIZER == TOKENIZER_GPT2 && !make_valid(&text, &n))) {
         return TOK_TEXT_TOO_LONG;
     }
     struct token_output out = {ids, max_ids, 0};
-    struct spm_symbol *symbols = (struct spm_symbol *)(void *)(__activations_start + ACT_SCRATCH);
-    struct spm_candidate *heap = (struct spm_candidate *)(void *)(symbols + SPM_SYMBOLS(n));
-    uint32_t *specials = (uint32_t *)(void *)(__session_start + SESSION_CANDIDATES);
+    struct symbol *symbols = (struct symbol *)(void *)(__activations_start + ACT_SCRATCH);
+    struct merge_candidate *heap = (struct merge_candidate *)(void *)(symbols + MERGE_SYMBOLS(n));
 
     if ((flags & TOK_ADD_SPECIAL) && ADD_BOS && TOKEN_BOS >= 0) {
         token_emit(&out, (uint32_t)TOKEN_BOS);
     }
-    for (size_t i = 0; i < n; i++) {
-        symbols[i + 1].n = RAW;
-    }
-    const size_t n_specials = find_specials(specials, text, n, flags);
-    for (size_t i = 0; i < n_specials; i++) {
-        mark_special(symbols, text, n, specials[i]);
-    }
+    mark_specials(symbols, text, n, flags);
     bool after_special = true; // the text's beginning counts as one
     for (uint32_t i = 0; i < n;) {
         if (symbols[i + 1].n == SPECIAL_FIRST) {
-            token_emit(&out, symbols[i + 1].prev);
+            token_emit(&out, symbols[i + 1].id);
             after_special = true;
             do {
                 i++;
@@ -119,10 +141,10 @@ int tokenize(uint32_t *ids, int max_ids, const uint8_t *text, size_t n, unsigned
             end++;
         }
         const bool space = ADD_SPACE_PREFIX && after_special;
-        struct spm_fragment f = {
-            text, symbols, heap, 0, space ? i : i + 1, end + 1, space, flags & TOK_IN_TURN,
+        struct fragment f = {
+            text, symbols, heap, space ? i : i + 1, end + 1, space, flags & TOK_IN_TURN,
         };
-        spm_tokenize(&out, &f);
+        tokenize_fragment(&out, &f);
         after_special = false;
         i = end;
     }
@@ -162,7 +184,8 @@ size_t token_piece(uint8_t *piece, uint32_t id)
     }
     size_t size = 0;
     for (uint32_t i = 0; i < n; i++) {
-        if (n - i >= 3 && text[i] == 0xe2 && text[i + 1] == 0x96 && text[i + 2] == 0x81) {
+        if (TOKENIZER == TOKENIZER_LLAMA && n - i >= 3 && text[i] == 0xe2 && text[i + 1] == 0x96 &&
+            text[i + 2] == 0x81) {
             piece[size++] = ' ';
             i += 2;
         } else {

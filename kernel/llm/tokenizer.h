@@ -1,4 +1,4 @@
-// SPM tokenizer ("llama" vocabularies): text to ids and back.
+// Text to ids and back, by the model's kind of vocabulary.
 #pragma once
 
 #include "lib/types.h"
@@ -9,9 +9,11 @@
 
 // Tokenises text[0..n), any bytes. Writes at most max_ids ids and returns their number; when the
 // text needs more, returns minus the number it needs. A text whose work does not fit
-// ACT_SCRATCH returns TOK_TEXT_TOO_LONG.
+// ACT_SCRATCH returns TOK_TEXT_TOO_LONG; for byte-level BPE every byte that is no UTF-8 counts as
+// three, and the whole text once more if there is any.
 //
-// Works in ACT_SCRATCH (28 bytes per text byte and 12 more) and SESSION_CANDIDATES.
+// Works in ACT_SCRATCH (28 bytes per text byte and 12 more). Time: O(n log n), and for each special
+// token that may be meant a look at all of the text.
 #define TOK_SCRATCH_BYTES(n) (28 * (n) + 12)
 #define TOK_TEXT_TOO_LONG    ((int)0x80000000)
 int tokenize(uint32_t *ids, int max_ids, const uint8_t *text, size_t n, unsigned flags);

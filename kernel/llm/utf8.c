@@ -1,4 +1,4 @@
-// Bytes from byte tokens to text that is valid UTF-8 at every moment (Unicode 15, table 3-7).
+// UTF-8, the well-formed kind only (Unicode 15, table 3-7).
 #include "llm/utf8.h"
 
 #include "lib/string.h"
@@ -20,12 +20,13 @@ static uint32_t sequence_size(uint8_t lead)
                          : 0;
 }
 
-static bool continues(const struct utf8_stream *stream, uint8_t byte)
+// Whether a character of which there are bytes[0..n) may go on with this byte.
+static bool continues(const uint8_t *bytes, size_t n, uint8_t byte)
 {
     uint8_t low = 0x80;
     uint8_t high = 0xbf;
-    if (stream->n_held == 1) {
-        switch (stream->held[0]) {
+    if (n == 1) {
+        switch (bytes[0]) {
         case 0xe0: // shorter forms exist
             low = 0xa0;
             break;
@@ -45,6 +46,29 @@ static bool continues(const struct utf8_stream *stream, uint8_t byte)
     return byte >= low && byte <= high;
 }
 
+uint32_t utf8_size(const uint8_t *bytes, size_t n)
+{
+    const uint32_t size = sequence_size(bytes[0]);
+    if (size > n) {
+        return 0;
+    }
+    for (uint32_t i = 1; i < size; i++) {
+        if (!continues(bytes, i, bytes[i])) {
+            return 0;
+        }
+    }
+    return size;
+}
+
+uint32_t utf8_code_point(const uint8_t *bytes, uint32_t size)
+{
+    uint32_t value = size == 1 ? bytes[0] : bytes[0] & (0x7fu >> size);
+    for (uint32_t i = 1; i < size; i++) {
+        value = value << 6 | (bytes[i] & 0x3f);
+    }
+    return value;
+}
+
 size_t utf8_end(struct utf8_stream *stream, uint8_t *shown)
 {
     const bool unfinished = stream->n_held > 0;
@@ -55,7 +79,7 @@ size_t utf8_end(struct utf8_stream *stream, uint8_t *shown)
 size_t utf8_push(struct utf8_stream *stream, uint8_t byte, uint8_t *shown)
 {
     size_t n = 0;
-    if (stream->n_held > 0 && !continues(stream, byte)) {
+    if (stream->n_held > 0 && !continues(stream->held, stream->n_held, byte)) {
         n = utf8_end(stream, shown);
     }
     if (stream->n_held == 0 && sequence_size(byte) == 0) {

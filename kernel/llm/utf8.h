@@ -1,7 +1,12 @@
-// Bytes from byte tokens to text that is valid UTF-8 at every moment.
+// UTF-8: characters of a text, and bytes from byte tokens to text that is valid at every moment.
 #pragma once
 
 #include "lib/types.h"
+
+// Bytes of the character at the start of bytes[0..n), n > 0; 0: there is none.
+uint32_t utf8_size(const uint8_t *bytes, size_t n);
+// The code point of a character of so many bytes.
+uint32_t utf8_code_point(const uint8_t *bytes, uint32_t size);
 
 #define UTF8_PUSH_MAX 6 // U+FFFD for a broken sequence, then another for the byte that broke it
 

@@ -3,7 +3,15 @@
 
 #include "gen/model.h"
 
-static const uint32_t *table_u32(uint64_t offset)
+void token_emit(struct token_output *out, uint32_t id)
+{
+    if (out->n < out->max) {
+        out->ids[out->n] = id;
+    }
+    out->n++;
+}
+
+const uint32_t *table_u32(uint64_t offset)
 {
     return (const uint32_t *)(const void *)(model_blob + offset);
 }
@@ -13,11 +21,6 @@ const uint8_t *token_text(uint32_t id, uint32_t *n)
     const uint32_t *offset = table_u32(BLOB_TOKEN_TEXT_OFFSET);
     *n = offset[id + 1] - offset[id];
     return model_blob + BLOB_TOKEN_TEXT + offset[id];
-}
-
-float token_score(uint32_t id)
-{
-    return ((const float *)(const void *)(model_blob + BLOB_TOKEN_SCORE))[id];
 }
 
 int token_type(uint32_t id)
@@ -51,15 +54,17 @@ bool token_is_marker(uint32_t id)
     return false;
 }
 
-// Order of the view's text, spaces written out as U+2581, and a token's text: unsigned bytes.
+// Order of the view's text, spaces written out as the vocabulary has them, and a token's text:
+// unsigned bytes.
 static int compare(struct text_view view, const uint8_t *text, size_t n)
 {
     static const uint8_t lower_one_eighth_block[] = {0xe2, 0x96, 0x81};
     size_t j = 0;
     for (size_t i = view.space_before ? 0 : 1; i <= view.n; i++) {
         const uint8_t c = i == 0 ? ' ' : view.text[i - 1];
-        const uint8_t *bytes = c == ' ' ? lower_one_eighth_block : &c;
-        for (size_t k = 0; k < (c == ' ' ? sizeof lower_one_eighth_block : 1); k++, j++) {
+        const bool block = TOKENIZER == TOKENIZER_LLAMA && c == ' ';
+        const uint8_t *bytes = block ? lower_one_eighth_block : &c;
+        for (size_t k = 0; k < (block ? sizeof lower_one_eighth_block : 1); k++, j++) {
             if (j == n) {
                 return 1;
             }
@@ -71,11 +76,11 @@ static int compare(struct text_view view, const uint8_t *text, size_t n)
     return j < n ? -1 : 0;
 }
 
-int64_t token_find(struct text_view view)
+uint32_t token_find(struct text_view view)
 {
     const uint32_t *sorted = table_u32(BLOB_TOKEN_SORTED);
     uint32_t low = 0;
-    uint32_t high = N_VOCAB;
+    uint32_t high = N_SORTED;
     while (low < high) { // ends at the first token that is not before the view
         const uint32_t mid = low + (high - low) / 2;
         uint32_t n;
@@ -86,12 +91,43 @@ int64_t token_find(struct text_view view)
             high = mid;
         }
     }
-    if (low < N_VOCAB) {
-        uint32_t n;
-        const uint8_t *text = token_text(sorted[low], &n);
-        if (compare(view, text, n) == 0) {
-            return sorted[low];
+    if (low == N_SORTED) {
+        return NO_TOKEN;
+    }
+    uint32_t n;
+    const uint8_t *text = token_text(sorted[low], &n);
+    return compare(view, text, n) == 0 ? sorted[low] : NO_TOKEN;
+}
+
+uint32_t token_rank(uint32_t id)
+{
+    return table_u32(BLOB_TOKEN_RANK)[id];
+}
+
+uint32_t byte_token(uint8_t byte)
+{
+    return table_u32(BLOB_BYTE_TOKEN)[byte];
+}
+
+struct merged_pair merge_find(uint32_t left, uint32_t right)
+{
+    if (left == NO_TOKEN || right == NO_TOKEN) {
+        return (struct merged_pair){0, NO_TOKEN};
+    }
+    const uint32_t(*merges)[3] = (const uint32_t(*)[3])(const void *)(model_blob + BLOB_MERGE);
+    const uint32_t *first = table_u32(BLOB_MERGE_FIRST);
+    uint32_t low = first[left];
+    uint32_t high = first[left + 1];
+    while (low < high) {
+        const uint32_t mid = low + (high - low) / 2;
+        if (merges[mid][0] < right) {
+            low = mid + 1;
+        } else {
+            high = mid;
         }
     }
-    return -1;
+    if (low < first[left + 1] && merges[low][0] == right) {
+        return (struct merged_pair){merges[low][1], merges[low][2]};
+    }
+    return (struct merged_pair){0, NO_TOKEN};
 }

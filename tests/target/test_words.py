@@ -12,6 +12,7 @@ from harness.link.prompt import Prompt
 from harness.plan import KvType
 from harness.reference import ContractReference, FloatReference, encode
 from harness.reference.generate import generate
+from harness.synth import synthesize
 from harness.verify import compare
 from harness.verify.agreement import agreement
 from harness.verify.limits import FLOAT32_ABS
@@ -86,6 +87,21 @@ def test_every_tensor_type_equals_both_references(workshop: Workshop, model: Pat
     )
     assert verdict.ok, verdict.report()
     assert len(set(answer.ids)) > 8, "a model that repeats one token would hide errors"
+
+
+def test_a_byte_level_vocabulary_equals_both_references(
+    workshop: Workshop, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("bpe") / "bpe.gguf"
+    model = synthesize("micro", quant="Q8_0", path=path, pre="llama-bpe")
+    text = "Hello, it's 12345 o'clock:  THEY'LL say\r\n\n naïve 你好 नमस्ते 😀 <|eot_id|> "
+    prompt, params = Prompt.of_text(text), greedy(8, ignore_eog=True)
+    answer = workshop.answer(workshop.image(model), prompt, params)
+    verdict = compare(
+        answer, read_gguf(model), prompt=prompt, params=params, kv_type="f16", n_ctx=512
+    )
+    assert verdict.ok, verdict.report()
+    assert len(answer.prompt_ids) > 40
 
 
 @pytest.mark.parametrize("cpu", CPUS)

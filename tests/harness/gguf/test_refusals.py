@@ -258,8 +258,8 @@ REFUSALS: dict[str, tuple[Spoil, list[str]]] = {
     "an unknown tensor": (extra(b"blk.1.attn_q.weight", [32, 32]), ["blk.1.attn_q.weight is not"]),
     # 10. the vocabulary
     "another tokenizer": (
-        text("tokenizer.ggml.model", b"gpt2"),
-        ["tokenizer.ggml.model is 'gpt2' (byte-level BPE)", "supported: 'llama'"],
+        text("tokenizer.ggml.model", b"t5"),
+        ["tokenizer.ggml.model is 't5' (Unigram)", "supported: 'llama'", "'gpt2'"],
     ),
     "no tokens": (without(TOKENS), [TOKENS + " is missing"]),
     "tokens that are numbers": (key(TOKENS, ARRAY, array(U32, [1])), [TOKENS, "array of uint32"]),

@@ -54,7 +54,7 @@ def test_the_header_says_what_follows(packed: Packed) -> None:
     magic, version, header_bytes, build_id, size, payload_crc, header_crc = struct.unpack_from(
         "<8sIIQQII", header
     )
-    assert (magic, version, header_bytes) == (b"BAREWORD", 2, 64)
+    assert (magic, version, header_bytes) == (b"BAREWORD", 3, 64)
     assert build_id == BUILD_ID == packed.blob.build_id
     assert size == len(packed.bytes) == packed.blob.size_bytes == packed.plan.blob_size_bytes
     assert size % 64 == 0
@@ -92,7 +92,8 @@ def test_the_vocabulary_is_complete_and_sorted(packed: Packed) -> None:
     text = packed.bytes[entry.offset : entry.end]
     tokens = [text[a:b] for a, b in pairwise(offsets)]
     assert tokens == list(vocabulary.tokens)
-    assert packed.entry("token_score", "<f4").tolist() == vocabulary.scores.tolist()
+    ranks = packed.entry("token_rank", "<u4")
+    assert np.unique(-vocabulary.scores)[ranks].tolist() == (-vocabulary.scores).tolist()
     assert packed.entry("token_type", "u1").tolist() == vocabulary.types.tolist()
     order = packed.entry("token_sorted", "<u4").tolist()
     assert sorted(order) == list(range(len(tokens)))

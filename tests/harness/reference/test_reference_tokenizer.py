@@ -1,6 +1,5 @@
-"""The SentencePiece tokenizer against llama.cpp's recorded ids."""
+"""The reference's tokenizers against llama.cpp's recorded ids, and SentencePiece's rules."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,8 @@ import pytest
 
 from harness.gguf import Vocabulary, read_vocabulary
 from harness.reference import decode, encode
+from tests.recorded_tokens import ADD_SPECIAL, PARSE_SPECIAL, VOCABULARIES, recorded_cases
 
-SPM_VOCABULARIES = ["models/llama-gqa-Q8_0.gguf", "ggml-vocab-llama-spm.gguf"]
 SPACE = "▁"
 
 
@@ -41,31 +40,17 @@ def texts_of(vocabulary: Vocabulary, text: str, **flags: bool) -> list[str]:
     return [vocabulary.tokens[i].decode() for i in ids]
 
 
-def test_llama_cpp_vocabulary_vectors(shared: Path) -> None:
-    path = shared / "vocab" / "ggml-vocab-llama-spm.gguf"
-    texts = Path(f"{path}.inp").read_text().split("\n__ggml_vocab_test__\n")
-    answers = Path(f"{path}.out").read_text().split("\n")
-    vocabulary = read_vocabulary(path)
-    assert len(texts) == len(answers) > 40
-    for text, answer in zip(texts, answers, strict=True):
-        ids = encode(vocabulary, text, add_special=False, parse_special=False)
-        assert ids == [int(word) for word in answer.split()], text
-
-
-@pytest.mark.parametrize("name", SPM_VOCABULARIES)
+@pytest.mark.parametrize("name", VOCABULARIES)
 def test_recorded_ids_of_llama_cpp(shared: Path, name: str) -> None:
-    gold = json.loads((shared / "gold" / "tokenizer.json").read_text())
-    vocabulary = read_vocabulary(shared / ("gold" if "/" in name else "vocab") / name)
-    settings = {k: v for k, v in gold["vocabs"][name].items() if k.startswith("add_special")}
-    assert len(settings) == 4
-    for setting, answers in settings.items():
-        for key, ids in answers.items():
-            text = bytes.fromhex(gold["texts_hex"][key])
-            flags: dict[str, Any] = {
-                "add_special": "add_special=1" in setting,
-                "parse_special": "parse_special=1" in setting,
-            }
-            assert encode(vocabulary, text, **flags) == ids, (setting, text)
+    vocabulary = read_vocabulary(shared / name)
+    cases = recorded_cases(shared, name)
+    assert len(cases) > 40
+    for text, setting, ids in cases:
+        flags: dict[str, Any] = {
+            "add_special": bool(setting & ADD_SPECIAL),
+            "parse_special": bool(setting & PARSE_SPECIAL),
+        }
+        assert encode(vocabulary, text, **flags) == ids, (setting, text)
 
 
 def test_ties_merge_the_leftmost_pair() -> None:

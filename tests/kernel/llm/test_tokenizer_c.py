@@ -1,21 +1,26 @@
 """kernel/llm/tokenizer.c against llama.cpp's ids and against the reference's tokenizer."""
 
-import json
 import random
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from harness.errors import GgufError
 from harness.gguf import Vocabulary, read_vocabulary
-from harness.reference.tokenizer import encode, piece
+from harness.reference.tokenizer import piece
 from tests.kernel.build import run_program
-from tests.kernel.llm.conftest import MAX_TEXT_BYTES, Tokenizer
+from tests.kernel.llm.conftest import (
+    IN_TURN,
+    MAX_TEXT_BYTES,
+    Tokenizer,
+    pieces,
+    reference,
+    tokenize,
+)
+from tests.recorded_tokens import VOCABULARIES, recorded_cases
 
-ADD_SPECIAL, PARSE_SPECIAL, IN_TURN = 1, 2, 4
 SPACE = "▁"
 END = b"</s>"
 
@@ -45,37 +50,6 @@ def tiny_vocabulary(*, add_space_prefix: bool) -> Vocabulary:
         add_space_prefix=add_space_prefix,
         eog_ids=(2,),
     )
-
-
-def tokenize(tokenizer: Tokenizer, cases: Iterable[tuple[bytes, int]]) -> list[list[int]]:
-    """Ids for each (text, flags)."""
-    program, blob = tokenizer
-    stdin = bytearray()
-    for text, flags in cases:
-        stdin += b"t" + struct.pack("<III", flags, 3 * len(text) + 8, len(text)) + text
-    out = np.frombuffer(run_program(program, str(blob), stdin=bytes(stdin)), "<i4").tolist()
-    answers = []
-    while out:
-        n = out[0]
-        assert n >= 0
-        answers.append(out[1 : n + 1])
-        del out[: n + 1]
-    return answers
-
-
-def reference(vocabulary: Vocabulary, text: bytes, flags: int) -> list[int]:
-    return encode(
-        vocabulary,
-        text,
-        add_special=bool(flags & ADD_SPECIAL),
-        parse_special=bool(flags & PARSE_SPECIAL),
-        never=control(vocabulary) if flags & IN_TURN else frozenset(),
-    )
-
-
-def control(vocabulary: Vocabulary) -> frozenset[int]:
-    """Without a chat template these are all the tokens that a turn may not hold."""
-    return frozenset(np.flatnonzero(np.isin(vocabulary.types, (2, 3))).tolist())
 
 
 def random_texts(source: random.Random, count: int) -> list[tuple[bytes, int]]:
@@ -132,49 +106,17 @@ def test_pieces_are_those_of_the_reference(
     make_tokenizer: Callable[[Vocabulary], Tokenizer],
 ) -> None:
     vocabulary = tiny_vocabulary(add_space_prefix=True)
-    program, blob = make_tokenizer(vocabulary)
     ids = range(len(vocabulary.tokens))
-    stdin = b"".join(b"p" + struct.pack("<I", token) for token in [*ids, 2**32 - 1])
-    out = run_program(program, str(blob), stdin=stdin)
     wanted = [*(piece(vocabulary, token) for token in ids), b""]
-    assert out == b"".join(struct.pack("<I", len(text)) + text for text in wanted)
+    assert pieces(make_tokenizer(vocabulary), [*ids, 2**32 - 1]) == wanted
 
 
-@pytest.mark.parametrize("name", ["llama-spm", "phi-3"])
-def test_llama_cpp_s_test_vectors_give_its_tokens(
+@pytest.mark.parametrize("name", VOCABULARIES)
+def test_llama_cpp_s_recorded_tokens(
     shared: Path, make_tokenizer: Callable[[Vocabulary], Tokenizer], name: str
 ) -> None:
-    path = shared / "vocab" / f"ggml-vocab-{name}.gguf"
-    tokenizer = make_tokenizer(read_vocabulary(path))
-    texts = Path(f"{path}.inp").read_bytes().split(b"\n__ggml_vocab_test__\n")
-    lines = Path(f"{path}.out").read_text().splitlines()
-    got = tokenize(tokenizer, [(text, 0) for text in texts])
-    wanted = [[int(number) for number in line.split()] for line in lines]
-    assert len(texts) >= 45
-    for text, ids, line in zip(texts, got, wanted, strict=False):
-        assert ids == line, text
-
-
-@pytest.mark.slow
-def test_gold_texts_give_the_recorded_tokens(
-    shared: Path, make_tokenizer: Callable[[Vocabulary], Tokenizer]
-) -> None:
-    gold = json.loads((shared / "gold" / "tokenizer.json").read_text())
-    texts = {number: bytes.fromhex(text) for number, text in gold["texts_hex"].items()}
-    tested = 0
-    for name, answers in gold["vocabs"].items():
-        path = shared / ("gold" if name.startswith("models/") else "vocab") / name
-        try:
-            tokenizer = make_tokenizer(read_vocabulary(path))
-        except GgufError:
-            continue  # not SentencePiece
-        for setting, wanted in answers.items():
-            if setting == "sha256":
-                continue
-            flags = ADD_SPECIAL * ("add_special=1" in setting)
-            flags |= PARSE_SPECIAL * ("parse_special=1" in setting)
-            got = tokenize(tokenizer, [(texts[number], flags) for number in wanted])
-            for number, ids in zip(wanted, got, strict=True):
-                assert ids == wanted[number], (name, setting, texts[number])
-                tested += 1
-    assert tested > 0
+    cases = recorded_cases(shared, name)
+    assert len(cases) > 40
+    got = tokenize(make_tokenizer(read_vocabulary(shared / name)), [(c[0], c[1]) for c in cases])
+    for (text, flags, wanted), ids in zip(cases, got, strict=True):
+        assert ids == wanted, (text, flags)

@@ -31,7 +31,7 @@ extern uint8_t __link_start[], __session_start[], __activations_start[], __kv_ca
 #define SESSION_TEXT_SIZE 4096
 #define SESSION_PROMPT_IDS 0x1000 // u32 [N_CTX]
 #define SESSION_HISTORY_IDS 0x11c0 // u32 [N_CTX]
-#define SESSION_CANDIDATES 0x1380 // u32 [N_VOCAB_ROWS]: sampler, tokenizer
+#define SESSION_CANDIDATES 0x1380 // u32 [N_VOCAB_ROWS]: sampler
 // activations region (float32 unless said otherwise; first dimension N_BATCH where noted). Attention,
 // feed-forward and the output matrix follow one another and read only ACT_H or ACT_QUANT, so that
 // ACT_ATT to ACT_V, ACT_GATE and ACT_UP, ACT_Y, and ACT_LOGITS share their bytes.

@@ -4,7 +4,7 @@
 #include "nn/model.h" // struct tensor
 
 #define MODEL_NAME "golden Q4_0 tied" // printable ASCII, escaped
-#define BUILD_ID 0x3ad9a985268cf6feull
+#define BUILD_ID 0x70955ebe28ef6ba1ull
 
 #define N_VOCAB 60000 // tokens in the vocabulary
 #define N_VOCAB_ROWS 60000 // rows of the output matrix = logits
@@ -47,6 +47,8 @@
 #define ADD_BOS 1
 #define ADD_EOS 0
 #define ADD_SPACE_PREFIX 1
+#define TOKENIZER TOKENIZER_LLAMA // llm/vocabulary.h
+#define IGNORE_MERGES 0 // a piece that is a token is taken whole
 #define N_EOG 1
 #define EOG_IDS {2}
 #define MAX_TOKEN_BYTES 6 // longest text of one token
@@ -68,11 +70,25 @@
 
 #define BLOB_SIZE 0x1367e80ull
 #define BLOB_ROPE 0x1154440ull // float32 [N_CTX][N_ROT / 2][2]
+
+// Tables of the vocabulary, 0: this kind of tokenizer has none.
 #define BLOB_TOKEN_TEXT_OFFSET 0x1254440ull // u32 [N_VOCAB + 1]
-#define BLOB_TOKEN_TEXT 0x128ee00ull
-#define BLOB_TOKEN_SCORE 0x12e4100ull // float32 [N_VOCAB]
-#define BLOB_TOKEN_TYPE 0x131ea80ull // u8 [N_VOCAB]
-#define BLOB_TOKEN_SORTED 0x132d500ull // u32 [N_VOCAB]: ids by (text, id)
+#define BLOB_TOKEN_TEXT 0x128ee00ull // byte-level BPE: the bytes themselves
+#define BLOB_TOKEN_TYPE 0x12e4100ull // u8 [N_VOCAB]
+#define N_SPECIAL 0
+#define BLOB_TOKEN_SPECIAL 0x12f2b80ull // u32 [N_SPECIAL]: ids, the longest text first
+#define BLOB_TOKEN_RANK 0x12f2b80ull // u32 [N_VOCAB]
+#define N_SORTED 60000
+#define BLOB_TOKEN_SORTED 0x132d500ull // u32 [N_SORTED]: ids by (text, id)
+#define BLOB_BYTE_TOKEN 0 // u32 [256]
+#define BLOB_MERGE_FIRST 0 // u32 [N_VOCAB + 1]: a token's first merge, as the left one
+#define BLOB_MERGE 0 // u32 [][3]: right token, rank, merged token; by (left, right)
+#define N_PRE_RUNS 0
+#define BLOB_PRE_CLASS 0 // u32 [N_PRE_RUNS]: first code point << 8 | class, ascending
+#define N_PRE_CLASSES 0
+#define BLOB_PRE_TABLE 0 // u8 [][N_PRE_CLASSES]: 0x80 if the text so far is a match | next state
+#define N_PRE_REGEXES 0
+#define BLOB_PRE_START 0 // u8 [N_PRE_REGEXES]: the state that each begins with
 
 // Offsets from the blob's start. n_rows as in the model (the tiles may hold more rows).
 #define TENSOR_TOKEN_EMBD {TYPE_Q4_0, 60000, 512, 0x40ull}

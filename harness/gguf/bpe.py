@@ -1,0 +1,87 @@
+"""The byte-level BPE ("gpt2") part of a vocabulary: merges, and how its texts spell bytes."""
+
+from typing import Final, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.gguf.metadata import Metadata
+from harness.gguf.pre_tokenizer import PRE_TOKENIZERS, PreTokenizer
+
+MERGES_KEY: Final = "tokenizer.ggml.merges"
+PRE_KEY: Final = "tokenizer.ggml.pre"
+TOKENS_KEY: Final = "tokenizer.ggml.tokens"
+
+
+def _byte_texts() -> tuple[bytes, ...]:
+    """GPT-2's: printable Latin-1 characters stand for themselves, the other bytes, in order, for
+    U+0100 and the following."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    code_points = {byte: byte for byte in printable}
+    code_points |= {byte: 0x100 + i for i, byte in enumerate(others)}
+    return tuple(chr(code_points[byte]).encode() for byte in range(256))
+
+
+BYTE_TEXTS: Final = _byte_texts()  # how the texts of tokens and merges write each byte
+
+
+def pre_tokenizer_of(metadata: Metadata) -> PreTokenizer:
+    """The regexes that `pre` names; a name that nobody knows is an error, never a guess."""
+    name = metadata.text(PRE_KEY, default="default")
+    if name not in PRE_TOKENIZERS:
+        metadata.fail(
+            PRE_KEY,
+            f"is {name!r}, which is not supported; supported: {', '.join(PRE_TOKENIZERS)}",
+            hint="how this model cuts text into pieces is not known here, and a guess would give "
+            "it other tokens than it was trained with",
+        )
+    return PRE_TOKENIZERS[name]
+
+
+def merges_of(metadata: Metadata, tokens: tuple[bytes, ...]) -> npt.NDArray[np.int32]:
+    """Ids (left, right, merged) of each merge in order of rank, int32 (n, 3)."""
+    lines = metadata.strings(MERGES_KEY)
+    ids = {text: i for i, text in enumerate(tokens)}
+    # Some files have 280,000: comprehensions, and a second look only at what is wrong.
+    cuts = [line.find(b" ", 1) for line in lines]  # a text may begin with a space, but has no other
+    lefts = [line[:cut] for line, cut in zip(lines, cuts, strict=True)]
+    rights = [line[cut + 1 :] for line, cut in zip(lines, cuts, strict=True)]
+    merged = [left + right for left, right in zip(lefts, rights, strict=True)]
+    columns = [[ids.get(text, -1) for text in texts] for texts in (lefts, rights, merged)]
+    merges = np.array(columns, np.int32).reshape(3, -1).T.copy()
+    unknown = (merges < 0).any(axis=1)
+    if unknown.any():
+        rank = int(np.argmax(unknown))
+        _refuse(metadata, rank, lines[rank], (lefts[rank], rights[rank], merged[rank]), ids)
+    pairs = merges[:, 0].astype(np.int64) * len(tokens) + merges[:, 1]
+    _, first = np.unique(pairs, return_index=True)
+    if len(first) != len(pairs):
+        again = np.ones(len(pairs), bool)
+        again[first] = False
+        rank = int(np.argmax(again))
+        earlier = int(np.argmax(pairs == pairs[rank]))
+        metadata.fail(MERGES_KEY, f"[{rank}] is {lines[rank]!r}, as is [{earlier}]")
+    return merges
+
+
+def _refuse(
+    metadata: Metadata, rank: int, line: bytes, texts: tuple[bytes, ...], ids: dict[bytes, int]
+) -> NoReturn:
+    if line.find(b" ", 1) < 0 or line.endswith(b" "):
+        metadata.fail(MERGES_KEY, f"[{rank}] is {line!r}, wanted two texts and a space between")
+    missing = next(text for text in texts if text not in ids)
+    metadata.fail(MERGES_KEY, f"[{rank}] is {line!r}, but no token is {missing!r}")
+
+
+def check_byte_tokens(metadata: Metadata, tokens: tuple[bytes, ...]) -> None:
+    """Plain ASCII must be expressible. Not every byte: some vocabularies have no token for bytes
+    that their training text did not hold."""
+    missing = [byte for byte in range(0x20, 0x7F) if BYTE_TEXTS[byte] not in tokens]
+    if missing:
+        metadata.fail(
+            TOKENS_KEY,
+            f"has no token {BYTE_TEXTS[missing[0]].decode()!r}, which stands for byte "
+            f"0x{missing[0]:02x}",
+            hint="a byte-level BPE vocabulary has a token for every byte of its texts",
+        )
