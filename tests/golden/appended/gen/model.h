@@ -4,7 +4,7 @@
 #include "nn/model.h" // struct tensor, struct layer_tensors
 
 #define MODEL_NAME "golden F32" // printable ASCII, escaped
-#define BUILD_ID 0xc1ce2559d328ef36ull
+#define BUILD_ID 0xbf0c90c8a62da288ull
 
 #define N_VOCAB 42 // tokens in the vocabulary
 #define N_VOCAB_ROWS 42 // rows of the output matrix = logits
@@ -73,6 +73,8 @@
 #define N_PRE_CLASSES 0
 #define BLOB_PRE_TABLE 0 // u8 [][N_PRE_CLASSES]: 0x80 if the text so far is a match | next state
 #define N_PRE_REGEXES 0
+#define N_FOLD_RUNS 0
+#define BLOB_FOLD 0 // u32 [N_FOLD_RUNS][2]: first code point | kind << 24, what it becomes
 #define BLOB_PRE_START 0 // u8 [N_PRE_REGEXES]: the state that each begins with
 
 // Offsets from the blob's start. n_rows as in the model (the tiles may hold more rows).
