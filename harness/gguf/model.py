@@ -20,7 +20,7 @@ TOKEN_NORMAL, TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_USER_DEFINED, TOKEN_UNUSED, TO
 )
 
 
-TokenizerModel = Literal["llama", "gpt2"]
+TokenizerModel = Literal["llama", "gpt2", "bert"]
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,15 @@ class HyperParameters:
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
     """Texts as in the file: SentencePiece ("llama") writes U+2581 for a space and `<0xXX>` for a
-    byte, byte-level BPE ("gpt2") a character of bpe.BYTE_TEXTS for each byte.
+    byte, byte-level BPE ("gpt2") a character of bpe.BYTE_TEXTS for each byte, WordPiece ("bert")
+    U+2581 at the beginning of a word.
 
     `types` holds the TOKEN_* numbers above. An id is None when the model has no such token.
     Generation stops at any of `eog_ids` (ascending).
 
     model: the kind, as GGUF names it. scores: of SentencePiece, else zeros. pre, merges: of BPE;
-    merges are ids (left, right, merged), int32 (n, 3), in order of rank.
+    merges are ids (left, right, merged), int32 (n, 3), in order of rank. lowercase, strip_accents:
+    of WordPiece's normaliser.
     """
 
     tokens: tuple[bytes, ...]
@@ -111,6 +113,8 @@ class Vocabulary:
     model: TokenizerModel = "llama"
     pre: PreTokenizer | None = None
     merges: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty((0, 3), np.int32))
+    lowercase: bool = False
+    strip_accents: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ PREFIX: Final = "tokenizer.ggml."
 NO_TOKEN: Final = 0xFFFFFFFF  # how converters write "the model has no such token"
 MAX_TOKEN_BYTES: Final = 512  # the longest known token is 128 spaces (3 bytes each)
 N_BYTES: Final = 256
+WORD_MARK: Final = "\u2581".encode()
 GPT2_END: Final = 11  # llama.cpp's id of BOS and EOS for a "gpt2" file that names none
 
 # llama.cpp treats these texts as control tokens and as ends of generation whatever the file says.
@@ -42,11 +43,13 @@ def vocabulary_of(metadata: Metadata) -> Vocabulary:
         return _sentencepiece(metadata)
     if model == "gpt2":
         return _byte_level_bpe(metadata)
-    named = {"bert": " (WordPiece)", "t5": " (Unigram)"}
+    if model == "bert":
+        return _wordpiece(metadata)
+    named = {"t5": " (Unigram)"}
     metadata.fail(
         key,
         f"is {model!r}{named.get(model, '')}, which is not supported; supported: "
-        "'llama' (SentencePiece), 'gpt2' (byte-level BPE)",
+        "'llama' (SentencePiece), 'gpt2' (byte-level BPE), 'bert' (WordPiece)",
         hint="use a model whose vocabulary is of one of these kinds",
     )
 
@@ -95,6 +98,45 @@ def _byte_level_bpe(metadata: Metadata) -> Vocabulary:
         model="gpt2",
         pre=pre,
         merges=merges_of(metadata, tokens),
+    )
+
+
+def _wordpiece(metadata: Metadata) -> Vocabulary:
+    """[CLS] and [SEP] around every text are BOS and EOS here."""
+    tokens = _tokens(metadata)
+    types = _types(metadata, tokens)
+    n_vocab = len(tokens)
+    if not any(text.startswith(WORD_MARK) for text in tokens):
+        metadata.fail(
+            PREFIX + "tokens",
+            "has no token that begins with U+2581, as the beginnings of words do in a GGUF",
+            hint="convert the model again: `##` marks what llama.cpp's converter writes without",
+        )
+    unk_id = _special_id(metadata, "unknown", n_vocab, default=100)
+    if unk_id is None:
+        metadata.fail(
+            PREFIX + "unknown_token_id",
+            "names no token, wanted the one for words that the vocabulary cannot spell",
+        )
+    cls_id = _special_id(metadata, "cls", n_vocab, default=101)
+    bos_id = _special_id(metadata, "bos", n_vocab, default=cls_id)
+    sep_id = _special_id(metadata, "seperator", n_vocab, default=102)  # GGUF spells it so
+    _check_other_ids(metadata, n_vocab)
+    lowercase = metadata.boolean(PREFIX + "normalizer.lowercase", default=True)
+    return Vocabulary(
+        tokens=tokens,
+        scores=np.zeros(n_vocab, np.float32),
+        types=types,
+        bos_id=bos_id,
+        eos_id=sep_id,
+        unk_id=unk_id,
+        add_bos=bos_id is not None,
+        add_eos=sep_id is not None,
+        add_space_prefix=False,
+        eog_ids=_eog_ids(metadata, tokens, bos_id, sep_id),
+        model="bert",
+        lowercase=lowercase,
+        strip_accents=metadata.boolean(PREFIX + "normalizer.strip_accents", default=lowercase),
     )
 
 

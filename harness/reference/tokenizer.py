@@ -15,6 +15,7 @@ from harness.gguf.model import (
 )
 from harness.reference.bpe import bpe_piece, bpe_tokens, valid_text
 from harness.reference.spm import spm_piece, spm_tokens
+from harness.reference.wordpiece import wordpiece_tokens
 
 
 def encode(
@@ -41,7 +42,9 @@ def encode(
             ids.append(fragment)
             after_special = True
             continue
-        if vocabulary.model == "gpt2":
+        if vocabulary.model == "bert":
+            ids += wordpiece_tokens(vocabulary, fragment, never)
+        elif vocabulary.model == "gpt2":
             ids += bpe_tokens(vocabulary, fragment, never)
         else:
             ids += spm_tokens(vocabulary, fragment, never, after_special=after_special)

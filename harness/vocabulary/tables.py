@@ -12,6 +12,7 @@ from harness.gguf import Vocabulary
 from harness.gguf.bpe import BYTE_TEXTS
 from harness.gguf.model import TOKEN_CONTROL, TOKEN_NORMAL, TOKEN_UNKNOWN, TOKEN_USER_DEFINED
 from harness.vocabulary.automaton import compile_regexes
+from harness.vocabulary.folding import folding_runs
 
 NO_TOKEN: Final = 0xFFFFFFFF
 NEVER_TEXT: Final = (TOKEN_CONTROL, TOKEN_UNKNOWN)  # no text becomes one by being merged
@@ -34,7 +35,7 @@ class Table:
 @lru_cache(maxsize=2)  # planned, then written
 def vocabulary_tables(vocabulary: Vocabulary) -> tuple[Table, ...]:
     """All tables of a vocabulary, in the order of the blob."""
-    kinds = {"llama": _sentencepiece, "gpt2": _byte_level_bpe}
+    kinds = {"llama": _sentencepiece, "gpt2": _byte_level_bpe, "bert": _wordpiece}
     texts = token_bytes(vocabulary)
     offsets = np.zeros(len(texts) + 1, np.int64)
     np.cumsum([len(text) for text in texts], out=offsets[1:])
@@ -51,7 +52,7 @@ def vocabulary_tables(vocabulary: Vocabulary) -> tuple[Table, ...]:
 
 def token_bytes(vocabulary: Vocabulary) -> Sequence[bytes]:
     """What the kernel finds as a token's text: of byte-level BPE the bytes that it spells."""
-    if vocabulary.model == "llama":
+    if vocabulary.model != "gpt2":
         return vocabulary.tokens
     return [
         _spelled(text) if kind == TOKEN_NORMAL else text
@@ -91,6 +92,12 @@ def _byte_level_bpe(vocabulary: Vocabulary, texts: Sequence[bytes]) -> Iterator[
     yield _u32("pre_class", automaton.classes)
     yield _u8("pre_table", automaton.table)
     yield _u8("pre_start", automaton.starts)
+
+
+def _wordpiece(vocabulary: Vocabulary, texts: Sequence[bytes]) -> Iterator[Table]:
+    may_be_text = np.flatnonzero(~np.isin(vocabulary.types, NEVER_TEXT))
+    yield _sorted(texts, may_be_text.tolist())
+    yield _u32("fold", folding_runs(vocabulary.lowercase, vocabulary.strip_accents))
 
 
 def _sorted(texts: Sequence[bytes], ids: Sequence[int]) -> Table:

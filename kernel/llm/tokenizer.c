@@ -8,6 +8,7 @@
 #include "llm/spm.h"
 #include "llm/utf8.h"
 #include "llm/vocabulary.h"
+#include "llm/wordpiece.h"
 
 // Before a fragment is tokenised, its symbols' n says what their bytes are part of.
 enum { RAW = 0, SPECIAL_FIRST = 1, SPECIAL_REST = 2 }; // SPECIAL_FIRST: id is its id
@@ -75,6 +76,9 @@ static void tokenize_fragment(struct token_output *out, struct fragment *f)
         break;
     case TOKENIZER_GPT2:
         bpe_tokenize(out, f);
+        break;
+    case TOKENIZER_BERT:
+        wordpiece_tokenize(out, f);
         break;
     }
 }
@@ -184,7 +188,7 @@ size_t token_piece(uint8_t *piece, uint32_t id)
     }
     size_t size = 0;
     for (uint32_t i = 0; i < n; i++) {
-        if (TOKENIZER == TOKENIZER_LLAMA && n - i >= 3 && text[i] == 0xe2 && text[i + 1] == 0x96 &&
+        if (TOKENIZER != TOKENIZER_GPT2 && n - i >= 3 && text[i] == 0xe2 && text[i + 1] == 0x96 &&
             text[i + 2] == 0x81) {
             piece[size++] = ' ';
             i += 2;

@@ -69,6 +69,21 @@ uint32_t utf8_code_point(const uint8_t *bytes, uint32_t size)
     return value;
 }
 
+size_t utf8_encode(uint8_t *bytes, uint32_t code_point)
+{
+    if (code_point < 0x80) {
+        bytes[0] = (uint8_t)code_point;
+        return 1;
+    }
+    const size_t size = code_point < 0x800 ? 2 : code_point < 0x10000 ? 3 : 4;
+    for (size_t i = size - 1; i > 0; i--) {
+        bytes[i] = (uint8_t)(0x80 | (code_point & 0x3f));
+        code_point >>= 6;
+    }
+    bytes[0] = (uint8_t)(0xf00u >> size | code_point);
+    return size;
+}
+
 size_t utf8_end(struct utf8_stream *stream, uint8_t *shown)
 {
     const bool unfinished = stream->n_held > 0;

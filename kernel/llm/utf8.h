@@ -7,6 +7,8 @@
 uint32_t utf8_size(const uint8_t *bytes, size_t n);
 // The code point of a character of so many bytes.
 uint32_t utf8_code_point(const uint8_t *bytes, uint32_t size);
+// Writes the character, at most 4 bytes; returns their number.
+size_t utf8_encode(uint8_t *bytes, uint32_t code_point);
 
 #define UTF8_PUSH_MAX 6 // U+FFFD for a broken sequence, then another for the byte that broke it
 

@@ -7,6 +7,7 @@
 // tokenizer.ggml.model: TOKENIZER of gen/model.h
 #define TOKENIZER_LLAMA 0 // SentencePiece
 #define TOKENIZER_GPT2  1 // byte-level BPE
+#define TOKENIZER_BERT  2 // WordPiece
 
 // tokenizer.ggml.token_type
 #define TOKEN_TYPE_NORMAL       1

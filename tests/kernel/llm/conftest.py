@@ -25,7 +25,7 @@ COLUMNS = {
 }
 # Tables that not every kind of vocabulary has.
 ABSENT = ("TOKEN_RANK", "TOKEN_SORTED", "BYTE_TOKEN", "MERGE_FIRST", "MERGE")
-ABSENT_PRE = ("PRE_CLASS", "PRE_TABLE", "PRE_START")
+ABSENT_PRE = ("PRE_CLASS", "PRE_TABLE", "PRE_START", "FOLD")
 Tokenizer = tuple[Path, Path]  # the program, and the blob that it reads
 
 
@@ -80,11 +80,13 @@ def write_vocabulary(folder: Path, vocabulary: Vocabulary) -> Path:
     n_vocab = len(vocabulary.tokens)
     blob = bytearray()
     offsets: dict[str, int | str] = {f"BLOB_{name}": 0 for name in (*ABSENT, *ABSENT_PRE)}
-    columns = dict.fromkeys(COLUMNS.values(), 0)
+    columns = dict.fromkeys([*COLUMNS.values(), "N_FOLD_RUNS"], 0)
     for table in vocabulary_tables(vocabulary):
         blob += bytes(-len(blob) % 64)
         offsets[f"BLOB_{table.name.upper()}"] = len(blob)
         blob += table.data
+        if table.name == "fold":
+            columns["N_FOLD_RUNS"] = table.n_rows
         if table.name in COLUMNS:
             columns[COLUMNS[table.name]] = table.n_cols
     (folder / "vocabulary.blob").write_bytes(blob)
@@ -138,8 +140,8 @@ def make_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Vocabu
     def make(vocabulary: Vocabulary) -> Tokenizer:
         folder = tmp_path_factory.mktemp("tokenizer")
         blob = write_vocabulary(folder, vocabulary)
-        names = ("tokenizer", "merge", "spm", "bpe", "pre_tokenizer", "utf8", "vocabulary")
-        sources = [f"llm/{name}.c" for name in names]
+        names = ("tokenizer", "vocabulary", "utf8", "merge", "spm", "bpe", "pre_tokenizer")
+        sources = [f"llm/{name}.c" for name in (*names, "wordpiece")]
         return build_program(folder, HERE / "tokenizer_driver.c", sources), blob
 
     return make
