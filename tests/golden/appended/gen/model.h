@@ -4,7 +4,7 @@
 #include "nn/model.h" // struct tensor, struct layer_tensors
 
 #define MODEL_NAME "golden F32" // printable ASCII, escaped
-#define BUILD_ID 0x9310b3301c383c4bull
+#define BUILD_ID 0x3a0308818d58471dull
 
 #define N_VOCAB 42 // tokens in the vocabulary
 #define N_VOCAB_ROWS 42 // rows of the output matrix = logits
@@ -19,6 +19,7 @@
 #define N_CTX_PADDED 128
 #define N_BATCH 16
 #define N_LOGIT_ROWS 9 // of one forward pass: 1, and the tokens guessed behind the newest
+#define MODEL_TYPES 0x1ull // bits: 1 << type of every tensor
 #define RMS_EPS 0x1.4f8b58p-17f
 #define ATTN_SCALE 0x1p-2f // 1 / sqrt(HEAD_SIZE)
 
