@@ -102,6 +102,7 @@ def _render(
         "model": model,
         "hyper": model.hyper,
         "vocabulary": model.vocabulary,
+        "model_types": sum(1 << kind for kind in {t.type for t in model.tensors.values()}),
         "n_vocab": len(model.vocabulary.tokens),
         "max_token_bytes": max(map(len, model.vocabulary.tokens)),
         "chat": chat,

@@ -10,9 +10,17 @@ class GGMLType(IntEnum):
     F32 = 0
     F16 = 1
     Q4_0 = 2
+    Q4_1 = 3
+    Q5_0 = 6
+    Q5_1 = 7
     Q8_0 = 8
+    Q2_K = 10
+    Q3_K = 11
     Q4_K = 12
+    Q5_K = 13
     Q6_K = 14
+    IQ4_NL = 20
+    IQ4_XS = 23
     BF16 = 30
 
     @property
@@ -36,31 +44,31 @@ _BLOCKS: Final = {  # type -> (values, bytes) of a block
     GGMLType.F16: (1, 2),
     GGMLType.BF16: (1, 2),
     GGMLType.Q4_0: (32, 2 + 16),  # d, nibbles
+    GGMLType.Q4_1: (32, 2 + 2 + 16),  # d, m, nibbles
+    GGMLType.Q5_0: (32, 2 + 4 + 16),  # d, high bits, nibbles
+    GGMLType.Q5_1: (32, 2 + 2 + 4 + 16),  # d, m, high bits, nibbles
     GGMLType.Q8_0: (32, 2 + 32),  # d, int8
+    GGMLType.Q2_K: (256, 16 + 64 + 2 + 2),  # 4-bit scales and mins, pairs, d, dmin
+    GGMLType.Q3_K: (256, 32 + 64 + 12 + 2),  # high bits, low pairs, 6-bit scales, d
     GGMLType.Q4_K: (256, 2 + 2 + 12 + 128),  # d, dmin, 6-bit scales and mins, nibbles
+    GGMLType.Q5_K: (256, 2 + 2 + 12 + 32 + 128),  # as Q4_K, with high bits before the nibbles
     GGMLType.Q6_K: (256, 128 + 64 + 16 + 2),  # low nibbles, high pairs, int8 scales, d
+    GGMLType.IQ4_NL: (32, 2 + 16),  # d, nibbles
+    GGMLType.IQ4_XS: (256, 2 + 2 + 4 + 128),  # d, high pairs and low nibbles of scales, nibbles
 }
 
 SUPPORTED: Final = ", ".join(t.name for t in GGMLType)
 
 # Known to ggml, not to this kernel: named so that a refusal can say what the file holds.
 UNSUPPORTED: Final = {
-    3: "Q4_1",
-    6: "Q5_0",
-    7: "Q5_1",
     9: "Q8_1",
-    10: "Q2_K",
-    11: "Q3_K",
-    13: "Q5_K",
     15: "Q8_K",
     16: "IQ2_XXS",
     17: "IQ2_XS",
     18: "IQ3_XXS",
     19: "IQ1_S",
-    20: "IQ4_NL",
     21: "IQ3_S",
     22: "IQ2_S",
-    23: "IQ4_XS",
     24: "I8",
     25: "I16",
     26: "I32",

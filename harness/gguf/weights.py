@@ -13,9 +13,17 @@ from harness.gguf.types import GGMLType
 # Where a block keeps its half-precision scales, as (first byte, last byte + 1).
 _SCALES: Final = {
     GGMLType.Q4_0: (0, 2),
+    GGMLType.Q4_1: (0, 4),  # d and m
+    GGMLType.Q5_0: (0, 2),
+    GGMLType.Q5_1: (0, 4),
     GGMLType.Q8_0: (0, 2),
-    GGMLType.Q4_K: (0, 4),  # d and dmin
+    GGMLType.Q2_K: (80, 84),  # d and dmin
+    GGMLType.Q3_K: (108, 110),
+    GGMLType.Q4_K: (0, 4),
+    GGMLType.Q5_K: (0, 4),
     GGMLType.Q6_K: (208, 210),
+    GGMLType.IQ4_NL: (0, 2),
+    GGMLType.IQ4_XS: (0, 2),
 }
 # Infinity and NaN have all exponent bits set: dtype to view as, and those bits.
 _EXPONENTS: Final = {

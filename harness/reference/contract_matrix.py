@@ -16,10 +16,18 @@ from harness.reference.contract_ops import Activation, sequential_dot
 from harness.reference.fma import F32, F64, fma, fma_into, widen
 from harness.reference.unpack import PLAIN, U8, dequantize_rows, unpack_blocks
 
-# An integer sum that stays below 2^24 is exact in float32 in any order, so BLAS may do it. Terms
-# per sum: Q4_K: 63 * 15 * 127 * 128 = 15,361,920; Q6_K: 128 * 32 * 127 * 32 = 16,646,144;
-# Q8_0: 128 * 127 * 32 and Q4_0: 8 * 127 * 32 are far below.
-_SEGMENT = {GGMLType.Q4_K: 128, GGMLType.Q6_K: 32, GGMLType.Q8_0: 32, GGMLType.Q4_0: 32}
+# An integer sum that stays below 2^24 is exact in float32 in any order, so BLAS may do it. The
+# longest sums: Q4_K 63 * 15 * 127 * 128 = 15,361,920; Q5_K 63 * 31 * 127 * 64 = 15,874,488;
+# Q6_K 128 * 32 * 127 * 32 = 16,646,144; IQ4_XS 32 * 127 * 127 * 32 = 16,516,096;
+# Q3_K 32 * 4 * 127 * 256 = 4,161,536. Blocks of 32 are far below.
+_SEGMENT = {
+    GGMLType.Q2_K: 256,
+    GGMLType.Q3_K: 256,
+    GGMLType.Q4_K: 128,
+    GGMLType.Q5_K: 64,
+    GGMLType.Q6_K: 32,
+    GGMLType.IQ4_XS: 32,
+}
 _CHUNK_WEIGHTS = 1 << 22
 _STEP_VALUES = 1 << 15  # accumulators advanced at once: they and their temporaries fit the L2 cache
 
@@ -56,10 +64,13 @@ class BlockChunk:
     weights: F32  # (segments, rows, segment size)
     d: F32  # (blocks, rows)
     dmin: F32 | None  # (blocks, rows)
-    minimum: F64 | None  # (blocks, rows, 8), integers
+    minimum: F64 | None  # (blocks, rows, sub-blocks), integers
 
     def dot(self, x: Activation) -> F32:
-        """Per block f = d * A - dmin * M, then acc = fma(f, d_act, acc), blocks ascending."""
+        """Per block f = d * A - dmin * M, then acc = fma(f, d_act, acc), blocks ascending.
+
+        Blocks of 32 without mins: acc = fma(A, d * d_act, acc).
+        """
         act = x.q8_k if self.type.block_size == 256 else x.q8_0
         n_tokens, n_blocks = act.d.shape
         n_segments, n_rows, size = self.weights.shape
@@ -71,12 +82,13 @@ class BlockChunk:
         )  # int32 to float32: one rounding
         acc = np.zeros((n_rows, n_tokens))
         d_act = np.ascontiguousarray(act.d.T)[:, None, :]  # (blocks, 1, tokens)
-        if self.type.block_size == 32:
+        if self.type.block_size == 32 and self.minimum is None:
             for b in range(n_blocks):
                 fma_into(acc, widen(a[b]), widen(self.d[b, :, None] * d_act[b]))
             return np.ascontiguousarray(acc.T, np.float32)
         if self.minimum is not None:
-            sums = act.q.astype(np.float64).reshape(n_tokens, n_blocks, 8, 32).sum(axis=-1)
+            sub_blocks = (n_tokens, n_blocks, self.minimum.shape[-1], -1)
+            sums = act.q.astype(np.float64).reshape(sub_blocks).sum(axis=-1)
             m = np.matmul(self.minimum, sums.transpose(1, 2, 0)).astype(np.float32)
         for b in range(n_blocks):
             f = self.d[b, :, None] * a[b]
@@ -119,7 +131,9 @@ def prepare_chunk(type_: GGMLType, rows: U8) -> Chunk:
         return PlainChunk(widen(dequantize_rows(type_, rows).T))
     blocks = unpack_blocks(type_, rows)
     q = blocks.q if blocks.scale is None else blocks.q * blocks.scale[..., None]
-    weights = q.astype(np.float32).reshape(len(rows), -1, _SEGMENT[type_]).transpose(1, 0, 2)
+    weights = (
+        q.astype(np.float32).reshape(len(rows), -1, _SEGMENT.get(type_, 32)).transpose(1, 0, 2)
+    )
     dmin, minimum = blocks.dmin, blocks.minimum
     return BlockChunk(
         type_,

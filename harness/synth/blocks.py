@@ -4,6 +4,7 @@ Every generator returns weights of mean 0 and the wanted standard deviation. Ran
 turned into weights, so the bytes depend on the seed alone, not on NumPy's distributions.
 """
 
+from dataclasses import dataclass
 from math import sqrt
 from typing import Final
 from zlib import crc32
@@ -28,6 +29,38 @@ _Q4_K_SC: Final = (20, 40)
 _Q4_K_DMIN: Final = 5.0
 _Q4_K_JITTER: Final = 2
 _Q6_K_SC: Final = (40, 104)  # of either sign
+_Q5_K_DMIN: Final = 15.5 / 1.5  # likewise, with q of mean 15.5
+
+
+def _rms_signed(bits: int) -> float:
+    """Of an integer of so many bits, all equally likely, less half their number."""
+    return sqrt((4**bits - 1) / 12 + 0.5**2)
+
+
+_IQ4: Final = (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
+_RMS_IQ4: Final = sqrt(sum(v * v for v in _IQ4) / 16)
+
+
+@dataclass(frozen=True)
+class _AnyBits:
+    """A format of which any bits but those of its halves make weights."""
+
+    d_at: int  # byte of a block
+    rms: float  # of weights with d = 1
+    m_at: int | None = None
+    m_per_d: float = 0.0  # so that the mean is 0; without m it cancels by d's sign
+
+
+# Q2_K: sc*q - 1.5*mn = sc*(q - 1.5) + 1.5*(sc - mn), with mn = sc xor 1 (_any_bits sees to it).
+_ANY_BITS: Final = {
+    GGMLType.Q4_1: _AnyBits(0, _STD_NIBBLE, 2, -7.5),
+    GGMLType.Q5_0: _AnyBits(0, _rms_signed(5)),
+    GGMLType.Q5_1: _AnyBits(0, sqrt((32**2 - 1) / 12), 2, -15.5),
+    GGMLType.Q2_K: _AnyBits(80, sqrt(15 * 31 / 6 * (4**2 - 1) / 12 + 1.5**2), 82, 1.5),
+    GGMLType.Q3_K: _AnyBits(108, _rms_signed(6) * _rms_signed(3)),
+    GGMLType.IQ4_NL: _AnyBits(0, _RMS_IQ4),
+    GGMLType.IQ4_XS: _AnyBits(0, _rms_signed(6) * _RMS_IQ4),
+}
 
 
 class RandomBytes:
@@ -53,10 +86,13 @@ def random_blocks(kind: GGMLType, n_values: int, std: float, source: RandomBytes
     n_blocks = n_values // kind.block_size
     if kind in (GGMLType.F32, GGMLType.F16, GGMLType.BF16):
         return _plain(kind, n_values, std, source)
+    if kind in _ANY_BITS:
+        return _any_bits(kind, n_blocks, std, source).reshape(-1)
     make = {
         GGMLType.Q4_0: _q4_0,
         GGMLType.Q8_0: _q8_0,
         GGMLType.Q4_K: _q4_k,
+        GGMLType.Q5_K: _q5_k,
         GGMLType.Q6_K: _q6_k,
     }[kind]
     return make(n_blocks, std, source).reshape(-1)
@@ -105,19 +141,46 @@ def _q8_0(n_blocks: int, std: float, source: RandomBytes) -> Bytes:
     return blocks
 
 
+def _any_bits(kind: GGMLType, n_blocks: int, std: float, source: RandomBytes) -> Bytes:
+    form = _ANY_BITS[kind]
+    blocks = source.take(kind.block_bytes * n_blocks).reshape(n_blocks, kind.block_bytes).copy()
+    d = _scales(n_blocks, std / (form.rms * _D_RMS), source, signed=form.m_at is None)
+    blocks[:, form.d_at : form.d_at + 2] = _halves(d)
+    if form.m_at is not None:
+        blocks[:, form.m_at : form.m_at + 2] = _halves(d * np.float32(form.m_per_d))
+    if kind is GGMLType.Q2_K:
+        sc = blocks[:, :16] & 15
+        blocks[:, :16] = sc | (sc ^ 1) << 4
+    return blocks
+
+
 def _q4_k(n_blocks: int, std: float, source: RandomBytes) -> Bytes:
+    return _scaled_nibbles(n_blocks, std, source, _STD_NIBBLE, _Q4_K_DMIN)
+
+
+def _q5_k(n_blocks: int, std: float, source: RandomBytes) -> Bytes:
+    rms_q = sqrt((32**2 - 1) / 12)
+    nibbles = _scaled_nibbles(n_blocks, std, source, rms_q, _Q5_K_DMIN)
+    high = source.take(32 * n_blocks).reshape(n_blocks, 32)
+    return np.concatenate([nibbles[:, :16], high, nibbles[:, 16:]], axis=1)
+
+
+def _scaled_nibbles(
+    n_blocks: int, std: float, source: RandomBytes, rms_q: float, dmin_per_d: float
+) -> Bytes:
+    """Blocks of Q4_K, with d for quants of another rms where more bits follow."""
     low, high = _Q4_K_SC
     n_sc, n_jitter = high - low + 1, 2 * _Q4_K_JITTER + 1
     mean_square_sc = ((low + high) / 2) ** 2 + (n_sc**2 - 1) / 12
-    jitter_variance = _Q4_K_DMIN**2 * (n_jitter**2 - 1) / 12
-    rms = sqrt(mean_square_sc * _STD_NIBBLE**2 + jitter_variance)
+    jitter_variance = dmin_per_d**2 * (n_jitter**2 - 1) / 12
+    rms = sqrt(mean_square_sc * rms_q**2 + jitter_variance)
     d = _scales(n_blocks, std / (rms * _D_RMS), source, signed=False)
     raw = source.take(16 * n_blocks).reshape(n_blocks, 16).astype(np.uint16)
     sc = low + (raw[:, :8] * n_sc >> 8)
     mn = (3 * sc >> 1) + (raw[:, 8:] * n_jitter >> 8) - _Q4_K_JITTER
     blocks = np.empty((n_blocks, 144), np.uint8)
     blocks[:, 0:2] = _halves(d)
-    blocks[:, 2:4] = _halves(d * np.float32(_Q4_K_DMIN))
+    blocks[:, 2:4] = _halves(d * np.float32(dmin_per_d))
     blocks[:, 4:8] = sc[:, :4] | (sc[:, 4:] >> 4) << 6
     blocks[:, 8:12] = mn[:, :4] | (mn[:, 4:] >> 4) << 6
     blocks[:, 12:16] = sc[:, 4:] & 15 | (mn[:, 4:] & 15) << 4

@@ -135,7 +135,14 @@ def _tensors(
             shape,
             GGMLType.F32
             if len(shape) == 1
-            else tensor_type(name, shape[0], quant, n_layer=hyper.n_layer, tied=tied),
+            else tensor_type(
+                name,
+                shape[0],
+                quant,
+                n_layer=hyper.n_layer,
+                tied=tied,
+                n_gqa=hyper.n_head // hyper.n_head_kv,
+            ),
         )
         for name, shape in shapes.items()
     }

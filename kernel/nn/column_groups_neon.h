@@ -41,3 +41,19 @@ ALWAYS_INLINE void add_nibble_groups(int16x8_t dot[4], uint8x16x4_t q, uint8x16_
         add_group(dot + 2, high, x[i], first && i == 0);
     }
 }
+
+// Two column groups of eight rows of int8: sum has two lanes per row. Two products fit an int16
+// even at -128 * 127: 32512. w: rows 0..3 and 4..7 of the first, then of the second group.
+ALWAYS_INLINE void add_byte_groups(int32x4_t sum[4], const int8x16_t w[4], const int8x16_t x[2],
+                                   bool first)
+{
+    int16x8_t dot[4];
+    add_group(dot, w[0], x[0], true);
+    add_group(dot + 2, w[1], x[0], true);
+    add_group(dot, w[2], x[1], false);
+    add_group(dot + 2, w[3], x[1], false);
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        sum[i] = first ? vpaddlq_s16(dot[i]) : vpadalq_s16(sum[i], dot[i]);
+    }
+}

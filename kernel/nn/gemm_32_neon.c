@@ -1,5 +1,7 @@
-// GEMM of Q8_0 and Q4_0 with SMLAL: int16 sums, reduced over the lanes for four rows at once.
+// GEMM of types in blocks of 32 with SMLAL: int16 sums, reduced over the lanes for four rows at
+// once.
 #include "nn/activation.h"
+#include "nn/block_32_neon.h"
 #include "nn/gemm_tokens_neon.h"
 #include "nn/gemm_unpack_neon.h"
 #include "nn/kernels.h"
@@ -8,7 +10,7 @@
 
 struct panel_block {
     int8_t w[2][2][4][16]; // [half of the rows][16 columns][row][column]
-    float d[8];
+    float d[8], m[8];
 };
 
 struct panel {
@@ -57,9 +59,35 @@ ALWAYS_INLINE void unpack_q4_0(void *panel, const void *w, int n_cols)
     }
 }
 
-// 32 products of each row of Q8_0. Two fit an int16 even at -128 * 127: 32512.
-ALWAYS_INLINE int32x4_t dot_q8_0(const int8x16_t w0[4], const int8x16_t w1[4], int8x16_t x0,
-                                 int8x16_t x1)
+// The others, as unpack_columns() takes them.
+ALWAYS_INLINE void unpack_type(uint32_t type, void *panel, const void *w, int n_cols)
+{
+    struct panel_block *p = panel;
+    const uint8_t *tile = w;
+    for (int b = 0; b < n_cols / QK8_0; b++, p++, tile += tile_block_bytes(type)) {
+        const uint16_t *half = (const uint16_t *)(const void *)tile;
+        UNROLL for (int i = 0; i < 2; i++)
+        {
+            int8x16_t v[2][4];
+            unpack_columns(v, type, tile, i);
+            transpose_groups(v[0]);
+            transpose_groups(v[1]);
+            UNROLL for (int r = 0; r < 4; r++)
+            {
+                vst1q_s8(p->w[0][i][r], v[0][r]);
+                vst1q_s8(p->w[1][i][r], v[1][r]);
+            }
+        }
+        unpack_halves(p->d, half);
+        if (tile_has_min(type)) {
+            unpack_halves(p->m, half + 8);
+        }
+    }
+}
+
+// 32 products of each row of int8. Two fit an int16 even at -128 * 127: 32512.
+ALWAYS_INLINE int32x4_t dot_bytes(const int8x16_t w0[4], const int8x16_t w1[4], int8x16_t x0,
+                                  int8x16_t x1)
 {
     int32x4_t sum[4];
     UNROLL for (int r = 0; r < 4; r++)
@@ -73,9 +101,9 @@ ALWAYS_INLINE int32x4_t dot_q8_0(const int8x16_t w0[4], const int8x16_t w1[4], i
     return vpaddq_s32(vpaddq_s32(sum[0], sum[1]), vpaddq_s32(sum[2], sum[3]));
 }
 
-// The same of Q4_0: at most 8 * 127 * 32 = 32512 in all, so that lanes add in int16.
-ALWAYS_INLINE int32x4_t dot_q4_0(const int8x16_t w0[4], const int8x16_t w1[4], int8x16_t x0,
-                                 int8x16_t x1)
+// The same of at most five bits: 16 products of 16 * 127 make 32512, so that lanes add in int16.
+ALWAYS_INLINE int32x4_t dot_small(const int8x16_t w0[4], const int8x16_t w1[4], int8x16_t x0,
+                                  int8x16_t x1)
 {
     int16x8_t sum[4];
     UNROLL for (int r = 0; r < 4; r++)
@@ -90,8 +118,9 @@ ALWAYS_INLINE int32x4_t dot_q4_0(const int8x16_t w0[4], const int8x16_t w1[4], i
 
 ALWAYS_INLINE void multiply_half(float *const acc[GEMM_TOKENS], const struct panel_block *p,
                                  const struct token_pointers *packed, int n_blocks, int half,
-                                 bool q4_0)
+                                 uint32_t type)
 {
+    const bool bytes = type == TYPE_Q8_0 || type == TYPE_IQ4_NL;
     const struct act_q8_0 *token[GEMM_TOKENS];
     float32x4_t f[GEMM_TOKENS];
     UNROLL for (int t = 0; t < GEMM_TOKENS; t++)
@@ -106,12 +135,15 @@ ALWAYS_INLINE void multiply_half(float *const acc[GEMM_TOKENS], const struct pan
             w0[r] = vld1q_s8(p->w[half][0][r]);
             w1[r] = vld1q_s8(p->w[half][1][r]);
         }
-        const float32x4_t d = vld1q_f32(p->d + 4 * half);
+        const float32x4_t d = vld1q_f32(p->d + 4 * half), m = vld1q_f32(p->m + 4 * half);
         UNROLL for (int t = 0; t < GEMM_TOKENS; t++)
         {
             const int8x16_t x0 = vld1q_s8(token[t]->q), x1 = vld1q_s8(token[t]->q + 16);
-            const int32x4_t a = q4_0 ? dot_q4_0(w0, w1, x0, x1) : dot_q8_0(w0, w1, x0, x1);
-            f[t] = vfmaq_f32(f[t], vcvtq_f32_s32(a), vmulq_n_f32(d, token[t]->d));
+            int32x4_t a = bytes ? dot_bytes(w0, w1, x0, x1) : dot_small(w0, w1, x0, x1);
+            if (type == TYPE_Q5_1) { // counts from 0
+                a = vaddq_s32(a, vdupq_n_s32(16 * token[t]->sum));
+            }
+            f[t] = add_block_32(f[t], a, d, m, token[t], tile_has_min(type));
             token[t]++;
             if (t + 1 < GEMM_TOKENS) {
                 COMPUTE_BEFORE(f[t], token[t + 1]); // all tokens at once would not fit registers
@@ -124,21 +156,28 @@ ALWAYS_INLINE void multiply_half(float *const acc[GEMM_TOKENS], const struct pan
     }
 }
 
-ALWAYS_INLINE void multiply_q8_0(float *const acc[GEMM_TOKENS], const void *panel,
-                                 const void *packed, int n_cols)
-{
-    multiply_half(acc, panel, packed, n_cols / QK8_0, 0, false);
-    multiply_half(acc, panel, packed, n_cols / QK8_0, 1, false);
-}
+#define UNPACK(name, type)                                                                         \
+    ALWAYS_INLINE void unpack_##name(void *panel, const void *w, int n_cols)                       \
+    {                                                                                              \
+        unpack_type(type, panel, w, n_cols);                                                       \
+    }
+UNPACK(q4_1, TYPE_Q4_1)
+UNPACK(q5_0, TYPE_Q5_0)
+UNPACK(q5_1, TYPE_Q5_1)
+UNPACK(iq4_nl, TYPE_IQ4_NL)
 
-ALWAYS_INLINE void multiply_q4_0(float *const acc[GEMM_TOKENS], const void *panel,
-                                 const void *packed, int n_cols)
-{
-    multiply_half(acc, panel, packed, n_cols / QK8_0, 0, true);
-    multiply_half(acc, panel, packed, n_cols / QK8_0, 1, true);
-}
-
-GEMM_FUNCTION(gemm_q8_0_neon, TYPE_Q8_0, BLOCKS, QK8_0, tile_q8_0, act_q8_0, panel, unpack_q8_0,
-              token_pointers, pack_pointers, multiply_q8_0)
-GEMM_FUNCTION(gemm_q4_0_neon, TYPE_Q4_0, BLOCKS, QK8_0, tile_q4_0, act_q8_0, panel, unpack_q4_0,
-              token_pointers, pack_pointers, multiply_q4_0)
+#define GEMM(name, type)                                                                           \
+    ALWAYS_INLINE void multiply_##name(float *const acc[GEMM_TOKENS], const void *panel,           \
+                                       const void *packed, int n_cols)                             \
+    {                                                                                              \
+        multiply_half(acc, panel, packed, n_cols / QK8_0, 0, type);                                \
+        multiply_half(acc, panel, packed, n_cols / QK8_0, 1, type);                                \
+    }                                                                                              \
+    GEMM_FUNCTION(gemm_##name##_neon, type, BLOCKS, QK8_0, tile_##name, act_q8_0, panel,           \
+                  unpack_##name, token_pointers, pack_pointers, multiply_##name)
+GEMM(q8_0, TYPE_Q8_0)
+GEMM(q4_0, TYPE_Q4_0)
+GEMM(q4_1, TYPE_Q4_1)
+GEMM(q5_0, TYPE_Q5_0)
+GEMM(q5_1, TYPE_Q5_1)
+GEMM(iq4_nl, TYPE_IQ4_NL)

@@ -1,9 +1,11 @@
-// GEMM of Q4_K and Q6_K with SDOT by lane: a lane is a row, a vector of activations is one token.
+// GEMM of types in blocks of 256 with SDOT by lane: a lane is a row, a vector of activations is one
+// token.
 //
 // A sum over sub-blocks j of scale_j * dot_j is computed from running sums P_j = dot_0 + .. + dot_j
 // as sum_j (scale_j - scale_{j+1}) * P_j, scale beyond the last being 0: no accumulator is ever
 // cleared. Exact modulo 2^32, and the result fits 32 bits.
 #include "nn/activation.h"
+#include "nn/block_k_neon.h"
 #include "nn/gemm_dotprod_neon.h"
 #include "nn/gemm_tokens_neon.h"
 #include "nn/gemm_unpack_neon.h"
@@ -15,7 +17,7 @@
 struct panel {
     int8_t w[64][8][4];         // [column group][row][column]
     uint32_t scale_step[16][8]; // [sub-block][row]: scale_j - scale_{j+1}
-    int16_t min[8][8];          // [sub-block][row]
+    int16_t min[16][8];         // [sub-block][row]
     float d[8], dmin[8];
 };
 
@@ -37,6 +39,23 @@ ALWAYS_INLINE void scale_steps(struct panel *p, int j, int8x16_t low, int8x16_t 
     store_scale_steps(p, j + 3, vmovl_high_s8(j23));
 }
 
+// Of Q4_K and Q5_K.
+ALWAYS_INLINE void unpack_s6_tile(struct panel *p, const struct tile_q4_k *tile)
+{
+    int8x16_t sc[2][2], mn[2][2], step[2][2];
+    UNROLL for (int half = 0; half < 2; half++)
+    {
+        unpack_s6(sc[half], mn[half], tile->s6[half]);
+        step[half][0] = vsubq_s8(sc[half][0], vextq_s8(sc[half][0], sc[half][1], 4));
+        step[half][1] = vsubq_s8(sc[half][1], vextq_s8(sc[half][1], vdupq_n_s8(0), 4));
+    }
+    scale_steps(p, 0, step[0][0], step[1][0]);
+    scale_steps(p, 4, step[0][1], step[1][1]);
+    unpack_mins(p->min, mn[0], mn[1]);
+    unpack_halves(p->d, tile->d);
+    unpack_halves(p->dmin, tile->dmin);
+}
+
 ALWAYS_INLINE void unpack_q4_k(void *panel, const void *w, int n_cols)
 {
     struct panel *p = panel;
@@ -51,19 +70,63 @@ ALWAYS_INLINE void unpack_q4_k(void *panel, const void *w, int n_cols)
             vst1q_s8(p->w[group + i][4], v[1]);
         }
     }
-    int8x16_t sc[2][2], mn[2][2], step[2][2];
-    UNROLL for (int half = 0; half < 2; half++)
-    {
-        unpack_s6(sc[half], mn[half], tile->s6[half]);
-        step[half][0] = vsubq_s8(sc[half][0], vextq_s8(sc[half][0], sc[half][1], 4));
-        step[half][1] = vsubq_s8(sc[half][1], vextq_s8(sc[half][1], vdupq_n_s8(0), 4));
-    }
-    scale_steps(p, 0, step[0][0], step[1][0]);
-    scale_steps(p, 4, step[0][1], step[1][1]);
-    unpack_mins(p->min, mn[0], mn[1]);
-    unpack_halves(p->d, tile->d);
-    unpack_halves(p->dmin, tile->dmin);
+    unpack_s6_tile(p, tile);
 }
+
+// 16 columns after the other; what unpack_columns() takes 16 too small is set right.
+ALWAYS_INLINE void unpack_quants(struct panel *p, uint32_t type, const void *tile)
+{
+    for (int j = 0; j < 16; j += 2) {
+        UNROLL for (int i = 0; i < 2; i++)
+        {
+            int8x16_t v[2][4];
+            unpack_columns(v, type, tile, j + i);
+            UNROLL for (int g = 0; g < 8; g++)
+            {
+                int8x16_t group = v[g % 2][g / 2];
+                if (type == TYPE_Q5_K) {
+                    group = vaddq_s8(group, vdupq_n_s8(16));
+                }
+                vst1q_s8(p->w[4 * (j + i) + g / 2][4 * (g % 2)], group);
+            }
+        }
+    }
+}
+
+ALWAYS_INLINE void unpack_q5_k(void *panel, const void *w, int n_cols)
+{
+    unpack_quants(panel, TYPE_Q5_K, w);
+    unpack_s6_tile(panel, w); // a tile of Q5_K begins like one of Q4_K
+}
+
+// Of types with scales [sub-block][row].
+ALWAYS_INLINE void unpack_type(uint32_t type, struct panel *p, const void *tile)
+{
+    int8x16_t sc[9];
+    unpack_quants(p, type, tile);
+    const int n = unpack_scales(sc, type, tile);
+    sc[n] = vdupq_n_s8(0);
+    UNROLL for (int j = 0; j < n; j++)
+    {
+        const int8x8_t s0 = vget_low_s8(sc[j]), s1 = vget_high_s8(sc[j]);
+        store_scale_steps(p, 2 * j, vsubl_s8(s0, s1));
+        store_scale_steps(p, 2 * j + 1, vsubl_s8(s1, vget_low_s8(sc[j + 1])));
+    }
+    unpack_halves(p->d, tile);
+    if (type == TYPE_Q2_K) {
+        unpack_q2_k_mins(p->min, tile);
+        unpack_halves(p->dmin, (const uint16_t *)tile + 8);
+    }
+}
+
+#define UNPACK(name, type)                                                                         \
+    ALWAYS_INLINE void unpack_##name(void *panel, const void *w, int n_cols)                       \
+    {                                                                                              \
+        unpack_type(type, panel, w);                                                               \
+    }
+UNPACK(q2_k, TYPE_Q2_K)
+UNPACK(q3_k, TYPE_Q3_K)
+UNPACK(iq4_xs, TYPE_IQ4_XS)
 
 ALWAYS_INLINE void unpack_q6_k(void *panel, const void *w, int n_cols)
 {
@@ -132,64 +195,56 @@ ALWAYS_INLINE void scaled_dots(uint32x4_t a[GEMM_TOKENS][2], const struct panel 
     }
 }
 
-ALWAYS_INLINE void multiply_q4_k(float *const acc[GEMM_TOKENS], const void *panel,
-                                 const void *packed, int n_cols)
+// m = sum_j min_j * the sums of sub-blocks.
+ALWAYS_INLINE void dot_mins(int32x4_t m[2], const int16_t (*min)[8], const int16_t *bsum,
+                            int sub_block)
 {
-    const struct panel *p = panel;
-    const uint8_t *const *x = ((const struct token_pointers *)packed)->token;
-    uint32x4_t a[GEMM_TOKENS][2];
-    scaled_dots(a, p, x, 32);
-    UNROLL for (int t = 0; t < GEMM_TOKENS; t++)
+    const int16x8_t b0 = vld1q_s16(bsum), b1 = vld1q_s16(bsum + 8);
+    const int16x8_t sums[2] = {sub_block == 16 ? b0 : vpaddq_s16(b0, b1), b1};
+    m[0] = m[1] = vdupq_n_s32(0);
+    UNROLL for (int j = 0; j < QK_K / sub_block; j++)
     {
-        const struct act_q8_k *token = (const struct act_q8_k *)x[t];
-        const int16x8_t sums = vpaddq_s16(vld1q_s16(token->bsum), vld1q_s16(token->bsum + 8));
-        int32x4_t m0 = vdupq_n_s32(0), m1 = m0;
-#define ADD_MIN(j)                                                                                 \
-    do {                                                                                           \
-        const int16x8_t min = vld1q_s16(p->min[j]);                                                \
-        m0 = vmlal_laneq_s16(m0, vget_low_s16(min), sums, j);                                      \
-        m1 = vmlal_high_laneq_s16(m1, min, sums, j);                                               \
-    } while (0)
-        ADD_MIN(0);
-        ADD_MIN(1);
-        ADD_MIN(2);
-        ADD_MIN(3);
-        ADD_MIN(4);
-        ADD_MIN(5);
-        ADD_MIN(6);
-        ADD_MIN(7);
-#undef ADD_MIN
-        const float32x4_t a0 = vcvtq_f32_s32(vreinterpretq_s32_u32(a[t][0]));
-        const float32x4_t a1 = vcvtq_f32_s32(vreinterpretq_s32_u32(a[t][1]));
-        float32x4_t f0 = vmulq_f32(a0, vld1q_f32(p->d));
-        float32x4_t f1 = vmulq_f32(a1, vld1q_f32(p->d + 4));
-        f0 = vfmsq_f32(f0, vcvtq_f32_s32(m0), vld1q_f32(p->dmin));
-        f1 = vfmsq_f32(f1, vcvtq_f32_s32(m1), vld1q_f32(p->dmin + 4));
-        vst1q_f32(acc[t], vfmaq_n_f32(vld1q_f32(acc[t]), f0, token->d));
-        vst1q_f32(acc[t] + 4, vfmaq_n_f32(vld1q_f32(acc[t] + 4), f1, token->d));
+        add_min(m, vld1q_s16(min[j]), sums[j / 8], j % 8);
     }
 }
 
-ALWAYS_INLINE void multiply_q6_k(float *const acc[GEMM_TOKENS], const void *panel,
-                                 const void *packed, int n_cols)
+ALWAYS_INLINE void multiply(float *const acc[GEMM_TOKENS], const struct panel *p,
+                            const struct token_pointers *packed, int sub_block, bool has_min)
 {
-    const struct panel *p = panel;
-    const uint8_t *const *x = ((const struct token_pointers *)packed)->token;
+    const uint8_t *const *x = packed->token;
     uint32x4_t a[GEMM_TOKENS][2];
-    scaled_dots(a, p, x, 16);
+    scaled_dots(a, p, x, sub_block);
     UNROLL for (int t = 0; t < GEMM_TOKENS; t++)
     {
         const struct act_q8_k *token = (const struct act_q8_k *)x[t];
-        const float32x4_t a0 = vcvtq_f32_s32(vreinterpretq_s32_u32(a[t][0]));
-        const float32x4_t a1 = vcvtq_f32_s32(vreinterpretq_s32_u32(a[t][1]));
-        const float32x4_t f0 = vmulq_f32(a0, vld1q_f32(p->d));
-        const float32x4_t f1 = vmulq_f32(a1, vld1q_f32(p->d + 4));
-        vst1q_f32(acc[t], vfmaq_n_f32(vld1q_f32(acc[t]), f0, token->d));
-        vst1q_f32(acc[t] + 4, vfmaq_n_f32(vld1q_f32(acc[t] + 4), f1, token->d));
+        int32x4_t m[2];
+        if (has_min) {
+            dot_mins(m, p->min, token->bsum, sub_block);
+        }
+        UNROLL for (int half = 0; half < 2; half++)
+        {
+            float *sum = acc[t] + 4 * half;
+            const float32x4_t d = vld1q_f32(p->d + 4 * half);
+            float32x4_t f = vmulq_f32(vcvtq_f32_s32(vreinterpretq_s32_u32(a[t][half])), d);
+            if (has_min) {
+                f = vfmsq_f32(f, vcvtq_f32_s32(m[half]), vld1q_f32(p->dmin + 4 * half));
+            }
+            vst1q_f32(sum, vfmaq_n_f32(vld1q_f32(sum), f, token->d));
+        }
     }
 }
 
-GEMM_FUNCTION(gemm_q4_k_dotprod, TYPE_Q4_K, 1, QK_K, tile_q4_k, act_q8_k, panel, unpack_q4_k,
-              token_pointers, pack_pointers, multiply_q4_k)
-GEMM_FUNCTION(gemm_q6_k_dotprod, TYPE_Q6_K, 1, QK_K, tile_q6_k, act_q8_k, panel, unpack_q6_k,
-              token_pointers, pack_pointers, multiply_q6_k)
+#define GEMM(name, type)                                                                           \
+    ALWAYS_INLINE void multiply_##name(float *const acc[GEMM_TOKENS], const void *panel,           \
+                                       const void *packed, int n_cols)                             \
+    {                                                                                              \
+        multiply(acc, panel, packed, tile_sub_block(type), tile_has_min(type));                    \
+    }                                                                                              \
+    GEMM_FUNCTION(gemm_##name##_dotprod, type, 1, QK_K, tile_##name, act_q8_k, panel,              \
+                  unpack_##name, token_pointers, pack_pointers, multiply_##name)
+GEMM(q2_k, TYPE_Q2_K)
+GEMM(q3_k, TYPE_Q3_K)
+GEMM(q4_k, TYPE_Q4_K)
+GEMM(q5_k, TYPE_Q5_K)
+GEMM(q6_k, TYPE_Q6_K)
+GEMM(iq4_xs, TYPE_IQ4_XS)

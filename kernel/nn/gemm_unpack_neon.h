@@ -3,8 +3,8 @@
 #pragma once
 
 #include "nn/simd_neon.h"
+#include "nn/tile_bits_neon.h"
 #include "nn/tile_q6_k_neon.h"
-#include "nn/tiles.h"
 
 // Nibbles of rows 0..3 and of rows 4..7, each 0..15.
 ALWAYS_INLINE void unpack_nibbles(int8x16_t w[2], uint8x16_t q)
@@ -29,6 +29,119 @@ ALWAYS_INLINE void unpack_six_bits(int8x16_t w[4], const uint8_t qs[3][4][4])
     UNROLL for (int i = 0; i < 4; i++)
     {
         w[i] = vsubq_s8(w[i], vdupq_n_s8(32));
+    }
+}
+
+// Column groups 4 i .. 4 i + 3 of five bits, less 16.
+ALWAYS_INLINE void unpack_five_bits(int8x16_t w[2][4], const uint8_t qh[2][4][4],
+                                    const uint8_t qs[8][4][4], int i)
+{
+    const struct five_bits masks = five_bits_init();
+    const uint8x16_t high[2] = {vld1q_u8(qh[0][0]), vld1q_u8(qh[1][0])};
+    UNROLL for (int g = 0; g < 4; g++)
+    {
+        int8x16_t v[2];
+        five_bit_group(v, vld1q_u8(qs[4 * i + g][0]), high, 4 * i + g, &masks);
+        w[0][g] = v[0];
+        w[1][g] = v[1];
+    }
+}
+
+ALWAYS_INLINE void unpack_iq4(int8x16_t w[2][4], const uint8_t qs[8][4][4], int i)
+{
+    const int8x16_t values = vld1q_s8(iq4_values);
+    UNROLL for (int g = 0; g < 4; g++)
+    {
+        int8x16_t v[2];
+        iq4_group(v, vld1q_u8(qs[4 * i + g][0]), values, vdupq_n_u8(15));
+        w[0][g] = v[0];
+        w[1][g] = v[1];
+    }
+}
+
+// Columns 16 i .. 16 i + 15 of a block: four column groups of rows 0..3, and of rows 4..7. Of Q5_1
+// and Q5_K they are less 16, as of Q5_0. i is constant for types in blocks of 32, its last bit for
+// Q5_K and IQ4_XS.
+ALWAYS_INLINE void unpack_columns(int8x16_t w[2][4], uint32_t type, const void *block, int i)
+{
+    switch (type) {
+    case TYPE_Q4_1:
+        UNROLL for (int g = 0; g < 4; g++)
+        {
+            int8x16_t v[2];
+            unpack_nibbles(v, vld1q_u8(((const struct tile_q4_1 *)block)->qs[4 * i + g][0]));
+            w[0][g] = v[0];
+            w[1][g] = v[1];
+        }
+        break;
+    case TYPE_Q5_0: {
+        const struct tile_q5_0 *tile = block;
+        unpack_five_bits(w, tile->qh, tile->qs, i);
+        break;
+    }
+    case TYPE_Q5_1: {
+        const struct tile_q5_1 *tile = block;
+        unpack_five_bits(w, tile->qh, tile->qs, i);
+        break;
+    }
+    case TYPE_Q5_K: {
+        const struct tile_q5_k *tile = block;
+        unpack_five_bits(w, tile->qh[i / 2], tile->qs[i / 2], i % 2);
+        break;
+    }
+    case TYPE_IQ4_NL:
+        unpack_iq4(w, ((const struct tile_iq4_nl *)block)->qs, i);
+        break;
+    case TYPE_IQ4_XS:
+        unpack_iq4(w, ((const struct tile_iq4_xs *)block)->qs[i / 2], i % 2);
+        break;
+    case TYPE_Q2_K: {
+        const uint8_t(*qs)[4][4] = ((const struct tile_q2_k *)block)->qs[i];
+        two_bit_groups(w[0], vld1q_u8(qs[0][0]), vdupq_n_u8(3));
+        two_bit_groups(w[1], vld1q_u8(qs[1][0]), vdupq_n_u8(3));
+        break;
+    }
+    default: { // Q3_K
+        const uint8_t(*qs)[4][4] = ((const struct tile_q3_k *)block)->qs[i];
+        const uint8x16_t v[3] = {vld1q_u8(qs[0][0]), vld1q_u8(qs[1][0]), vld1q_u8(qs[2][0])};
+        three_bit_groups(w[0], w[1], v, vdupq_n_u8(7));
+        UNROLL for (int g = 0; g < 4; g++)
+        {
+            w[0][g] = vsubq_s8(w[0][g], vdupq_n_s8(4));
+            w[1][g] = vsubq_s8(w[1][g], vdupq_n_s8(4));
+        }
+    }
+    }
+}
+
+// Scales of two sub-blocks a vector, [sub-block][row], of types that do not keep them in s6[2][48];
+// the number of vectors.
+ALWAYS_INLINE int unpack_scales(int8x16_t sc[8], uint32_t type, const void *block)
+{
+    switch (type) {
+    case TYPE_Q2_K:
+        UNROLL for (int j = 0; j < 8; j++)
+        {
+            const uint8x16_t v = vld1q_u8(((const struct tile_q2_k *)block)->sc[2 * j]);
+            sc[j] = vreinterpretq_s8_u8(vandq_u8(v, vdupq_n_u8(15)));
+        }
+        return 8;
+    case TYPE_Q3_K:
+        s3_scales(sc, ((const struct tile_q3_k *)block)->s6[0]);
+        s3_scales(sc + 4, ((const struct tile_q3_k *)block)->s6[1]);
+        return 8;
+    default:
+        s3_scales(sc, ((const struct tile_iq4_xs *)block)->s6);
+        return 4;
+    }
+}
+
+// Mins of Q2_K, [sub-block][row].
+ALWAYS_INLINE void unpack_q2_k_mins(int16_t mins[16][8], const struct tile_q2_k *tile)
+{
+    UNROLL for (int j = 0; j < 16; j++)
+    {
+        vst1q_s16(mins[j], vreinterpretq_s16_u16(vmovl_u8(vshr_n_u8(vld1_u8(tile->sc[j]), 4))));
     }
 }
 

@@ -65,7 +65,8 @@ OPERATION(void, quantize_q8_0, void *act, const float *x, int n);
 OPERATION(void, quantize_q8_k, void *act, const float *x, int n);
 
 // out[row] = w[row] . x for n_rows_padded rows (whole tiles) of w_tiles (nn/tiles.h).
-// act: floats for f32, f16, bf16; struct act_q8_0 for q8_0, q4_0; struct act_q8_k for q4_k, q6_k.
+// act: floats for f32, f16, bf16; struct act_q8_0 for types in blocks of 32, struct act_q8_k for
+// those in blocks of 256.
 #define MATVEC(name)                                                                               \
     OPERATION(void, name, float *out, const void *w_tiles, const void *act, int n_rows_padded,     \
               int n_cols)
@@ -78,8 +79,16 @@ MATVEC(matvec_f16);
 MATVEC(matvec_bf16);
 MATVEC_DOTPROD(matvec_q8_0);
 MATVEC_DOTPROD(matvec_q4_0);
+MATVEC_DOTPROD(matvec_q4_1);
+MATVEC_DOTPROD(matvec_q5_0);
+MATVEC_DOTPROD(matvec_q5_1);
+MATVEC_DOTPROD(matvec_iq4_nl);
+MATVEC_DOTPROD(matvec_q2_k);
+MATVEC_DOTPROD(matvec_q3_k);
 MATVEC_DOTPROD(matvec_q4_k);
+MATVEC_DOTPROD(matvec_q5_k);
 MATVEC_DOTPROD(matvec_q6_k);
+MATVEC_DOTPROD(matvec_iq4_xs);
 #undef MATVEC_DOTPROD
 #undef MATVEC
 
@@ -89,11 +98,13 @@ MATVEC_DOTPROD(matvec_q6_k);
 #define GEMM(name)                                                                                 \
     OPERATION(void, name, float *out, size_t out_stride, const void *w_tiles, const void *act,     \
               size_t act_stride, int n_tokens, int n_rows, int n_cols)
-// SMMLA multiplies pairs of tokens: a mat-vec has none.
-#define GEMM_TIERS(name)                                                                           \
+#define GEMM_DOTPROD(name)                                                                         \
     GEMM(name);                                                                                    \
     void name##_dotprod(float *out, size_t out_stride, const void *w_tiles, const void *act,       \
-                        size_t act_stride, int n_tokens, int n_rows, int n_cols);                  \
+                        size_t act_stride, int n_tokens, int n_rows, int n_cols)
+// SMMLA multiplies pairs of tokens: a mat-vec has none.
+#define GEMM_TIERS(name)                                                                           \
+    GEMM_DOTPROD(name);                                                                            \
     void name##_i8mm(float *out, size_t out_stride, const void *w_tiles, const void *act,          \
                      size_t act_stride, int n_tokens, int n_rows, int n_cols)
 GEMM(gemm_f32);
@@ -103,6 +114,16 @@ GEMM_TIERS(gemm_q8_0);
 GEMM_TIERS(gemm_q4_0);
 GEMM_TIERS(gemm_q4_k);
 GEMM_TIERS(gemm_q6_k);
+// No SMMLA: they are rare, and a CPU that has it has SDOT.
+GEMM_DOTPROD(gemm_q4_1);
+GEMM_DOTPROD(gemm_q5_0);
+GEMM_DOTPROD(gemm_q5_1);
+GEMM_DOTPROD(gemm_iq4_nl);
+GEMM_DOTPROD(gemm_q2_k);
+GEMM_DOTPROD(gemm_q3_k);
+GEMM_DOTPROD(gemm_q5_k);
+GEMM_DOTPROD(gemm_iq4_xs);
 #undef GEMM_TIERS
+#undef GEMM_DOTPROD
 #undef GEMM
 #undef OPERATION

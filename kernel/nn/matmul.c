@@ -2,10 +2,36 @@
 #include "nn/matmul.h"
 
 #include "gen/layout.h"
+#include "gen/model.h"
 #include "lib/panic.h"
 #include "lib/string.h"
 #include "nn/ops.h"
 #include "nn/tiles.h"
+
+// X(name, type) of every type.
+#define PRODUCTS(X)                                                                                \
+    X(f32, TYPE_F32)                                                                               \
+    X(f16, TYPE_F16)                                                                               \
+    X(bf16, TYPE_BF16)                                                                             \
+    X(q8_0, TYPE_Q8_0)                                                                             \
+    X(q4_0, TYPE_Q4_0)                                                                             \
+    X(q4_1, TYPE_Q4_1)                                                                             \
+    X(q5_0, TYPE_Q5_0)                                                                             \
+    X(q5_1, TYPE_Q5_1)                                                                             \
+    X(iq4_nl, TYPE_IQ4_NL)                                                                         \
+    X(q2_k, TYPE_Q2_K)                                                                             \
+    X(q3_k, TYPE_Q3_K)                                                                             \
+    X(q4_k, TYPE_Q4_K)                                                                             \
+    X(q5_k, TYPE_Q5_K)                                                                             \
+    X(q6_k, TYPE_Q6_K)                                                                             \
+    X(iq4_xs, TYPE_IQ4_XS)
+
+// Any image holds the products of these types. Of the others, which few models have, an image holds
+// those of its own model: all of them would be as much code again.
+#define COMMON_TYPES                                                                               \
+    (1u << TYPE_F32 | 1u << TYPE_F16 | 1u << TYPE_BF16 | 1u << TYPE_Q8_0 | 1u << TYPE_Q4_0 |       \
+     1u << TYPE_Q4_K | 1u << TYPE_Q6_K)
+#define IN_IMAGE(type) ((COMMON_TYPES | MODEL_TYPES) >> (type) & 1)
 
 static uint8_t *quant_row(const struct activation *x, int t)
 {
@@ -35,9 +61,9 @@ struct input {
     size_t stride;
 };
 
-static struct input input_of(const struct tensor *w, const struct activation *x)
+static inline struct input input_of(uint32_t type, const struct activation *x)
 {
-    switch (matmul_form(w)) {
+    switch (form_of_type(type)) {
     case FORM_Q8_0:
         return (struct input){x->quant, ACT_QUANT_ROW_SIZE};
     case FORM_Q8_K:
@@ -85,62 +111,39 @@ static inline __attribute__((always_inline)) void matvec(float *out, const struc
 static void matvec_of_type(float *out, const struct tensor *w, const struct activation *x,
                            struct share rows)
 {
-    const void *q8_0 = x->quant, *q8_k = x->quant + ACT_QUANT_Q8_K;
     switch (w->type) {
-    case TYPE_F32:
-        matvec(out, w, x->x, rows, TYPE_F32, matvec_f32);
+#define MATVEC(name, type)                                                                         \
+    case type:                                                                                     \
+        if (IN_IMAGE(type)) {                                                                      \
+            matvec(out, w, input_of(type, x).first, rows, type, matvec_##name);                    \
+            return;                                                                                \
+        }                                                                                          \
         break;
-    case TYPE_F16:
-        matvec(out, w, x->x, rows, TYPE_F16, matvec_f16);
-        break;
-    case TYPE_BF16:
-        matvec(out, w, x->x, rows, TYPE_BF16, matvec_bf16);
-        break;
-    case TYPE_Q8_0:
-        matvec(out, w, q8_0, rows, TYPE_Q8_0, matvec_q8_0);
-        break;
-    case TYPE_Q4_0:
-        matvec(out, w, q8_0, rows, TYPE_Q4_0, matvec_q4_0);
-        break;
-    case TYPE_Q4_K:
-        matvec(out, w, q8_k, rows, TYPE_Q4_K, matvec_q4_k);
-        break;
-    case TYPE_Q6_K:
-        matvec(out, w, q8_k, rows, TYPE_Q6_K, matvec_q6_k);
-        break;
+        PRODUCTS(MATVEC)
+#undef MATVEC
     default:
-        panic("matmul: no product for tensor type %u", (unsigned)w->type);
+        break;
     }
+    panic("matmul: no product for tensor type %u", (unsigned)w->type);
 }
 
 static void gemm(float *out, size_t out_stride, uint32_t type, const void *w, struct input x,
                  int n_tokens, int n_rows, int n_cols)
 {
     switch (type) {
-    case TYPE_F32:
-        gemm_f32(out, out_stride, w, x.first, x.stride, n_tokens, n_rows, n_cols);
+#define GEMM(name, type)                                                                           \
+    case type:                                                                                     \
+        if (IN_IMAGE(type)) {                                                                      \
+            gemm_##name(out, out_stride, w, x.first, x.stride, n_tokens, n_rows, n_cols);          \
+            return;                                                                                \
+        }                                                                                          \
         break;
-    case TYPE_F16:
-        gemm_f16(out, out_stride, w, x.first, x.stride, n_tokens, n_rows, n_cols);
-        break;
-    case TYPE_BF16:
-        gemm_bf16(out, out_stride, w, x.first, x.stride, n_tokens, n_rows, n_cols);
-        break;
-    case TYPE_Q8_0:
-        gemm_q8_0(out, out_stride, w, x.first, x.stride, n_tokens, n_rows, n_cols);
-        break;
-    case TYPE_Q4_0:
-        gemm_q4_0(out, out_stride, w, x.first, x.stride, n_tokens, n_rows, n_cols);
-        break;
-    case TYPE_Q4_K:
-        gemm_q4_k(out, out_stride, w, x.first, x.stride, n_tokens, n_rows, n_cols);
-        break;
-    case TYPE_Q6_K:
-        gemm_q6_k(out, out_stride, w, x.first, x.stride, n_tokens, n_rows, n_cols);
-        break;
+        PRODUCTS(GEMM)
+#undef GEMM
     default:
-        panic("matmul: no product for tensor type %u", (unsigned)type);
+        break;
     }
+    panic("matmul: no product for tensor type %u", (unsigned)type);
 }
 
 static __attribute__((noinline)) void gemm_of_type(float *out, const struct tensor *w,
@@ -150,7 +153,7 @@ static __attribute__((noinline)) void gemm_of_type(float *out, const struct tens
     const size_t tile_bytes = tile_row_bytes(w->type, w->n_cols);
     const uint8_t *tiles = tensor_data(w);
     tiles += (size_t)(rows.begin / tile_rows(w->type)) * tile_bytes;
-    gemm(out + rows.begin, w->n_rows, w->type, tiles, input_of(w, x), n_tokens,
+    gemm(out + rows.begin, w->n_rows, w->type, tiles, input_of(w->type, x), n_tokens,
          rows.end - rows.begin, (int)w->n_cols);
 }
 

@@ -9,18 +9,21 @@
 
 // The form of its input that a matrix multiplies with; 0: the floats themselves.
 enum activation_form { FORM_FLOAT = 0, FORM_Q8_0 = 1, FORM_Q8_K = 2 };
-static inline unsigned matmul_form(const struct tensor *w)
+static inline unsigned form_of_type(uint32_t type)
 {
-    switch (w->type) {
-    case TYPE_Q8_0:
-    case TYPE_Q4_0:
+    switch (tile_block_cols(type)) {
+    case QK8_0:
         return FORM_Q8_0;
-    case TYPE_Q4_K:
-    case TYPE_Q6_K:
+    case QK_K:
         return FORM_Q8_K;
     default:
         return FORM_FLOAT;
     }
+}
+
+static inline unsigned matmul_form(const struct tensor *w)
+{
+    return form_of_type(w->type);
 }
 
 // Make these forms (enum activation_form, or'ed) of columns of tokens of x, in x->quant. columns:

@@ -1,7 +1,8 @@
-// Dotprod twin of matvec_q4_0.c: a lane is a row, an SDOT is four columns of four rows. Two tiles
-// at once share the loads of the activations. Low and high nibbles as in
+// Dotprod twin of matvec_32.c for Q4_0 and Q4_1: a lane is a row, an SDOT is four columns of four
+// rows. Two tiles at once share the loads of the activations. Low and high nibbles as in
 // matvec_q4_k_dotprod_neon.c.
 #include "nn/activation.h"
+#include "nn/block_32_neon.h"
 #include "nn/dotprod_neon.h"
 #include "nn/kernels.h"
 #include "nn/simd_neon.h"
@@ -9,9 +10,11 @@
 
 #define MAX_TILES 2
 
-ALWAYS_INLINE void tiles(float *out, const struct tile_q4_0 *w, const struct act_q8_0 *x,
-                         int n_blocks, int n_tiles)
+// With has_min the tiles are of Q4_1.
+ALWAYS_INLINE void tiles(float *out, const uint8_t *w, const struct act_q8_0 *x, int n_blocks,
+                         int n_tiles, bool has_min)
 {
+    const size_t block_bytes = has_min ? sizeof(struct tile_q4_1) : sizeof(struct tile_q4_0);
     float32x4_t acc[MAX_TILES][2];
     int32x4_t sixteen = vdupq_n_s32(16);
     FORGET_LANES(sixteen); // else MLS becomes SHL and SUB
@@ -19,14 +22,16 @@ ALWAYS_INLINE void tiles(float *out, const struct tile_q4_0 *w, const struct act
     {
         acc[i][0] = acc[i][1] = vdupq_n_f32(0);
     }
-    for (int b = 0; b < n_blocks; b++, w++, x++) {
+    for (int b = 0; b < n_blocks; b++, w += block_bytes, x++) {
         const int8x16_t x0 = vld1q_s8(x->q), x1 = vld1q_s8(x->q + 16);
-        const int32x4_t offset = vdupq_n_s32(-8 * x->sum); // of the lower rows
+        // Q4_0: the lower rows count from -8. Q4_1: the upper ones from 0.
+        const int32x4_t offset = vdupq_n_s32((has_min ? 8 * 16 : -8) * x->sum);
+        const int32x4_t high_offset = vdupq_n_s32(has_min ? 8 * x->sum : 0);
         UNROLL for (int i = 0; i < n_tiles; i++)
         {
-            const struct tile_q4_0 *tile = w + i * n_blocks;
-            int32x4_t both = offset, high = vdupq_n_s32(0);
-            const int8_t *qs = (const int8_t *)tile->qs;
+            const uint8_t *tile = w + (size_t)(i * n_blocks) * block_bytes;
+            const int8_t *qs = (const int8_t *)tile + (has_min ? 32 : 16);
+            int32x4_t both = offset, high = high_offset;
             UNROLL for (int k = 0; k < 8; k += 4)
             {
                 const int8x16_t xk = k < 4 ? x0 : x1;
@@ -37,10 +42,8 @@ ALWAYS_INLINE void tiles(float *out, const struct tile_q4_0 *w, const struct act
                     high = dot_group(high, vshrq_n_s8(b.val[i], 4), xk, i);
                 }
             }
-            const int32x4_t low = vmlsq_s32(both, high, sixteen);
-            const float32x4x2_t d = widen_f16(vld1q_u16(tile->d));
-            acc[i][0] = vfmaq_f32(acc[i][0], vcvtq_f32_s32(low), vmulq_n_f32(d.val[0], x->d));
-            acc[i][1] = vfmaq_f32(acc[i][1], vcvtq_f32_s32(high), vmulq_n_f32(d.val[1], x->d));
+            const int32x4_t a[2] = {vmlsq_s32(both, high, sixteen), high};
+            add_tile_32(acc[i], a, tile, x, has_min);
         }
     }
     UNROLL for (int i = 0; i < n_tiles; i++)
@@ -50,16 +53,5 @@ ALWAYS_INLINE void tiles(float *out, const struct tile_q4_0 *w, const struct act
     }
 }
 
-void matvec_q4_0_dotprod(float *out, const void *w_tiles, const void *act, int n_rows_padded,
-                         int n_cols)
-{
-    const struct tile_q4_0 *w = w_tiles;
-    const int n_blocks = n_cols / QK8_0;
-    int row = 0;
-    for (; row + 16 <= n_rows_padded; row += 16, w += 2 * n_blocks) {
-        tiles(out + row, w, act, n_blocks, 2);
-    }
-    if (row < n_rows_padded) {
-        tiles(out + row, w, act, n_blocks, 1);
-    }
-}
+MATVEC_32(matvec_q4_0_dotprod, tile_q4_0, tiles, false)
+MATVEC_32(matvec_q4_1_dotprod, tile_q4_1, tiles, true)

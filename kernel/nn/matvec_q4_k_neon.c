@@ -1,8 +1,9 @@
-// NEON twin of matvec_q4_k.c.
+// NEON twin of matvec_k.c for Q4_K and Q5_K.
 #include "nn/activation.h"
 #include "nn/column_groups_neon.h"
 #include "nn/kernels.h"
 #include "nn/simd_neon.h"
+#include "nn/tile_bits_neon.h"
 #include "nn/tile_q4_k_neon.h"
 #include "nn/tiles.h"
 
@@ -33,36 +34,74 @@ ALWAYS_INLINE float32x4_t add_block(float32x4_t acc, int32x4_t a, int16x8_t sums
     return vfmaq_n_f32(acc, f, d_x);
 }
 
-void matvec_q4_k_neon(float *out, const void *w_tiles, const void *act, int n_rows_padded,
-                      int n_cols)
+// One sub-block of Q5_K, less 16: dot as of add_nibble_groups().
+ALWAYS_INLINE void add_five_bits(int16x8_t dot[4], const uint8_t **qs, const uint8_t **qh,
+                                 const int8_t **q, const struct five_bits *masks)
 {
-    const struct tile_q4_k *tile = w_tiles;
-    const struct act_q8_k *end = (const struct act_q8_k *)act + n_cols / QK_K;
+    const uint8x16x2_t high = next_u8x2(qh);
+    UNROLL for (int k = 0; k < 8; k += 4)
+    {
+        const uint8x16x4_t v = next_u8x4(qs);
+        UNROLL for (int i = 0; i < 4; i++)
+        {
+            int8x16_t w[2];
+            const int8x16_t group = next_group(q);
+            five_bit_group(w, v.val[i], high.val, k + i, masks);
+            add_group(dot, w[0], group, k + i == 0);
+            add_group(dot + 2, w[1], group, k + i == 0);
+        }
+    }
+}
+
+ALWAYS_INLINE void add_nibbles(int16x8_t dot[4], const uint8_t **qs, const int8_t **q,
+                               uint8x16_t low_nibble)
+{
+    UNROLL for (int k = 0; k < 8; k += 4)
+    {
+        int8x16_t group[4];
+        UNROLL for (int i = 0; i < 4; i++)
+        {
+            group[i] = next_group(q);
+        }
+        add_nibble_groups(dot, next_u8x4(qs), low_nibble, group, k == 0);
+    }
+}
+
+// What four rows lack when their quants are taken `1 << shift` too small.
+ALWAYS_INLINE int32x4_t lack(const uint8_t s6[48], int16x8_t sums, int shift)
+{
+    const int32x4_t sum = q4_k_dot_sums(q4_k_scales(s6, 0), q4_k_scales(s6, 1), sums);
+    return vshlq_s32(sum, vdupq_n_s32(shift));
+}
+
+// has_qh: the tiles are of Q5_K.
+ALWAYS_INLINE void rows(float *out, const uint8_t *tile, const struct act_q8_k *act, int n_rows,
+                        int n_cols, bool has_qh)
+{
+    const struct act_q8_k *end = act + n_cols / QK_K;
     uint8x16_t low_nibble = vdupq_n_u8(15);
     FORGET_LANES(low_nibble); // else it is made anew before each use
+    const struct five_bits masks = five_bits_init();
     uint8x16_t index[4];
     UNROLL for (int i = 0; i < 4; i++)
     {
         index[i] = vld1q_u8(widen_index[i]);
     }
-    for (int row = 0; row < n_rows_padded; row += QUANT_TILE_ROWS) {
+    for (int row = 0; row < n_rows; row += QUANT_TILE_ROWS) {
         float32x4_t acc0 = vdupq_n_f32(0), acc1 = acc0;
-        for (const struct act_q8_k *x = act; x != end; x++, tile++) {
-            const uint8_t *qs = (const uint8_t *)tile->qs, (*s6)[48] = tile->s6;
+        for (const struct act_q8_k *x = act; x != end; x++) {
+            const struct tile_q4_k *block = (const struct tile_q4_k *)tile; // but for qs
+            const uint8_t(*s6)[48] = block->s6, *qh = tile + 128, *qs = qh + (has_qh ? 256 : 0);
             const int8_t *q = x->q;
             int32x4_t a0[2], a1[2]; // rows 0..3 and 4..7
             a0[0] = a0[1] = a1[0] = a1[1] = vdupq_n_s32(0);
             UNROLL for (int j = 0; j < 8; j++)
             {
                 int16x8_t dot[4];
-                UNROLL for (int k = 0; k < 8; k += 4)
-                {
-                    int8x16_t group[4];
-                    UNROLL for (int i = 0; i < 4; i++)
-                    {
-                        group[i] = next_group(&q);
-                    }
-                    add_nibble_groups(dot, next_u8x4(&qs), low_nibble, group, k == 0);
+                if (has_qh) {
+                    add_five_bits(dot, &qs, &qh, &q, &masks);
+                } else {
+                    add_nibbles(dot, &qs, &q, low_nibble);
                 }
                 const int16x8_t low = vpaddq_s16(dot[0], dot[1]);
                 const int16x8_t high = vpaddq_s16(dot[2], dot[3]);
@@ -70,15 +109,28 @@ void matvec_q4_k_neon(float *out, const void *w_tiles, const void *act, int n_ro
                 add_scaled(a1, high, q4_k_scales(s6[1], j / 4), index[j % 4]);
             }
             const int16x8_t sums = vpaddq_s16(vld1q_s16(x->bsum), vld1q_s16(x->bsum + 8));
-            // Rows 4..7 were taken 8 too small.
-            const int32x4_t lack =
-                q4_k_dot_sums(q4_k_scales(s6[1], 0), q4_k_scales(s6[1], 1), sums);
-            const int32x4_t low = vpaddq_s32(a0[0], a0[1]);
-            const int32x4_t high = vaddq_s32(vpaddq_s32(a1[0], a1[1]), vshlq_n_s32(lack, 3));
-            acc0 = add_block(acc0, low, sums, s6[0], tile->d, tile->dmin, x->d);
-            acc1 = add_block(acc1, high, sums, s6[1], tile->d + 4, tile->dmin + 4, x->d);
+            int32x4_t low = vpaddq_s32(a0[0], a0[1]), high = vpaddq_s32(a1[0], a1[1]);
+            if (has_qh) {
+                low = vaddq_s32(low, lack(s6[0], sums, 4));
+            }
+            high = vaddq_s32(high, lack(s6[1], sums, has_qh ? 4 : 3));
+            acc0 = add_block(acc0, low, sums, s6[0], block->d, block->dmin, x->d);
+            acc1 = add_block(acc1, high, sums, s6[1], block->d + 4, block->dmin + 4, x->d);
+            tile = qs;
         }
         vst1q_f32(out + row, acc0);
         vst1q_f32(out + row + 4, acc1);
     }
+}
+
+void matvec_q4_k_neon(float *out, const void *w_tiles, const void *act, int n_rows_padded,
+                      int n_cols)
+{
+    rows(out, w_tiles, act, n_rows_padded, n_cols, false);
+}
+
+void matvec_q5_k_neon(float *out, const void *w_tiles, const void *act, int n_rows_padded,
+                      int n_cols)
+{
+    rows(out, w_tiles, act, n_rows_padded, n_cols, true);
 }

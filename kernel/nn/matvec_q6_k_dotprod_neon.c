@@ -1,4 +1,4 @@
-// Dotprod twin of matvec_q6_k.c: a lane is a row, an SDOT is four columns of four rows. Each sum of
+// Dotprod twin of matvec_k.c: a lane is a row, an SDOT is four columns of four rows. Each sum of
 // products starts from the -32 * sum x that the weights' offset makes.
 #include "nn/activation.h"
 #include "nn/dotprod_neon.h"

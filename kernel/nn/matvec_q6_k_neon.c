@@ -1,4 +1,4 @@
-// NEON twin of matvec_q6_k.c. The weights' offset of 32 comes off the sum:
+// NEON twin of matvec_k.c. The weights' offset of 32 comes off the sum:
 // sum_j sc_j * sum (q_w - 32) * q_x = sum_j sc_j * sum q_w * q_x - 32 * sum_j sc_j * sum q_x.
 #include "nn/activation.h"
 #include "nn/column_groups_neon.h"

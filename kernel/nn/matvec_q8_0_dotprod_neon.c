@@ -1,6 +1,7 @@
-// Dotprod twin of matvec_q8_0.c: a lane is a row, an SDOT is four columns of four rows. Two tiles
+// Dotprod twin of matvec_32.c: a lane is a row, an SDOT is four columns of four rows. Two tiles
 // at once share the loads of the activations.
 #include "nn/activation.h"
+#include "nn/block_32_neon.h"
 #include "nn/dotprod_neon.h"
 #include "nn/kernels.h"
 #include "nn/simd_neon.h"
@@ -8,9 +9,10 @@
 
 #define MAX_TILES 2
 
-ALWAYS_INLINE void tiles(float *out, const struct tile_q8_0 *w, const struct act_q8_0 *x,
-                         int n_blocks, int n_tiles)
+ALWAYS_INLINE void tiles(float *out, const void *tiles, const struct act_q8_0 *x, int n_blocks,
+                         int n_tiles)
 {
+    const struct tile_q8_0 *w = tiles;
     float32x4_t acc[MAX_TILES][2];
     UNROLL for (int i = 0; i < n_tiles; i++)
     {
@@ -46,16 +48,4 @@ ALWAYS_INLINE void tiles(float *out, const struct tile_q8_0 *w, const struct act
     }
 }
 
-void matvec_q8_0_dotprod(float *out, const void *w_tiles, const void *act, int n_rows_padded,
-                         int n_cols)
-{
-    const struct tile_q8_0 *w = w_tiles;
-    const int n_blocks = n_cols / QK8_0;
-    int row = 0;
-    for (; row + 16 <= n_rows_padded; row += 16, w += 2 * n_blocks) {
-        tiles(out + row, w, act, n_blocks, 2);
-    }
-    if (row < n_rows_padded) {
-        tiles(out + row, w, act, n_blocks, 1);
-    }
-}
+MATVEC_32(matvec_q8_0_dotprod, tile_q8_0, tiles)

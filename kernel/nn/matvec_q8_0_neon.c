@@ -1,5 +1,6 @@
-// NEON twin of matvec_q8_0.c. Two tiles at once share the loads of the activations.
+// NEON twin of matvec_32.c. Two tiles at once share the loads of the activations.
 #include "nn/activation.h"
+#include "nn/block_32_neon.h"
 #include "nn/column_groups_neon.h"
 #include "nn/kernels.h"
 #include "nn/simd_neon.h"
@@ -7,24 +8,10 @@
 
 #define MAX_TILES 2
 
-// Two column groups of eight rows: sum has two lanes per row. Two products fit an int16 even at
-// -128 * 127: 32512.
-ALWAYS_INLINE void add_groups(int32x4_t sum[4], int8x16x4_t w, const int8x16_t x[2], bool first)
+ALWAYS_INLINE void tiles(float *out, const void *tiles, const struct act_q8_0 *x, int n_blocks,
+                         int n_tiles)
 {
-    int16x8_t dot[4];
-    add_group(dot, w.val[0], x[0], true);
-    add_group(dot + 2, w.val[1], x[0], true);
-    add_group(dot, w.val[2], x[1], false);
-    add_group(dot + 2, w.val[3], x[1], false);
-    UNROLL for (int i = 0; i < 4; i++)
-    {
-        sum[i] = first ? vpaddlq_s16(dot[i]) : vpadalq_s16(sum[i], dot[i]);
-    }
-}
-
-ALWAYS_INLINE void tiles(float *out, const struct tile_q8_0 *w, const struct act_q8_0 *x,
-                         int n_blocks, int n_tiles)
-{
+    const struct tile_q8_0 *w = tiles;
     float32x4_t acc[MAX_TILES][2];
     UNROLL for (int i = 0; i < n_tiles; i++)
     {
@@ -45,7 +32,7 @@ ALWAYS_INLINE void tiles(float *out, const struct tile_q8_0 *w, const struct act
             groups[1] = next_group(&q);
             UNROLL for (int i = 0; i < n_tiles; i++)
             {
-                add_groups(sum[i], next_s8x4(&qs[i]), groups, k == 0);
+                add_byte_groups(sum[i], next_s8x4(&qs[i]).val, groups, k == 0);
             }
         }
         UNROLL for (int i = 0; i < n_tiles; i++)
@@ -65,16 +52,4 @@ ALWAYS_INLINE void tiles(float *out, const struct tile_q8_0 *w, const struct act
     }
 }
 
-void matvec_q8_0_neon(float *out, const void *w_tiles, const void *act, int n_rows_padded,
-                      int n_cols)
-{
-    const struct tile_q8_0 *w = w_tiles;
-    const int n_blocks = n_cols / QK8_0;
-    int row = 0;
-    for (; row + 16 <= n_rows_padded; row += 16, w += 2 * n_blocks) {
-        tiles(out + row, w, act, n_blocks, 2);
-    }
-    if (row < n_rows_padded) {
-        tiles(out + row, w, act, n_blocks, 1);
-    }
-}
+MATVEC_32(matvec_q8_0_neon, tile_q8_0, tiles)

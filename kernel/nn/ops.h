@@ -32,8 +32,16 @@
 #define matvec_bf16      matvec_bf16_neon
 #define matvec_q8_0      matvec_q8_0_tier
 #define matvec_q4_0      matvec_q4_0_tier
+#define matvec_q4_1      matvec_q4_1_tier
+#define matvec_q5_0      matvec_q5_0_tier
+#define matvec_q5_1      matvec_q5_1_tier
+#define matvec_iq4_nl    matvec_iq4_nl_tier
+#define matvec_q2_k      matvec_q2_k_tier
+#define matvec_q3_k      matvec_q3_k_tier
 #define matvec_q4_k      matvec_q4_k_tier
+#define matvec_q5_k      matvec_q5_k_tier
 #define matvec_q6_k      matvec_q6_k_tier
+#define matvec_iq4_xs    matvec_iq4_xs_tier
 
 #define CHOOSE_MATVEC(name)                                                                        \
     static inline void name##_tier(float *out, const void *w_tiles, const void *act,               \
@@ -47,34 +55,58 @@
     }
 CHOOSE_MATVEC(matvec_q8_0)
 CHOOSE_MATVEC(matvec_q4_0)
+CHOOSE_MATVEC(matvec_q4_1)
+CHOOSE_MATVEC(matvec_q5_0)
+CHOOSE_MATVEC(matvec_q5_1)
+CHOOSE_MATVEC(matvec_iq4_nl)
+CHOOSE_MATVEC(matvec_q2_k)
+CHOOSE_MATVEC(matvec_q3_k)
 CHOOSE_MATVEC(matvec_q4_k)
+CHOOSE_MATVEC(matvec_q5_k)
 CHOOSE_MATVEC(matvec_q6_k)
+CHOOSE_MATVEC(matvec_iq4_xs)
 #undef CHOOSE_MATVEC
 
-#define gemm_f32  gemm_f32_neon
-#define gemm_f16  gemm_f16_neon
-#define gemm_bf16 gemm_bf16_neon
-#define gemm_q8_0 gemm_q8_0_tier
-#define gemm_q4_0 gemm_q4_0_tier
-#define gemm_q4_k gemm_q4_k_tier
-#define gemm_q6_k gemm_q6_k_tier
+#define gemm_f32    gemm_f32_neon
+#define gemm_f16    gemm_f16_neon
+#define gemm_bf16   gemm_bf16_neon
+#define gemm_q8_0   gemm_q8_0_tier
+#define gemm_q4_0   gemm_q4_0_tier
+#define gemm_q4_1   gemm_q4_1_tier
+#define gemm_q5_0   gemm_q5_0_tier
+#define gemm_q5_1   gemm_q5_1_tier
+#define gemm_iq4_nl gemm_iq4_nl_tier
+#define gemm_q2_k   gemm_q2_k_tier
+#define gemm_q3_k   gemm_q3_k_tier
+#define gemm_q4_k   gemm_q4_k_tier
+#define gemm_q5_k   gemm_q5_k_tier
+#define gemm_q6_k   gemm_q6_k_tier
+#define gemm_iq4_xs gemm_iq4_xs_tier
 
-#define CHOOSE_GEMM(name)                                                                          \
+#define CHOOSE_GEMM(name, name_i8mm)                                                               \
     static inline void name##_tier(float *out, size_t out_stride, const void *w_tiles,             \
                                    const void *act, size_t act_stride, int n_tokens, int n_rows,   \
                                    int n_cols)                                                     \
     {                                                                                              \
         if (nn_tier >= TIER_I8MM) {                                                                \
-            name##_i8mm(out, out_stride, w_tiles, act, act_stride, n_tokens, n_rows, n_cols);      \
+            name_i8mm(out, out_stride, w_tiles, act, act_stride, n_tokens, n_rows, n_cols);        \
         } else if (nn_tier >= TIER_DOTPROD) {                                                      \
             name##_dotprod(out, out_stride, w_tiles, act, act_stride, n_tokens, n_rows, n_cols);   \
         } else {                                                                                   \
             name##_neon(out, out_stride, w_tiles, act, act_stride, n_tokens, n_rows, n_cols);      \
         }                                                                                          \
     }
-CHOOSE_GEMM(gemm_q8_0)
-CHOOSE_GEMM(gemm_q4_0)
-CHOOSE_GEMM(gemm_q4_k)
-CHOOSE_GEMM(gemm_q6_k)
+CHOOSE_GEMM(gemm_q8_0, gemm_q8_0_i8mm)
+CHOOSE_GEMM(gemm_q4_0, gemm_q4_0_i8mm)
+CHOOSE_GEMM(gemm_q4_1, gemm_q4_1_dotprod)
+CHOOSE_GEMM(gemm_q5_0, gemm_q5_0_dotprod)
+CHOOSE_GEMM(gemm_q5_1, gemm_q5_1_dotprod)
+CHOOSE_GEMM(gemm_iq4_nl, gemm_iq4_nl_dotprod)
+CHOOSE_GEMM(gemm_q2_k, gemm_q2_k_dotprod)
+CHOOSE_GEMM(gemm_q3_k, gemm_q3_k_dotprod)
+CHOOSE_GEMM(gemm_q4_k, gemm_q4_k_i8mm)
+CHOOSE_GEMM(gemm_q5_k, gemm_q5_k_dotprod)
+CHOOSE_GEMM(gemm_q6_k, gemm_q6_k_i8mm)
+CHOOSE_GEMM(gemm_iq4_xs, gemm_iq4_xs_dotprod)
 #undef CHOOSE_GEMM
 #endif

@@ -2,54 +2,35 @@
 #include "nn/row_get.h"
 
 #include "lib/f16.h"
-#include "nn/tiles.h"
+#include "nn/tile_values.h"
 
-static float q8_0_element(const struct tile_q8_0 *row, int i, int r)
+static float quantised(uint32_t type, const void *block, int i, int r)
 {
-    const struct tile_q8_0 *tile = row + i / QK8_0;
-    return f16_to_f32(tile->d[r]) * (float)q8_0_quant(tile, i % QK8_0, r);
+    const int j = i / tile_sub_block(type);
+    const float d = tile_half(block, 0, r), q = (float)tile_quant(type, block, i, r);
+    if (tile_block_cols(type) == QK8_0) {
+        return tile_has_min(type) ? d * q + tile_half(block, 1, r) : d * q;
+    }
+    const float value = d * (float)tile_scale(type, block, j, r) * q;
+    return tile_has_min(type) ? value - tile_half(block, 1, r) * (float)tile_min(type, block, j, r)
+                              : value;
 }
 
-static float q4_0_element(const struct tile_q4_0 *row, int i, int r)
+// Column i of row r of a tile.
+static float element(uint32_t type, const void *tile, int i, int r)
 {
-    const struct tile_q4_0 *tile = row + i / QK8_0;
-    return f16_to_f32(tile->d[r]) * (float)(q4_0_quant(tile, i % QK8_0, r) - 8);
-}
-
-static float q4_k_element(const struct tile_q4_k *row, int i, int r)
-{
-    const struct tile_q4_k *tile = row + i / QK_K;
-    const int k = i % QK_K, j = k / 32;
-    const float scale = f16_to_f32(tile->d[r]) * (float)q4_k_scale(tile, j, r);
-    const float min = f16_to_f32(tile->dmin[r]) * (float)q4_k_min(tile, j, r);
-    return scale * (float)q4_k_quant(tile, k, r) - min;
-}
-
-static float q6_k_element(const struct tile_q6_k *row, int i, int r)
-{
-    const struct tile_q6_k *tile = row + i / QK_K;
-    const int k = i % QK_K;
-    const float scale = f16_to_f32(tile->d[r]) * (float)tile->sc[k / 16][r];
-    return scale * (float)(q6_k_quant(tile, k, r) - 32);
-}
-
-static float element(uint32_t type, const void *tiles, int i, int r)
-{
+    const int block_cols = tile_block_cols(type);
+    const uint8_t *block =
+        (const uint8_t *)tile + (size_t)(i / block_cols) * tile_block_bytes(type);
     switch (type) {
+    case TYPE_F32:
+        return ((const float *)(const void *)block)[r];
     case TYPE_F16:
-        return f16_to_f32(((const uint16_t *)tiles)[FLOAT_TILE_ROWS * i + r]);
+        return f16_to_f32(((const uint16_t *)(const void *)block)[r]);
     case TYPE_BF16:
-        return bf16_to_f32(((const uint16_t *)tiles)[FLOAT_TILE_ROWS * i + r]);
-    case TYPE_Q8_0:
-        return q8_0_element(tiles, i, r);
-    case TYPE_Q4_0:
-        return q4_0_element(tiles, i, r);
-    case TYPE_Q4_K:
-        return q4_k_element(tiles, i, r);
-    case TYPE_Q6_K:
-        return q6_k_element(tiles, i, r);
+        return bf16_to_f32(((const uint16_t *)(const void *)block)[r]);
     default:
-        return ((const float *)tiles)[FLOAT_TILE_ROWS * i + r];
+        return quantised(type, block, i % block_cols, r);
     }
 }
 

@@ -35,6 +35,11 @@
         next_;                                                                                     \
     })
 
+ALWAYS_INLINE uint8x16x2_t next_u8x2(const uint8_t **p)
+{
+    return NEXT(p, vld1q_u8_x2, 32);
+}
+
 ALWAYS_INLINE uint8x16x3_t next_u8x3(const uint8_t **p)
 {
     return NEXT(p, vld1q_u8_x3, 48);

@@ -17,6 +17,14 @@ PLACES = {
     GGMLType.F16: ("F16", 0, "007c"),
     GGMLType.BF16: ("BF16", 0, "80ff"),
     GGMLType.Q4_0: ("Q4_0", 0, "007c"),
+    GGMLType.Q4_1: ("Q4_1", 2, "007c"),  # m
+    GGMLType.Q5_0: ("Q5_0", 0, "007c"),
+    GGMLType.Q5_1: ("Q5_1", 2, "017c"),
+    GGMLType.IQ4_NL: ("IQ4_NL", 0, "00fc"),
+    GGMLType.Q2_K: ("Q2_K", 82, "007c"),  # dmin
+    GGMLType.Q3_K: ("Q3_K_M", 108, "007c"),
+    GGMLType.Q5_K: ("Q5_K_M", 2, "017c"),  # dmin
+    GGMLType.IQ4_XS: ("IQ4_XS", 0, "00fe"),
     GGMLType.Q8_0: ("Q8_0", 0, "00fe"),
     GGMLType.Q4_K: ("Q4_K_M", 2, "017c"),  # dmin
     GGMLType.Q6_K: ("Q6_K", 208, "00fc"),

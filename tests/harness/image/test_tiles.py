@@ -22,9 +22,17 @@ def random_rows(kind: GGMLType, n_rows: int, n_cols: int) -> npt.NDArray[np.uint
         GGMLType.F16: [1],
         GGMLType.BF16: [1],
         GGMLType.Q4_0: [1],
+        GGMLType.Q4_1: [1, 3],
+        GGMLType.Q5_0: [1],
+        GGMLType.Q5_1: [1, 3],
         GGMLType.Q8_0: [1],
+        GGMLType.Q2_K: [81, 83],
+        GGMLType.Q3_K: [109],
         GGMLType.Q4_K: [1, 3],
+        GGMLType.Q5_K: [1, 3],
         GGMLType.Q6_K: [209],
+        GGMLType.IQ4_NL: [1],
+        GGMLType.IQ4_XS: [1],
     }[kind]
     blocks[..., exponent_bytes] &= 0xBB  # clears an exponent bit: no infinity, no NaN
     return rows

@@ -9,9 +9,9 @@ from harness.reference.contract_matrix import BlockChunk, prepare_chunk
 from harness.reference.contract_ops import Activation, Quantized
 from harness.reference.fma import F32, fma
 from harness.reference.unpack import Blocks, dequantize_rows, unpack_blocks
+from tests.harness.reference.test_unpack import HALF_AT
 
 N_ROWS, N_COLS, N_TOKENS = 5, 512, 3
-HALF_AT = {GGMLType.Q8_0: (0,), GGMLType.Q4_0: (0,), GGMLType.Q4_K: (0, 2), GGMLType.Q6_K: (208,)}
 
 
 def fma1(a: np.float32, b: np.float32, c: np.float32) -> np.float32:
@@ -44,7 +44,12 @@ def super_block_row(blocks: Blocks, row: int, act: Quantized, token: int) -> np.
 def small_block_row(blocks: Blocks, row: int, act: Quantized, token: int) -> np.float32:
     acc = np.float32(0)
     for b in range(act.d.shape[1]):
-        a = int((blocks.q[row, b, 0] * act.q[token, b].astype(int)).sum())
+        q_a = act.q[token, b].astype(int)
+        a = int((blocks.q[row, b, 0] * q_a).sum())
+        if blocks.dmin is not None:  # -m
+            f = fma1(-blocks.dmin[row, b], np.float32(q_a.sum()), blocks.d[row, b] * np.float32(a))
+            acc = fma1(f, act.d[token, b], acc)
+            continue
         acc = fma1(np.float32(a), blocks.d[row, b] * act.d[token, b], acc)
     return acc
 
@@ -91,9 +96,17 @@ def test_the_largest_possible_sums_stay_exact_in_float32(type_: GGMLType) -> Non
     chunk = prepare_chunk(type_, random_rows(type_, np.random.default_rng(7)))
     assert isinstance(chunk, BlockChunk)
     largest = {
+        GGMLType.Q2_K: 15 * 3,
+        GGMLType.Q3_K: 32 * 4,
         GGMLType.Q4_K: 63 * 15,
+        GGMLType.Q5_K: 63 * 31,
         GGMLType.Q6_K: 128 * 32,
+        GGMLType.IQ4_XS: 32 * 127,
+        GGMLType.IQ4_NL: 127,
         GGMLType.Q8_0: 128,
         GGMLType.Q4_0: 8,
+        GGMLType.Q4_1: 15,
+        GGMLType.Q5_0: 16,
+        GGMLType.Q5_1: 31,
     }
     assert largest[type_] * 127 * chunk.weights.shape[-1] < 1 << 24

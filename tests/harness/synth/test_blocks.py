@@ -18,6 +18,14 @@ DIGESTS = {
     GGMLType.Q4_K: "e3e151375deca9da",
     GGMLType.Q6_K: "2ab523e13e72b404",
     GGMLType.BF16: "fb12d54af15c9e2b",
+    GGMLType.Q4_1: "dd470f5611c0730c",
+    GGMLType.Q5_0: "116f65c1eabc3753",
+    GGMLType.Q5_1: "79836688ae224c56",
+    GGMLType.Q2_K: "26ac26740cf3cfba",
+    GGMLType.Q3_K: "e751f5df652abfe0",
+    GGMLType.Q5_K: "8d83392105540451",
+    GGMLType.IQ4_NL: "3aa945c9a11138f2",
+    GGMLType.IQ4_XS: "d935a790abda7222",
 }
 
 

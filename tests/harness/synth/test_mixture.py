@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import SynthError
 from harness.gguf import GGMLType
 from harness.synth.mixture import gets_more_bits, tensor_type
 
@@ -14,6 +13,9 @@ GOLD = {
     ("llama-gqa", "Q8_0"): (256, 256, 3),
     ("llama-gqa", "Q6_K"): (256, 256, 3),
     ("llama-gqa", "Q4_K_M"): (256, 256, 3),
+    ("llama-odd320", "Q4_K_M"): (320, 352, 2),
+    ("stories260K", "Q4_K_M"): (64, 172, 5),
+    ("stories260K", "Q5_1"): (64, 172, 5),
     ("stories260K", "F16"): (64, 172, 5),
     ("stories260K", "Q8_0"): (64, 172, 5),
     ("stories260K", "Q4_0"): (64, 172, 5),
@@ -47,6 +49,28 @@ def test_layers_with_more_bits_of_a_22_layer_model() -> None:
     ]  # fmt: skip
 
 
-def test_fallback_that_is_not_supported_yet_names_the_tensor() -> None:
-    with pytest.raises(SynthError, match=r"Q5_0 for blk\.0\.attn_q\.weight, whose rows of 576"):
-        tensor_type("blk.0.attn_q.weight", 576, "Q4_K_M", n_layer=30, tied=True)
+@pytest.mark.parametrize(
+    ("quant", "tensor", "kind"),
+    [
+        ("Q2_K", "attn_v", GGMLType.Q4_K),
+        ("Q2_K", "ffn_down", GGMLType.Q3_K),
+        ("Q3_K_M", "attn_v", GGMLType.Q5_K),
+        ("Q3_K_M", "ffn_down", GGMLType.Q4_K),
+        ("Q5_K_M", "attn_v", GGMLType.Q5_K),
+        ("IQ4_XS", "attn_v", GGMLType.Q5_K),
+        ("IQ4_XS", "ffn_down", GGMLType.IQ4_XS),
+    ],
+)
+def test_exceptions_of_the_smaller_file_types(quant: str, tensor: str, kind: GGMLType) -> None:
+    name = f"blk.1.{tensor}.weight"
+    assert tensor_type(name, 2048, quant, n_layer=14, tied=False, n_gqa=4) is kind
+
+
+def test_three_layers_of_a_file_of_every_type_have_every_type() -> None:
+    matrices = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
+    types = {
+        tensor_type(f"blk.{layer}.{name}.weight", 256, "every-type", n_layer=3, tied=False)
+        for layer in range(3)
+        for name in matrices
+    }
+    assert types == set(GGMLType)

@@ -16,7 +16,7 @@ Argument = npt.NDArray[np.generic] | bytes | int | float | bool | np.float32
 OPERATIONS = (
     "lib/math.c", "lib/f16.c", "nn/vec.c", "nn/rmsnorm.c", "nn/softmax.c", "nn/rope.c",
     "nn/attention.c", "nn/f16_row.c", "nn/quantize.c", "nn/matvec_f32.c", "nn/matvec_f16.c",
-    "nn/matvec_q8_0.c", "nn/matvec_q4_0.c", "nn/matvec_q4_k.c", "nn/matvec_q6_k.c",
+    "nn/matvec_32.c", "nn/matvec_k.c",
     "nn/gemm.c",
     "nn/model.c", "nn/row_get.c",
 )  # fmt: skip

@@ -4,7 +4,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from gguf import GGMLQuantizationType
+from gguf.quants import dequantize
 
+from harness.gguf import GGMLType
+from harness.image.tiles import tile_rows
 from tests.kernel.nn.tiny_model import Matrix
 
 Array = npt.NDArray[Any]
@@ -63,7 +67,34 @@ def random_matrix(rng: np.random.Generator, kind: str, n_rows: int, n_cols: int)
             value = (upper.astype(np.uint32) << 16).view(np.float32)
             return Matrix(kind, value.astype(np.float64), float_tiles(upper))
         return Matrix(kind, x.astype(np.float64), float_tiles(x))
-    return {"Q8_0": q8_0, "Q4_0": q4_0, "Q4_K": q4_k, "Q6_K": q6_k}[kind](rng, n_rows, n_cols, size)
+    if kind in ("Q8_0", "Q4_0", "Q4_K", "Q6_K"):
+        make = {"Q8_0": q8_0, "Q4_0": q4_0, "Q4_K": q4_k, "Q6_K": q6_k}[kind]
+        return make(rng, n_rows, n_cols, size)
+    return from_file_bits(rng, kind, n_rows, n_cols, size)
+
+
+# type -> (bytes of the halves in a block of the file, magnitude of a weight with d = 1)
+HALVES = {
+    "Q4_1": ((0, 2), 8), "Q5_0": ((0,), 8), "Q5_1": ((0, 2), 16), "IQ4_NL": ((0,), 64),
+    "Q2_K": ((80, 82), 16), "Q3_K": ((108,), 32), "Q5_K": ((0, 2), 512), "IQ4_XS": ((0,), 1024),
+}  # fmt: skip
+
+
+def from_file_bits(
+    rng: np.random.Generator, kind: str, n_rows: int, n_cols: int, size: float
+) -> Matrix:
+    """Any bits of a block in the file, the official package's weights, and the host's packing,
+    whose own test reads tiles by the definition.
+    """
+    number = GGMLType[kind]
+    halves, magnitude = HALVES[kind]
+    rows = rng.integers(0, 256, (n_rows, number.row_bytes(n_cols)), dtype=np.uint8)
+    blocks = rows.reshape(n_rows, -1, number.block_bytes)
+    for at in halves:
+        d = scales(rng, n_rows, blocks.shape[1], size / magnitude)
+        blocks[..., at : at + 2] = d.view(np.uint8).reshape(*d.shape, 2)
+    values = dequantize(rows, GGMLQuantizationType(int(number)))
+    return Matrix(kind, np.asarray(values, np.float64), tile_rows(number, rows).tobytes())
 
 
 def q8_0(rng: np.random.Generator, n_rows: int, n_cols: int, size: float) -> Matrix:

@@ -10,7 +10,7 @@
 #include "nn/model.h"
 #include "nn/row_get.h"
 #include "nn/tier.h"
-#include "nn/tiles.h"
+#include "nn/tile_values.h"
 
 #include "selftest_random.h"
 
@@ -280,12 +280,12 @@ static void test_quantize(void)
 
 typedef void matvec_function(float *, const void *, const void *, int, int);
 
-// block: columns of a tile struct, tile_bytes: its size, n_halves: scales at its beginning.
 // (Arguments rather than a table: an image has no relocations, so that constants can hold no
 // addresses.)
 static void test_matvec(const char *name, matvec_function *plain, matvec_function *neon,
-                        uint32_t type, int block, int tile_bytes, int n_halves)
+                        uint32_t type)
 {
+    const int block = tile_block_cols(type);
     begin(name);
     for (int i = 0; i < 150; i++) {
         const bool floats = block == 1;
@@ -295,7 +295,7 @@ static void test_matvec(const char *name, matvec_function *plain, matvec_functio
         const int flavour = i % 24;
         const bool extreme = !floats && flavour < 12;
         const size_t n_tiles = (size_t)(n_rows / rows) * (size_t)(n_cols / block);
-        random_tiles(type, n_tiles, tile_bytes, n_halves, extreme ? flavour : 12);
+        random_tiles(type, n_tiles, extreme ? flavour : 12);
         random_floats(a, n_cols);
         if (extreme) {
             extreme_floats(a, n_cols, flavour);
@@ -314,9 +314,9 @@ static void test_matvec(const char *name, matvec_function *plain, matvec_functio
     end();
 }
 
-// Arguments as above.
-static void test_row_get(const char *name, uint32_t type, int block, int tile_bytes, int n_halves)
+static void test_row_get(const char *name, uint32_t type)
 {
+    const int block = tile_block_cols(type);
     begin(name);
     for (int i = 0; i < 150; i++) {
         const int n_rows = 2 * tile_rows(type);
@@ -325,7 +325,7 @@ static void test_row_get(const char *name, uint32_t type, int block, int tile_by
         const struct tensor tensor = {type, (uint32_t)n_rows, (uint32_t)n_cols, 0};
         const int row = random_below(n_rows), first = random_below(n_cols);
         const int last = i % 2 ? n_cols : first + random_below(n_cols - first);
-        random_tiles(type, 2 * (size_t)(n_cols / block), tile_bytes, n_halves, 12);
+        random_tiles(type, 2 * (size_t)(n_cols / block), 12);
         model_init(weights);
         row_get(want, &tensor, row, first, last);
         row_get_neon(got, &tensor, row, first, last);
@@ -347,6 +347,17 @@ static void test_row_get(const char *name, uint32_t type, int block, int tile_by
 
 #include "selftest_gemm.h"
 
+#define TEST_FLOATS(name, type)                                                                    \
+    TEST_MATVEC(matvec_##name, TYPE_##type);                                                       \
+    test_row_get("row_get of " #type, TYPE_##type);                                                \
+    TEST_GEMM(gemm_##name, TYPE_##type)
+
+// twins: TIERS or DOTPROD.
+#define TEST_QUANTS(twins, name, type)                                                             \
+    TEST_MATVEC_DOTPROD(matvec_##name, TYPE_##type);                                               \
+    test_row_get("row_get of " #type, TYPE_##type);                                                \
+    TEST_GEMM_##twins(gemm_##name, TYPE_##type)
+
 // The number of operations that failed.
 int nn_selftest(void (*print)(const char *line), enum nn_tier tier)
 {
@@ -364,27 +375,21 @@ int nn_selftest(void (*print)(const char *line), enum nn_tier tier)
     TEST_ATTENTION(attention_q8_0, KV_TYPE_Q8_0);
     test_quantize_kv();
     test_quantize();
-    TEST_MATVEC(matvec_f32, TYPE_F32, 1, 16, 0);
-    TEST_MATVEC(matvec_f16, TYPE_F16, 1, 8, 4);
-    TEST_MATVEC(matvec_bf16, TYPE_BF16, 1, 8, 0);
-    TEST_MATVEC_DOTPROD(matvec_q8_0, TYPE_Q8_0, QK8_0, sizeof(struct tile_q8_0), 8);
-    TEST_MATVEC_DOTPROD(matvec_q4_0, TYPE_Q4_0, QK8_0, sizeof(struct tile_q4_0), 8);
-    TEST_MATVEC_DOTPROD(matvec_q4_k, TYPE_Q4_K, QK_K, sizeof(struct tile_q4_k), 16);
-    TEST_MATVEC_DOTPROD(matvec_q6_k, TYPE_Q6_K, QK_K, sizeof(struct tile_q6_k), 8);
-    test_row_get("row_get of F32", TYPE_F32, 1, 16, 0);
-    test_row_get("row_get of F16", TYPE_F16, 1, 8, 4);
-    test_row_get("row_get of BF16", TYPE_BF16, 1, 8, 0);
-    test_row_get("row_get of Q8_0", TYPE_Q8_0, QK8_0, sizeof(struct tile_q8_0), 8);
-    test_row_get("row_get of Q4_0", TYPE_Q4_0, QK8_0, sizeof(struct tile_q4_0), 8);
-    test_row_get("row_get of Q4_K", TYPE_Q4_K, QK_K, sizeof(struct tile_q4_k), 16);
-    test_row_get("row_get of Q6_K", TYPE_Q6_K, QK_K, sizeof(struct tile_q6_k), 8);
-    TEST_GEMM(gemm_f32, TYPE_F32, 1, 16, 0);
-    TEST_GEMM(gemm_f16, TYPE_F16, 1, 8, 4);
-    TEST_GEMM(gemm_bf16, TYPE_BF16, 1, 8, 0);
-    TEST_GEMM_TIERS(gemm_q8_0, TYPE_Q8_0, QK8_0, sizeof(struct tile_q8_0), 8);
-    TEST_GEMM_TIERS(gemm_q4_0, TYPE_Q4_0, QK8_0, sizeof(struct tile_q4_0), 8);
-    TEST_GEMM_TIERS(gemm_q4_k, TYPE_Q4_K, QK_K, sizeof(struct tile_q4_k), 16);
-    TEST_GEMM_TIERS(gemm_q6_k, TYPE_Q6_K, QK_K, sizeof(struct tile_q6_k), 8);
+    TEST_FLOATS(f32, F32);
+    TEST_FLOATS(f16, F16);
+    TEST_FLOATS(bf16, BF16);
+    TEST_QUANTS(TIERS, q8_0, Q8_0);
+    TEST_QUANTS(TIERS, q4_0, Q4_0);
+    TEST_QUANTS(DOTPROD, q4_1, Q4_1);
+    TEST_QUANTS(DOTPROD, q5_0, Q5_0);
+    TEST_QUANTS(DOTPROD, q5_1, Q5_1);
+    TEST_QUANTS(DOTPROD, iq4_nl, IQ4_NL);
+    TEST_QUANTS(DOTPROD, q2_k, Q2_K);
+    TEST_QUANTS(DOTPROD, q3_k, Q3_K);
+    TEST_QUANTS(TIERS, q4_k, Q4_K);
+    TEST_QUANTS(DOTPROD, q5_k, Q5_K);
+    TEST_QUANTS(TIERS, q6_k, Q6_K);
+    TEST_QUANTS(DOTPROD, iq4_xs, IQ4_XS);
     print(report.n_failed_operations == 0 ? "SELFTEST all ok\n" : "SELFTEST FAIL\n");
     return report.n_failed_operations;
 }

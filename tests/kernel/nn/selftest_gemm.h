@@ -7,7 +7,8 @@
 #define GEMM_OUT      (MAX_TOKENS * (GEMM_MAX_ROWS + 2)) // floats of a result
 
 // Where attention's values were: the activations, what is wanted, what is got.
-#define GEMM_ACT_BYTES (MAX_KV * sizeof(float) / 2)
+#define GEMM_ACT_BYTES                                                                             \
+    (MAX_TOKENS * 8 * sizeof(struct act_q8_0)) // other forms of all tokens are smaller
 static_assert(GEMM_ACT_BYTES + 2 * GEMM_OUT * sizeof(float) <= sizeof *values, "all three fit");
 
 static_assert((MANY_ROWS + 7) / 8 * sizeof(struct tile_q6_k) <= sizeof *keys, "one block of each");
@@ -42,16 +43,15 @@ static int random_blocks(int n_tokens, int block)
     return 1 + random_below((n_tokens > 16 ? 256 : 512) / block);
 }
 
-// Arguments as of test_matvec().
-static void test_gemm(const char *name, gemm_function *plain, gemm_function *neon, uint32_t type,
-                      int block, int tile_bytes, int n_halves)
+static void test_gemm(const char *name, gemm_function *plain, gemm_function *neon, uint32_t type)
 {
+    const int block = tile_block_cols(type);
     static const uint8_t tokens[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 64, MAX_TOKENS};
     const size_t act_bytes = block == 1       ? sizeof(float)
                              : block == QK8_0 ? sizeof(struct act_q8_0)
                                               : sizeof(struct act_q8_k);
     uint8_t *x = (uint8_t *)values;
-    float *expected = values->f32 + MAX_KV / 2, *actual = expected + GEMM_OUT;
+    float *expected = (float *)(x + GEMM_ACT_BYTES), *actual = expected + GEMM_OUT;
     begin(name);
     for (int i = 0; i < 96; i++) {
         const int n_tokens = tokens[i % (int)sizeof tokens];
@@ -64,8 +64,7 @@ static void test_gemm(const char *name, gemm_function *plain, gemm_function *neo
         const size_t stride =
             (size_t)n_blocks * act_bytes + (n_tokens > 16 ? 0 : 16 * (size_t)random_below(4));
         const size_t out_stride = (size_t)(n_rows + random_below(3));
-        random_tiles(type, (size_t)((n_rows + rows - 1) / rows * n_blocks), tile_bytes, n_halves,
-                     flavour);
+        random_tiles(type, (size_t)((n_rows + rows - 1) / rows * n_blocks), flavour);
         fill_tokens(x, n_tokens, n_cols, stride, block, flavour);
         memset(expected, 0xa5, 2 * GEMM_OUT * sizeof *expected);
         plain(expected, out_stride, weights, x, stride, n_tokens, n_rows, n_cols);
@@ -78,13 +77,16 @@ static void test_gemm(const char *name, gemm_function *plain, gemm_function *neo
 #define TEST_GEMM(name, ...) test_gemm(#name, name, name##_neon, __VA_ARGS__)
 
 // And the twins of the tiers, where the CPU has their instructions.
-#define TEST_GEMM_TIERS(name, ...)                                                                 \
+#define TEST_GEMM_DOTPROD(name, ...)                                                               \
     TEST_GEMM(name, __VA_ARGS__);                                                                  \
     if (tier >= TIER_DOTPROD) {                                                                    \
         test_gemm(#name "_dotprod", name, name##_dotprod, __VA_ARGS__);                            \
     } else {                                                                                       \
         print("SELFTEST " #name "_dotprod not on this CPU\n");                                     \
-    }                                                                                              \
+    }
+
+#define TEST_GEMM_TIERS(name, ...)                                                                 \
+    TEST_GEMM_DOTPROD(name, __VA_ARGS__)                                                           \
     if (tier >= TIER_I8MM) {                                                                       \
         test_gemm(#name "_i8mm", name, name##_i8mm, __VA_ARGS__);                                  \
     } else {                                                                                       \

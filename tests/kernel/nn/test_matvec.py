@@ -4,6 +4,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from harness.gguf import GGMLType
+from harness.image.tiles import tile_rows
+from harness.reference.contract_matrix import prepare_chunk
+from harness.reference.contract_ops import Activation
+from tests.harness.reference.test_unpack import HALF_AT
 from tests.kernel.nn import exact
 from tests.kernel.nn.library import Library
 from tests.kernel.nn.random_tiles import random_matrix
@@ -12,6 +17,10 @@ from tests.kernel.nn.tiny_model import Matrix
 
 EPS = 2.0**-24
 N_ROWS = 8
+
+BLOCKS_OF_32 = ["Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "IQ4_NL"]
+QUANTISED = [*BLOCKS_OF_32, "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS"]
+WITH_MIN = ["Q4_1", "Q5_1", "Q2_K", "Q4_K", "Q5_K"]
 
 Integers = npt.NDArray[np.int64]
 
@@ -48,11 +57,11 @@ def test_float_types_sum_in_order(
 
 
 @pytest.mark.parametrize("n_blocks", [1, 2, 5])
-@pytest.mark.parametrize("kind", ["Q8_0", "Q4_0", "Q4_K", "Q6_K"])
+@pytest.mark.parametrize("kind", QUANTISED)
 def test_quantised_types_are_exact_inside_a_block(
     nn: Library, rng: np.random.Generator, kind: str, n_blocks: int
 ) -> None:
-    size = 32 if kind.endswith("_0") else 256
+    size = 32 if kind in BLOCKS_OF_32 else 256
     n_cols = n_blocks * size
     w = random_matrix(rng, kind, N_ROWS, n_cols)
     act = quantised(nn, rng.normal(0, 1, n_cols).astype(np.float32), size)
@@ -60,14 +69,33 @@ def test_quantised_types_are_exact_inside_a_block(
 
     x = (act["d"].astype(np.float64)[:, None] * act["q"]).reshape(-1)
     magnitude = np.abs(w.values) @ np.abs(x)
-    if kind == "Q4_K":  # the two integer sums may each be larger than their difference
+    if kind in WITH_MIN:  # the two integer sums may each be larger than their difference
         magnitude = magnitude + 2 * min_part(w, x)
     # per block: the integer to float, two products, two sums; then one sum per block
     assert np.all(np.abs(got - w.values @ x) <= (5 + n_blocks) * EPS * magnitude)
 
 
+@pytest.mark.parametrize("kind", QUANTISED)
+def test_blocks_of_the_file_give_the_bits_of_the_reference(
+    nn: Library, rng: np.random.Generator, kind: str
+) -> None:
+    number = GGMLType[kind]
+    n_cols = 3 * number.block_size
+    rows = rng.integers(0, 256, (N_ROWS, number.row_bytes(n_cols)), dtype=np.uint8)
+    blocks = rows.reshape(N_ROWS, 3, number.block_bytes)
+    for at in HALF_AT[number]:
+        d = rng.normal(0, 1, (N_ROWS, 3)).astype(np.float16)
+        blocks[..., at : at + 2] = d.view(np.uint8).reshape(N_ROWS, 3, 2)
+    x = rng.normal(0, 1, n_cols).astype(np.float32)
+    act = quantised(nn, x, number.block_size)
+    w = Matrix(kind, np.zeros((N_ROWS, n_cols)), tile_rows(number, rows).tobytes())
+    got = product(nn, w, act, n_cols)
+    wanted = prepare_chunk(number, rows).dot(Activation(x[None]))[0]
+    assert np.array_equal(got.view(np.uint32), wanted.view(np.uint32))
+
+
 def min_part(w: Matrix, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """A bound for the mins of Q4_K: each sub-block's, seen as its most negative weight."""
+    """A bound for the mins: each sub-block's, seen as its most negative weight."""
     low = w.values.reshape(N_ROWS, -1, 32).min(axis=2)
     bound: npt.NDArray[np.float64] = np.abs(low) @ np.abs(x).reshape(-1, 32).sum(axis=1)
     return bound

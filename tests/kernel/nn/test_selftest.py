@@ -21,8 +21,15 @@ TWINNED = (
     "vec_next_above", "rmsnorm", "softmax", "rope", "rope_halves", "row_get",
     "attention_f16", "attention_f32", "attention_q8_0", "f32_to_f16_row", "quantize_kv_q8_0",
     "quantize_q8_0", "quantize_q8_k", "matvec_f32", "matvec_f16", "matvec_bf16",
-    "matvec_q8_0", "matvec_q4_0", "matvec_q4_k", "matvec_q6_k",
-    "gemm_f32", "gemm_f16", "gemm_bf16", "gemm_q8_0", "gemm_q4_0", "gemm_q4_k", "gemm_q6_k",
+    "gemm_f32", "gemm_f16", "gemm_bf16",
+    *(
+        f"{product}_{kind}"
+        for product in ("matvec", "gemm")
+        for kind in (
+            "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "iq4_nl",
+            "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_xs",
+        )
+    ),
 )  # fmt: skip
 
 
@@ -30,7 +37,9 @@ TWINNED = (
 def test_portable_operations_are_clean_under_sanitizers(tmp_path: Path) -> None:
     defines = [f"{name}_neon={name}" for name in TWINNED]  # compared with themselves
     defines += [
-        f"{name}_dotprod={name}" for name in TWINNED if name.startswith(("matvec_q", "gemm_q"))
+        f"{name}_dotprod={name}"
+        for name in TWINNED
+        if name.startswith(("matvec_q", "gemm_q", "matvec_i", "gemm_i"))
     ]
     defines += [f"{name}_i8mm={name}" for name in TWINNED if name.startswith("gemm_q")]
     sources = [*SOURCES, str(HERE / "selftest.c")]

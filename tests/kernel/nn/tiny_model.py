@@ -10,7 +10,10 @@ Floats = npt.NDArray[np.float32]
 
 MAX_CORES = 8  # PARALLEL_MAX_CORES
 
-TYPE_IDS = {"F32": 0, "F16": 1, "Q4_0": 2, "Q8_0": 8, "Q4_K": 12, "Q6_K": 14, "BF16": 30}
+TYPE_IDS = {
+    "F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q5_0": 6, "Q5_1": 7, "Q8_0": 8, "Q2_K": 10,
+    "Q3_K": 11, "Q4_K": 12, "Q5_K": 13, "Q6_K": 14, "IQ4_NL": 20, "IQ4_XS": 23, "BF16": 30,
+}  # fmt: skip
 LAYER_TENSORS = (
     "attn_norm", "attn_q", "attn_k", "attn_v", "attn_output",
     "ffn_norm", "ffn_gate", "ffn_up", "ffn_down",
@@ -102,6 +105,7 @@ def write_model(shape: Shape, tensors: dict[str, Matrix], out: Path) -> None:
     }
     kv_bytes = shape.n_layer * shape.n_head_kv * n_ctx_padded * row[shape.kv_type]
     scale = float(np.float32(1 / np.sqrt(shape.head_size)))
+    types = sum(1 << number for number in {TYPE_IDS[m.type] for m in tensors.values()})
     model = f"""#pragma once
 #include "nn/model.h"
 #define N_VOCAB {shape.n_vocab}
@@ -116,6 +120,7 @@ def write_model(shape: Shape, tensors: dict[str, Matrix], out: Path) -> None:
 #define N_CTX {shape.n_ctx}
 #define N_CTX_PADDED {n_ctx_padded}
 #define N_BATCH {shape.n_batch}
+#define MODEL_TYPES {types}u
 #define RMS_EPS {float(np.float32(shape.rms_eps)).hex()}f
 #define ATTN_SCALE {scale.hex()}f
 {LLAMA}

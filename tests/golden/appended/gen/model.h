@@ -4,7 +4,7 @@
 #include "nn/model.h" // struct tensor
 
 #define MODEL_NAME "golden F32" // printable ASCII, escaped
-#define BUILD_ID 0x8a6148f8bf346e67ull
+#define BUILD_ID 0x24a5fa67c5bb2fd0ull
 
 #define N_VOCAB 42 // tokens in the vocabulary
 #define N_VOCAB_ROWS 42 // rows of the output matrix = logits
@@ -19,6 +19,7 @@
 #define N_CTX_PADDED 128
 #define N_BATCH 16
 #define N_LOGIT_ROWS 9 // of one forward pass: 1, and the tokens guessed behind the newest
+#define MODEL_TYPES 0x1ull // bits: 1 << type of every tensor
 #define RMS_EPS 0x1.4f8b58p-17f
 #define ATTN_SCALE 0x1p-2f // 1 / sqrt(HEAD_SIZE) but in some
 
@@ -88,6 +89,8 @@
 #define N_PRE_CLASSES 0
 #define BLOB_PRE_TABLE 0 // u8 [][N_PRE_CLASSES]: 0x80 if the text so far is a match | next state
 #define N_PRE_REGEXES 0
+#define N_FOLD_RUNS 0
+#define BLOB_FOLD 0 // u32 [N_FOLD_RUNS][2]: first code point | kind << 24, what it becomes
 #define BLOB_PRE_START 0 // u8 [N_PRE_REGEXES]: the state that each begins with
 
 // Offsets from the blob's start. n_rows as in the model (the tiles may hold more rows).
