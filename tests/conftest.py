@@ -5,11 +5,18 @@ folder that the environment variable BAREWORD_SHARED names, by default `shared` 
 A test that needs one skips where it is missing; what generated models can show is shown on those.
 """
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.models import shared_folder, trained_model
+
+
+def pytest_configure() -> None:
+    """As at a terminal: a shell's background job ignores Ctrl-C, and so would what it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
