@@ -13,7 +13,7 @@ from harness.gguf.llama import expected_shapes
 from harness.synth.blocks import Bytes, RandomBytes, random_blocks, random_vector
 from harness.synth.metadata import add_model, add_vocabulary
 from harness.synth.mixture import QUANTS, tensor_type
-from harness.synth.presets import PRESETS, Preset
+from harness.synth.presets import LLAMA3_TEMPLATE, PRESETS, Preset
 from harness.synth.spread import weight_std
 from harness.synth.vocabulary import make_merges, make_vocabulary
 
@@ -36,7 +36,8 @@ def synthesize(
 ) -> Path:
     """Write a model of the shape `like`; the same arguments give the same bytes.
 
-    pre None: a SentencePiece vocabulary; else a byte-level BPE one with the regexes of that name.
+    pre None: a SentencePiece vocabulary; else a byte-level BPE one with the regexes of that name,
+    and Llama 3's chat template.
     `progress` is told (bytes written, bytes in all). The file appears under its name only when it
     is complete.
     """
@@ -54,8 +55,9 @@ def synthesize(
     try:
         add_model(writer, f"synthetic {like} {quant} seed {seed}", hyper, quant)
         add_vocabulary(writer, tokens)
-        if preset.chat_template is not None:
-            writer.add_chat_template(preset.chat_template)
+        template = preset.chat_template if pre is None else LLAMA3_TEMPLATE
+        if template is not None:
+            writer.add_chat_template(template)
         for name, (shape, kind) in tensors.items():
             writer.add_tensor_info(
                 name,
