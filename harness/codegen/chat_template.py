@@ -187,7 +187,14 @@ class _Pieces:
         """Ids and texts in turn."""
         data = text.encode()
         parts = self._pattern.split(data) if self._ids else [data]
-        return tuple(self._ids.get(part, part) for part in parts if part)
+        pieces: list[int | bytes] = []
+        for part in parts:
+            after = pieces[-1] if pieces else -1
+            if part not in self._ids and after in self._vocabulary.swallow_space:
+                part = part.lstrip()
+            if part:
+                pieces.append(self._ids.get(part, part))
+        return tuple(pieces)
 
     def begin(self, text: str) -> Piece:
         """The start of the prompt: with BOS if the model wants one and the template writes none."""

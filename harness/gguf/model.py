@@ -97,7 +97,8 @@ class Vocabulary:
 
     model: the kind, as GGUF names it. scores: of SentencePiece, else zeros. pre, merges: of BPE;
     merges are ids (left, right, merged), int32 (n, 3), in order of rank. lowercase, strip_accents:
-    of WordPiece's normaliser.
+    of WordPiece's normaliser. swallow_space: special tokens that take white space to their right
+    with them.
     """
 
     tokens: tuple[bytes, ...]
@@ -115,6 +116,7 @@ class Vocabulary:
     merges: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty((0, 3), np.int32))
     lowercase: bool = False
     strip_accents: bool = False
+    swallow_space: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,12 +9,19 @@ import numpy.typing as npt
 from harness.errors import GgufError
 from harness.gguf.bpe import check_byte_tokens, merges_of, pre_tokenizer_of
 from harness.gguf.metadata import Metadata
-from harness.gguf.model import TOKEN_BYTE, TOKEN_CONTROL, Vocabulary
+from harness.gguf.model import (
+    TOKEN_BYTE,
+    TOKEN_CONTROL,
+    TOKEN_UNKNOWN,
+    TOKEN_USER_DEFINED,
+    Vocabulary,
+)
 
 PREFIX: Final = "tokenizer.ggml."
 NO_TOKEN: Final = 0xFFFFFFFF  # how converters write "the model has no such token"
 MAX_TOKEN_BYTES: Final = 512  # the longest known token is 128 spaces (3 bytes each)
 N_BYTES: Final = 256
+PHI3_LEAVES_SPACE: Final = (b"<unk>", b"<s>", b"<|endoftext|>")
 WORD_MARK: Final = "\u2581".encode()
 GPT2_END: Final = 11  # llama.cpp's id of BOS and EOS for a "gpt2" file that names none
 
@@ -72,6 +79,7 @@ def _sentencepiece(metadata: Metadata) -> Vocabulary:
         add_eos=metadata.boolean(PREFIX + "add_eos_token", default=False) and eos_id is not None,
         add_space_prefix=metadata.boolean(PREFIX + "add_space_prefix", default=True),
         eog_ids=_eog_ids(metadata, tokens, bos_id, eos_id),
+        swallow_space=_swallow_space(metadata, tokens, types),
     )
 
 
@@ -138,6 +146,17 @@ def _wordpiece(metadata: Metadata) -> Vocabulary:
         lowercase=lowercase,
         strip_accents=metadata.boolean(PREFIX + "normalizer.strip_accents", default=lowercase),
     )
+
+
+def _swallow_space(
+    metadata: Metadata, tokens: tuple[bytes, ...], types: npt.NDArray[np.uint8]
+) -> frozenset[int]:
+    """Phi-3's special tokens but three; no key says so, and llama.cpp knows it by the name."""
+    name = metadata.text("general.name", default="").lower()
+    if not any(phi3 in name for phi3 in ("phi-3", "phi3")):
+        return frozenset()
+    special = np.flatnonzero(np.isin(types, (TOKEN_CONTROL, TOKEN_UNKNOWN, TOKEN_USER_DEFINED)))
+    return frozenset(i for i in special.tolist() if tokens[i] not in PHI3_LEAVES_SPACE)
 
 
 def _tokens(metadata: Metadata) -> tuple[bytes, ...]:

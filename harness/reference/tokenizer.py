@@ -84,7 +84,8 @@ def _cut_special(
                 continue
             for i, part in enumerate(fragment.split(special)):
                 cut += [token] if i else []
-                cut += [part] if part else []
+                said = part.lstrip() if i and token in vocabulary.swallow_space else part
+                cut += [said] if said else []
         fragments = cut
     return fragments
 

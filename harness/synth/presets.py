@@ -23,6 +23,18 @@ ZEPHYR_TEMPLATE: Final = (
     "{% endfor %}"
 )
 
+# Llama 3's, without its date and tools.
+LLAMA3_TEMPLATE: Final = (
+    "{{ bos_token }}"
+    "{% for message in messages %}"
+    "{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' }}"
+    "{{ message['content'] | trim + '<|eot_id|>' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}"
+    "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}"
+    "{% endif %}"
+)
+
 
 @dataclass(frozen=True)
 class Preset:

@@ -15,7 +15,7 @@ from harness.gguf.tensors import expected_shapes, optional_shapes
 from harness.synth.blocks import Bytes, RandomBytes, random_blocks, random_vector
 from harness.synth.metadata import add_model, add_vocabulary
 from harness.synth.mixture import QUANTS, tensor_type
-from harness.synth.presets import PRESETS, TRAITS, Preset
+from harness.synth.presets import LLAMA3_TEMPLATE, PRESETS, TRAITS, Preset
 from harness.synth.spread import weight_std
 from harness.synth.vocabulary import make_merges, make_vocabulary
 
@@ -40,7 +40,8 @@ def synthesize(
 ) -> Path:
     """Write a model of the shape `like`; the same arguments give the same bytes.
 
-    pre None: a SentencePiece vocabulary; else a byte-level BPE one with the regexes of that name.
+    pre None: a SentencePiece vocabulary; else a byte-level BPE one with the regexes of that name,
+    and Llama 3's chat template.
     `changes`: hyper-parameters other than the architecture's usual ones. `optional`: which of the
     tensors that a file of this architecture may hold are in it, by name.
 
@@ -62,8 +63,9 @@ def synthesize(
     try:
         add_model(writer, f"synthetic {like} {quant} seed {seed}", hyper, quant)
         add_vocabulary(writer, tokens)
-        if preset.chat_template is not None:
-            writer.add_chat_template(preset.chat_template)
+        template = preset.chat_template if pre is None else LLAMA3_TEMPLATE
+        if template is not None:
+            writer.add_chat_template(template)
         for name, (shape, kind) in tensors.items():
             writer.add_tensor_info(
                 name,

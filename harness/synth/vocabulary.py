@@ -20,7 +20,14 @@ SPACE: Final = "\u2581"
 SPECIAL: Final = ("<unk>", "<s>", "</s>")
 CHARACTERS: Final = SPACE + "".join(map(chr, range(0x21, 0x7F)))
 MORE_CHARACTERS: Final = "äöüßéèàçñ–—‘’“”…€"  # noqa: RUF001 (these characters are meant)
-END_TOKENS: Final = ("<|begin_of_text|>", "<|end_of_text|>", "<|eot_id|>")  # as Llama 3 has them
+# As Llama 3 has them.
+CONTROL_TOKENS: Final = (
+    "<|begin_of_text|>",
+    "<|end_of_text|>",
+    "<|eot_id|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+)
 MIN_TOKENS: Final = len(SPECIAL) + 256 + len(CHARACTERS)
 
 
@@ -45,29 +52,29 @@ def make_vocabulary(n_vocab: int) -> TokenTable:
 
 
 def make_merges(n_vocab: int, pre: str) -> MergeTable:
-    """256 bytes, one merged piece for each merge, bos, eos, eot: the shape of Llama 3's."""
-    n_merges = n_vocab - 256 - len(END_TOKENS)
+    """256 bytes, one merged piece for each merge, control tokens: the shape of Llama 3's."""
+    n_merges = n_vocab - 256 - len(CONTROL_TOKENS)
     if n_merges < 1:
         raise SynthError(
-            f"a vocabulary of {n_vocab} tokens cannot hold 256 bytes and {len(END_TOKENS)} "
+            f"a vocabulary of {n_vocab} tokens cannot hold 256 bytes and {len(CONTROL_TOKENS)} "
             "special tokens",
-            hint=f"ask for {256 + len(END_TOKENS) + 1} tokens or more",
+            hint=f"ask for {256 + len(CONTROL_TOKENS) + 1} tokens or more",
         )
     if pre not in PRE_TOKENIZERS:
         raise SynthError(f"--pre is {pre!r}", hint=f"choose one of: {', '.join(PRE_TOKENIZERS)}")
     space = BYTE_TEXTS[ord(" ")].decode()
     pieces = [piece.replace(SPACE, space) for piece in _pieces(n_merges)]
-    texts = [*(text.decode() for text in BYTE_TEXTS), *pieces, *END_TOKENS]
-    first_end = 256 + n_merges
+    texts = [*(text.decode() for text in BYTE_TEXTS), *pieces, *CONTROL_TOKENS]
+    first_control = 256 + n_merges
     return MergeTable(
         pre=pre,
         texts=texts,
-        types=[TOKEN_NORMAL] * first_end + [TOKEN_CONTROL] * len(END_TOKENS),
+        types=[TOKEN_NORMAL] * first_control + [TOKEN_CONTROL] * len(CONTROL_TOKENS),
         # What stands before the last character of a piece is a piece of an earlier merge.
         merges=[f"{piece[:-1]} {piece[-1]}" for piece in pieces],
-        bos_id=first_end,
-        eos_id=first_end + 1,
-        eot_id=first_end + 2,
+        bos_id=first_control,
+        eos_id=first_control + 1,
+        eot_id=first_control + 2,
     )
 
 

@@ -15,6 +15,7 @@ from harness.vocabulary.automaton import compile_regexes
 from harness.vocabulary.folding import folding_runs
 
 NO_TOKEN: Final = 0xFFFFFFFF
+SWALLOWS_SPACE: Final = 0x80000000  # flag of an entry of token_special
 NEVER_TEXT: Final = (TOKEN_CONTROL, TOKEN_UNKNOWN)  # no text becomes one by being merged
 SPECIAL: Final = (*NEVER_TEXT, TOKEN_USER_DEFINED)  # cut out of the text as they are
 
@@ -45,7 +46,13 @@ def vocabulary_tables(vocabulary: Vocabulary) -> tuple[Table, ...]:
         Table("token_text", "bytes", 1, int(offsets[-1]), b"".join(texts)),
         _u8("token_type", vocabulary.types),
         # The longest first: a token may be the beginning of another.
-        _u32("token_special", sorted(special, key=lambda i: (-len(texts[i]), i))),
+        _u32(
+            "token_special",
+            [
+                i | SWALLOWS_SPACE * (i in vocabulary.swallow_space)
+                for i in sorted(special, key=lambda i: (-len(texts[i]), i))
+            ],
+        ),
         *kinds[vocabulary.model](vocabulary, texts),
     )
 

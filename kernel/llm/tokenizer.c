@@ -29,8 +29,15 @@ static bool is_special(uint32_t id, unsigned flags)
             (type == TOKEN_TYPE_CONTROL || type == TOKEN_TYPE_UNKNOWN));
 }
 
-static void mark_special(struct symbol *symbols, const uint8_t *text, size_t n, uint32_t id)
+static bool is_space(uint8_t c)
 {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+// special: an entry of BLOB_TOKEN_SPECIAL.
+static void mark_special(struct symbol *symbols, const uint8_t *text, size_t n, uint32_t special)
+{
+    const uint32_t id = special & ~SPECIAL_SWALLOWS_SPACE;
     uint32_t n_part;
     const uint8_t *part = token_text(id, &n_part);
     for (size_t i = 0; i + n_part <= n;) {
@@ -47,6 +54,10 @@ static void mark_special(struct symbol *symbols, const uint8_t *text, size_t n, 
         }
         symbols[i + 1] = (struct symbol){.n = SPECIAL_FIRST, .id = id};
         i += n_part;
+        while ((special & SPECIAL_SWALLOWS_SPACE) && i < n && symbols[i + 1].n == RAW &&
+               is_space(text[i])) {
+            symbols[++i].n = SPECIAL_REST;
+        }
     }
 }
 
@@ -59,11 +70,12 @@ static void mark_specials(struct symbol *symbols, const uint8_t *text, size_t n,
         occurs[text[i]] = true;
     }
     const uint32_t *specials = table_u32(BLOB_TOKEN_SPECIAL);
-    for (const uint32_t *id = specials; id != specials + N_SPECIAL; id++) {
+    for (const uint32_t *special = specials; special != specials + N_SPECIAL; special++) {
+        const uint32_t id = *special & ~SPECIAL_SWALLOWS_SPACE;
         uint32_t n_part;
-        const uint8_t *part = token_text(*id, &n_part);
-        if (n_part <= n && occurs[part[0]] && is_special(*id, flags)) {
-            mark_special(symbols, text, n, *id);
+        const uint8_t *part = token_text(id, &n_part);
+        if (n_part <= n && occurs[part[0]] && is_special(id, flags)) {
+            mark_special(symbols, text, n, *special);
         }
     }
 }

@@ -24,6 +24,9 @@ struct token_output {
 
 void token_emit(struct token_output *out, uint32_t id);
 
+// Flag in BLOB_TOKEN_SPECIAL: the token takes white space to its right with it.
+#define SPECIAL_SWALLOWS_SPACE 0x80000000u
+
 // A table at its place in the blob.
 const uint32_t *table_u32(uint64_t offset);
 

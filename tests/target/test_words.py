@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.codegen import chat_of, fragments, markers
 from harness.gguf import read_gguf
 from harness.link.generation import Generation
 from harness.link.messages import SamplingParams
@@ -15,6 +16,7 @@ from harness.reference.generate import generate
 from harness.synth import synthesize
 from harness.verify import compare
 from harness.verify.agreement import agreement
+from harness.verify.compare import ids_of_written
 from harness.verify.limits import FLOAT32_ABS
 from tests.models import TRAINED
 from tests.target.machine import CPUS, Workshop, greedy
@@ -93,15 +95,22 @@ def test_a_byte_level_vocabulary_equals_both_references(
     workshop: Workshop, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("bpe") / "bpe.gguf"
-    model = synthesize("micro", quant="Q8_0", path=path, pre="llama-bpe")
+    model = read_gguf(synthesize("micro", quant="Q8_0", path=path, pre="llama-bpe"))
     text = "Hello, it's 12345 o'clock:  THEY'LL say\r\n\n naïve 你好 नमस्ते 😀 <|eot_id|> "
     prompt, params = Prompt.of_text(text), greedy(8, ignore_eog=True)
-    answer = workshop.answer(workshop.image(model), prompt, params)
-    verdict = compare(
-        answer, read_gguf(model), prompt=prompt, params=params, kv_type="f16", n_ctx=512
-    )
+    turns = [("system", b"Be kind."), ("user", text.encode()), ("assistant", b""), ("user", b"b")]
+    with workshop.session(workshop.image(path)) as session:
+        answer = session.generate(prompt, params, want_logits=True)
+        said = session.tokenize(Prompt.of_turns(*turns))
+    verdict = compare(answer, model, prompt=prompt, params=params, kv_type="f16", n_ctx=512)
     assert verdict.ok, verdict.report()
     assert len(answer.prompt_ids) > 40
+    chat = chat_of(model)
+    assert chat.form
+    parts = fragments(chat.form, turns)
+    assert said == list(ids_of_written(model, parts, markers(model, chat)))
+    eot = model.vocabulary.tokens.index(b"<|eot_id|>")
+    assert said.count(eot) == len(turns)  # none of the user's own
 
 
 @pytest.mark.parametrize("cpu", CPUS)

@@ -80,6 +80,16 @@ def test_the_template_of_our_own_models() -> None:
     )
 
 
+def test_line_breaks_that_special_tokens_swallow_are_not_written() -> None:
+    system, user, assistant, end = (ID[text] for text in TOKENS[3:7])
+    model = model_with(CHAT_TEMPLATE)
+    phi3 = dataclasses.replace(model.vocabulary, swallow_space=frozenset((system, user, end)))
+    form = chat_of(dataclasses.replace(model, vocabulary=phi3)).form
+    assert form
+    assert form.open == (1, user)
+    assert form.ask == (end, assistant, b"\n")
+
+
 def test_chatml_and_bos_only_where_the_model_wants_it() -> None:
     start, end = ID["<|im_start|>"], ID["<|im_end|>"]
     assert form_of(CHATML).open == (1, start, b"user\n")

@@ -50,6 +50,13 @@ def test_all_ones_means_no_such_token(tmp_path: Path) -> None:
     assert not vocabulary.add_bos
 
 
+def test_only_phi_3_s_special_tokens_swallow_space(tmp_path: Path) -> None:
+    file = small_model()
+    assert read(file, tmp_path).swallow_space == frozenset()
+    file.text("general.name", b"Phi-3 mini")
+    assert read(file, tmp_path).swallow_space == {2}  # </s>, but neither <unk> nor <s>
+
+
 def test_flags_are_read(tmp_path: Path) -> None:
     file = small_model()
     file.set("tokenizer.ggml.add_bos_token", BOOL, 0)

@@ -1,5 +1,6 @@
 """The reference's tokenizers against llama.cpp's recorded ids, and SentencePiece's rules."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,15 @@ def test_text_after_a_special_token_gets_a_space_and_other_text_does_not() -> No
 
 def test_longer_special_texts_are_cut_first() -> None:
     assert texts_of(small_vocabulary(), "[HI]![HI]") == ["[HI]!", "[HI]"]
+
+
+def test_some_special_tokens_swallow_the_space_to_their_right() -> None:
+    vocabulary = small_vocabulary(add_space_prefix=False)
+    hi = vocabulary.tokens.index(b"[HI]")
+    phi3 = dataclasses.replace(vocabulary, swallow_space=frozenset({hi}))
+    assert texts_of(phi3, "a [HI] \n a [HI] [HI]! a") == [
+        *("a", SPACE, "[HI]", "a", SPACE, "[HI]", "[HI]!", SPACE + "a"),
+    ]
 
 
 def test_control_tokens_are_text_unless_parsed() -> None:

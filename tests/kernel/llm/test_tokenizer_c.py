@@ -26,7 +26,8 @@ END = b"</s>"
 
 
 def tiny_vocabulary(*, add_space_prefix: bool) -> Vocabulary:
-    """Bytes, some characters, words made of them, and special tokens that overlap."""
+    """Bytes, some characters, words made of them, and special tokens that overlap, some of which
+    swallow white space, as Phi-3's do."""
     words = ["t", "h", "e", "th", "he", "the", SPACE, SPACE * 2, SPACE + "t", SPACE + "the", "é"]
     words += ["a", "aa", "aaa", "aaaa", "<", "/", "s", ">", "</", "s>", "en", "n", "€", "en€"]
     texts = [b"<unk>", b"<s>", b"</s>", *(b"<0x%02X>" % byte for byte in range(256))]
@@ -49,6 +50,7 @@ def tiny_vocabulary(*, add_space_prefix: bool) -> Vocabulary:
         add_eos=add_space_prefix,  # some model with either
         add_space_prefix=add_space_prefix,
         eog_ids=(2,),
+        swallow_space=frozenset(map(texts.index, (b"<|x|>", b"x|", b"</s>"))),
     )
 
 

@@ -43,6 +43,7 @@ class ForwardTwin:
         headers = render_headers(model, board, plan)
         write_headers(headers, out)
         self.n_rows = model.hyper.n_vocab_rows
+        self.n_batch = plan.n_batch
         self.blob = pack_blob(model, plan, headers.build_id, out / "model.blob").path
         compiler = native_compiler()
         flags = twin_flags(x86_fma=has_x86_fma(), sanitize=False)

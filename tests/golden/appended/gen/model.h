@@ -4,7 +4,7 @@
 #include "nn/model.h" // struct tensor
 
 #define MODEL_NAME "golden F32" // printable ASCII, escaped
-#define BUILD_ID 0x24a5fa67c5bb2fd0ull
+#define BUILD_ID 0x58c6db27886986a0ull
 
 #define N_VOCAB 42 // tokens in the vocabulary
 #define N_VOCAB_ROWS 42 // rows of the output matrix = logits
@@ -77,7 +77,7 @@
 #define BLOB_TOKEN_TEXT 0x41f00ull // byte-level BPE: the bytes themselves
 #define BLOB_TOKEN_TYPE 0x41f80ull // u8 [N_VOCAB]
 #define N_SPECIAL 0
-#define BLOB_TOKEN_SPECIAL 0x41fc0ull // u32 [N_SPECIAL]: ids, the longest text first
+#define BLOB_TOKEN_SPECIAL 0x41fc0ull // u32 [N_SPECIAL]: ids | SPECIAL_SWALLOWS_SPACE, the longest text first
 #define BLOB_TOKEN_RANK 0x41fc0ull // u32 [N_VOCAB]
 #define N_SORTED 42
 #define BLOB_TOKEN_SORTED 0x42080ull // u32 [N_SORTED]: ids by (text, id)

@@ -4,7 +4,7 @@
 #include "nn/model.h" // struct tensor
 
 #define MODEL_NAME "golden Q4_0 tied" // printable ASCII, escaped
-#define BUILD_ID 0xa545c103ae81c044ull
+#define BUILD_ID 0x284153a168f4d345ull
 
 #define N_VOCAB 60000 // tokens in the vocabulary
 #define N_VOCAB_ROWS 60000 // rows of the output matrix = logits
@@ -77,7 +77,7 @@
 #define BLOB_TOKEN_TEXT 0x128ee00ull // byte-level BPE: the bytes themselves
 #define BLOB_TOKEN_TYPE 0x12e4100ull // u8 [N_VOCAB]
 #define N_SPECIAL 0
-#define BLOB_TOKEN_SPECIAL 0x12f2b80ull // u32 [N_SPECIAL]: ids, the longest text first
+#define BLOB_TOKEN_SPECIAL 0x12f2b80ull // u32 [N_SPECIAL]: ids | SPECIAL_SWALLOWS_SPACE, the longest text first
 #define BLOB_TOKEN_RANK 0x12f2b80ull // u32 [N_VOCAB]
 #define N_SORTED 60000
 #define BLOB_TOKEN_SORTED 0x132d500ull // u32 [N_SORTED]: ids by (text, id)

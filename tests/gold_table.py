@@ -1,0 +1,75 @@
+"""Every recorded model against llama.cpp, as a table: `python -m tests.gold_table`.
+
+The kernel is its host twin, whose bits are the target's.
+"""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from harness.errors import GgufError
+from harness.reference import FloatReference, teacher_forced
+from tests.gold import Array, Gold, read_gold, rms
+from tests.kernel.nn.forward_twin import ForwardTwin
+from tests.models import shared_folder
+
+N_CTX = 256
+HEADS = ("model", "float: max", "kernel: cosine", "max", "rms / llama.cpp's noise", "greedy tokens")
+
+
+def cosine(a: Array, b: Array) -> float:
+    """Of all rows together."""
+    a, b = a.ravel().astype(np.float64), b.ravel().astype(np.float64)
+    return float(a @ b / np.sqrt((a @ a) * (b @ b)))
+
+
+def row(gold: Gold, folder: Path, operations: Path) -> tuple[str, ...]:
+    """Differences from llama.cpp's logits of expanded weights; the first other token, if any."""
+    exact = teacher_forced(FloatReference(gold.model), gold.prompt_ids, gold.greedy)[gold.rows]
+    twin = ForwardTwin(gold.model, folder, operations, n_ctx=N_CTX)
+    ids = [*gold.prompt_ids, *gold.greedy[:-1]][: N_CTX - 1]
+    logits = twin.logits(ids, n_batch=twin.n_batch)[len(gold.prompt_ids) - 1 :]
+    rows = gold.rows[gold.rows < len(logits)]
+    difference = logits[rows] - gold.logits_deq[: len(rows)]
+    differs = np.flatnonzero(logits.argmax(axis=1) != gold.greedy[: len(logits)])
+    first = f"all {len(logits)} equal"
+    if len(differs):
+        at = int(differs[0])
+        tie = gold.margin[at] <= 6 * gold.noise_rms
+        first = f"differs at {at}, {'a near-tie' if tie else 'NO near-tie'}"
+    noise = gold.noise_rms
+    return (
+        f"{np.abs(exact - gold.logits_deq).max():.1e}",
+        f"1 - {1 - cosine(logits[rows], gold.logits_deq[: len(rows)]):.1e}",
+        f"{np.abs(difference).max():.3f}",
+        f"{rms(difference) / noise:.2f}" if noise > 1e-4 else "no noise",
+        first,
+    )
+
+
+def main() -> int:
+    """Print a row per file of the manifest; a file that is refused says why."""
+    shared = shared_folder()
+    files = [e["file"] for e in json.loads((shared / "gold/manifest.json").read_text())["models"]]
+    print("| " + " | ".join(HEADS) + " |")
+    print("| --- " + "| --: " * 4 + "| --- |")
+    with tempfile.TemporaryDirectory() as work:
+        operations = Path(work) / "operations"
+        operations.mkdir()
+        for file in files:
+            folder = Path(work) / Path(file).stem
+            folder.mkdir()
+            try:
+                cells = row(read_gold(shared, Path(file).stem), folder, operations)
+            except GgufError as error:
+                print(f"{file}: {error}", file=sys.stderr)
+                continue
+            print("| " + " | ".join((Path(file).stem, *cells)) + " |", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
