@@ -14,8 +14,12 @@ BLOCK_TENSORS = {
 }
 OPTIONAL_TENSORS = {
     **{f"{name}_bias": f"{name}.bias" for name in MATRICES},
-    **{name: f"{name}.weight" for name in ("attn_q_norm", "attn_k_norm")},
+    **{
+        name: f"{name}.weight"
+        for name in ("attn_q_norm", "attn_k_norm", "post_attention_norm", "post_ffw_norm")
+    },
 }
+ROPE_LOCAL = "rope_local"  # the table of local layers, where they have another
 
 
 def block_tensors(model: Model) -> dict[str, str]:
@@ -38,10 +42,11 @@ def tensor_names(model: Model) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class BlobContents:
-    """Names, shapes and sizes of all entries; only the rope table depends on n_ctx."""
+    """Names, shapes and sizes of all entries; only rope tables depend on n_ctx."""
 
     tensors: tuple[BlobEntry, ...]
     n_rot: int
+    rope_tables: tuple[str, ...]
     n_vocab: int
     token_text_bytes: int
 
@@ -49,7 +54,10 @@ class BlobContents:
         """All entries at their offsets."""
         n_vocab = self.n_vocab
         tables = (
-            BlobEntry("rope", "f32", None, n_ctx, self.n_rot, 0, n_ctx * self.n_rot * 4),
+            *(
+                BlobEntry(name, "f32", None, n_ctx, self.n_rot, 0, n_ctx * self.n_rot * 4)
+                for name in self.rope_tables
+            ),
             BlobEntry("token_text_offset", "u32", None, 1, n_vocab + 1, 0, (n_vocab + 1) * 4),
             BlobEntry(
                 "token_text", "bytes", None, 1, self.token_text_bytes, 0, self.token_text_bytes
@@ -78,6 +86,7 @@ def blob_contents(model: Model) -> BlobContents:
     return BlobContents(
         tensors=tuple(placed),
         n_rot=model.hyper.n_rot,
+        rope_tables=("rope", ROPE_LOCAL) if model.hyper.rope_freq_base_local else ("rope",),
         n_vocab=len(vocabulary.tokens),
         token_text_bytes=sum(map(len, vocabulary.tokens)),
     )
