@@ -47,7 +47,12 @@ def facts_table(facts: dict[str, Any]) -> str:
         ("embedding", f"{facts['n_embd']}, feed-forward {facts['n_ff']}"),
         ("heads", f"{facts['n_head']}, {facts['n_head_kv']} for keys and values"),
         ("rope", rope),
+        *([("window", _window(facts))] if facts["window"] else []),
         ("context", f"trained for {facts['n_ctx_train']}"),
         ("vocabulary", f"{facts['n_vocab']} tokens, ends at {facts['eog_ids']}"),
     )
     return "\n".join(f"{name:<12}{value}" for name, value in rows)
+
+
+def _window(facts: dict[str, Any]) -> str:
+    return f"{facts['window']} tokens in {sum(facts['local_layers'])} of {facts['n_layer']} layers"

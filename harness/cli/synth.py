@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from harness.cli.progress import bar, note
+from harness.gguf.architecture import ARCHITECTURES
 from harness.synth import PRESETS, synthesize
 
 
@@ -12,7 +13,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--like", default="tiny", metavar="NAME", help=f"whose shape: {', '.join(PRESETS)}"
     )
-    parser.add_argument("--arch", default="llama", help="architecture (default: llama)")
+    parser.add_argument(
+        "--arch", default="llama", metavar="NAME",
+        help=f"whose formulas: {', '.join(ARCHITECTURES)} (default: llama)",
+    )  # fmt: skip
     parser.add_argument("--quant", default="Q4_K_M", help="tensor types (default: Q4_K_M)")
     parser.add_argument(
         "--pre",

@@ -24,6 +24,14 @@ class Architecture:
     optional_biases: tuple[str, ...] = ()  # that have one in all layers or in none
     scales: bool = False  # granite's four keys
     qk_norm: bool = False  # an RMS norm of each head of q and k, before rope
+    post_norms: bool = False  # an RMS norm of what each branch adds
+    sqrt_embedding: bool = False  # embeddings are multiplied by sqrt(n_embd)
+    attn_softcap: float | None = None  # of scores, unless a key says otherwise; None: no key
+    logit_softcap: float | None = None  # of logits likewise; 0: only if a key says so
+    local_every: int = 0  # of so many layers the last is global, the others see a window; 0: none
+    window: int | None = None  # keys that a local layer sees, unless a key says otherwise
+    local_rope_base: float | None = None  # of local layers; None: that of all layers
+    layers_of_largest: int = 0  # the model of so many layers scales scores by its mean head size
     rope_freqs: bool = False  # may hold rope_freqs.weight, divisors of the frequencies
     rope_factors: bool = False  # may hold two sets of divisors, one for contexts beyond the first
     fused: bool = False  # q, k and v in one matrix, gate and up in another
@@ -37,6 +45,31 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
         Architecture("qwen2", rope_halves=True, biases=ATTENTION_BIASES),
         Architecture("qwen3", rope_halves=True, qk_norm=True),
         Architecture("phi3", rope_halves=True, rope_factors=True, fused=True),
+        Architecture(
+            "gemma2",
+            rope_halves=True,
+            activation="gelu",
+            post_norms=True,
+            sqrt_embedding=True,
+            attn_softcap=50.0,
+            logit_softcap=30.0,
+            local_every=2,
+            window=4096,
+            layers_of_largest=46,
+        ),
+        Architecture(
+            "gemma3",
+            rope_halves=True,
+            activation="gelu",
+            qk_norm=True,
+            post_norms=True,
+            sqrt_embedding=True,
+            logit_softcap=0.0,
+            local_every=6,
+            window=0,
+            local_rope_base=10000.0,
+            layers_of_largest=62,
+        ),
     )
 }
 LLAMA: Final = ARCHITECTURES["llama"]

@@ -7,6 +7,7 @@ from harness.gguf.architecture import Architecture
 from harness.gguf.metadata import Metadata
 from harness.gguf.model import HyperParameters
 from harness.gguf.rope_scaling import rope_scaling_of
+from harness.gguf.window import local_layers, window_of
 
 # Bounds of sense, not of the format: above every published model, below what breaks arithmetic.
 MAX_EMBD: Final = 1 << 16
@@ -37,6 +38,9 @@ def hyper_parameters(metadata: Metadata, arch: Architecture, n_vocab_rows: int) 
     _refuse_other_arithmetic(metadata, arch)
     head_size = _head_size(metadata, prefix, n_embd, n_head)
     n_rot = _n_rot(metadata, arch, head_size)
+    window = window_of(metadata, arch)
+    largest = arch.layers_of_largest == n_layer
+    usual_attn_scale = 1.0 / math.sqrt(n_embd / n_head if largest else head_size)
     return HyperParameters(
         n_embd=n_embd,
         n_head=n_head,
@@ -48,14 +52,35 @@ def hyper_parameters(metadata: Metadata, arch: Architecture, n_vocab_rows: int) 
         head_size=head_size,
         n_rot=n_rot,
         rms_eps=metadata.positive(prefix + "attention.layer_norm_rms_epsilon"),
-        rope_freq_base=_rope_base(metadata, prefix + "rope.freq_base"),
+        rope_freq_base=_rope_base(metadata, prefix + "rope.freq_base", 10000.0),
         arch=arch,
         rope_scaling=rope_scaling_of(metadata, arch, n_ctx),
-        attn_scale=_scale(metadata, arch, "attention.scale", 1.0 / math.sqrt(head_size)),
-        embedding_scale=_scale(metadata, arch, "embedding_scale", 1.0),
+        attn_scale=_scale(metadata, arch, "attention.scale", usual_attn_scale),
+        embedding_scale=(
+            math.sqrt(n_embd)
+            if arch.sqrt_embedding
+            else _scale(metadata, arch, "embedding_scale", 1.0)
+        ),
         residual_scale=_scale(metadata, arch, "residual_scale", 1.0),
         logit_scale=1.0 / metadata.positive(prefix + "logit_scale") if arch.scales else 1.0,
+        attn_softcap=_softcap(metadata, prefix + "attn_logit_softcapping", arch.attn_softcap),
+        logit_softcap=_softcap(metadata, prefix + "final_logit_softcapping", arch.logit_softcap),
+        window=window,
+        local_layers=local_layers(metadata, arch, n_layer) if window else (),
+        rope_freq_base_local=_local_rope_base(metadata, arch) if window else None,
     )
+
+
+def _softcap(metadata: Metadata, key: str, usual: float | None) -> float:
+    if usual is None:
+        return 0.0
+    return metadata.positive(key) if key in metadata else usual
+
+
+def _local_rope_base(metadata: Metadata, arch: Architecture) -> float | None:
+    if arch.local_rope_base is None:
+        return None
+    return _rope_base(metadata, arch.name + ".rope.freq_base_swa", arch.local_rope_base)
 
 
 def _scale(metadata: Metadata, arch: Architecture, name: str, usual: float) -> float:
@@ -94,8 +119,8 @@ def _n_rot(metadata: Metadata, arch: Architecture, head_size: int) -> int:
     return n_rot
 
 
-def _rope_base(metadata: Metadata, key: str) -> float:
-    base = metadata.number(key, default=10000.0)
+def _rope_base(metadata: Metadata, key: str, usual: float) -> float:
+    base = metadata.number(key, default=usual)
     if base <= 1:
         metadata.fail(key, f"is {base}, wanted more than 1: later pairs turn more slowly")
     return base

@@ -112,6 +112,10 @@ class Metadata:
             self.fail(key, f"is {_described(kind, value)}, wanted an array of {wanted}")
         return value
 
+    def holds_array(self, key: str) -> bool:
+        """Whether the key is there with an array as its value."""
+        return key in self and self._entries[key][0] is ValueType.ARRAY
+
     def alignment(self) -> int:
         """Tensor data starts, and every tensor starts, at a multiple of this many bytes."""
         key = "general.alignment"

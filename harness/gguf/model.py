@@ -80,6 +80,11 @@ class HyperParameters:
     embedding_scale: float = 1.0
     residual_scale: float = 1.0  # of what a branch adds
     logit_scale: float = 1.0  # logits are multiplied by it
+    attn_softcap: float = 0.0  # scores pass through cap * tanh(score / cap); 0: they do not
+    logit_softcap: float = 0.0  # logits likewise
+    window: int = 0  # keys that a token of a local layer sees; 0: no layer is local
+    local_layers: tuple[bool, ...] = ()  # of each layer; () when no layer is local
+    rope_freq_base_local: float | None = None  # of local layers, without any scaling
 
     def __post_init__(self) -> None:
         if not self.attn_scale:

@@ -94,6 +94,8 @@ def _layer_shapes(hyper: HyperParameters) -> dict[str, Shape]:
         shapes |= {"attn_qkv": (n_embd, n_q + 2 * n_kv), "ffn_up": (n_embd, 2 * n_ff)}
     if hyper.arch.qk_norm:
         shapes |= {"attn_q_norm": (head,), "attn_k_norm": (head,)}
+    if hyper.arch.post_norms:
+        shapes |= {"post_attention_norm": (n_embd,), "post_ffw_norm": (n_embd,)}
     return shapes
 
 

@@ -30,8 +30,7 @@ def rope_angles(model: Model, n_ctx: int) -> Angles:
     n_ctx: positions that there will be; Phi-3's factors depend on it.
     """
     hyper = model.hyper
-    pairs = range(hyper.n_rot // 2)
-    frequency = [math.pow(hyper.rope_freq_base, -2.0 * i / hyper.n_rot) for i in pairs]
+    frequency = _frequencies(hyper, hyper.rope_freq_base)
     scaling = hyper.rope_scaling
     long = n_ctx > scaling.n_ctx_original
     for name in (ROPE_FREQS, ROPE_LONG if long else ROPE_SHORT):
@@ -45,6 +44,13 @@ def rope_angles(model: Model, n_ctx: int) -> Angles:
         f / scaling.factor * w + f * (1.0 - w) for f, w in zip(frequency, blend, strict=True)
     ]
     return Angles(tuple(frequency), scaling.attn_factor * (1.0 + 0.1 * math.log(scaling.factor)))
+
+
+def local_rope_angles(model: Model) -> Angles:
+    """Of layers that see a window: they have a base of their own and are not stretched."""
+    base = model.hyper.rope_freq_base_local
+    assert base is not None
+    return Angles(tuple(_frequencies(model.hyper, base)), 1.0)
 
 
 def rope_rows(angles: Angles, n_ctx: int) -> Iterator[npt.NDArray[np.float32]]:
@@ -62,6 +68,10 @@ def rope_rows(angles: Angles, n_ctx: int) -> Iterator[npt.NDArray[np.float32]]:
         rows[..., 0] = _of_angles(math.cos, positions, angles)
         rows[..., 1] = _of_angles(math.sin, positions, angles)
         yield rows
+
+
+def _frequencies(hyper: HyperParameters, base: float) -> list[float]:
+    return [math.pow(base, -2.0 * i / hyper.n_rot) for i in range(hyper.n_rot // 2)]
 
 
 def _of_angles(

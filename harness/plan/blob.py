@@ -15,8 +15,12 @@ BLOCK_TENSORS = {
 }
 OPTIONAL_TENSORS = {
     **{f"{name}_bias": f"{name}.bias" for name in MATRICES},
-    **{name: f"{name}.weight" for name in ("attn_q_norm", "attn_k_norm")},
+    **{
+        name: f"{name}.weight"
+        for name in ("attn_q_norm", "attn_k_norm", "post_attention_norm", "post_ffw_norm")
+    },
 }
+ROPE_LOCAL = "rope_local"  # the table of local layers, where they have another
 
 
 def block_tensors(model: Model) -> dict[str, str]:
@@ -39,18 +43,22 @@ def tensor_names(model: Model) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class BlobContents:
-    """Names, shapes and sizes of all entries; only the rope table depends on n_ctx."""
+    """Names, shapes and sizes of all entries; only rope tables depend on n_ctx."""
 
     tensors: tuple[BlobEntry, ...]
     n_rot: int
+    rope_tables: tuple[str, ...]
     vocabulary: tuple[BlobEntry, ...]  # not yet placed
 
     def entries(self, n_ctx: int) -> tuple[BlobEntry, ...]:
         """All entries at their offsets."""
-        rope = BlobEntry("rope", "f32", None, n_ctx, self.n_rot, 0, n_ctx * self.n_rot * 4)
+        rope = (
+            BlobEntry(name, "f32", None, n_ctx, self.n_rot, 0, n_ctx * self.n_rot * 4)
+            for name in self.rope_tables
+        )
         placed = list(self.tensors)
         offset = align_up(self.tensors[-1].end, BLOB_ALIGN)
-        for table in (rope, *self.vocabulary):
+        for table in (*rope, *self.vocabulary):
             placed.append(_at(table, offset))
             offset = align_up(placed[-1].end, BLOB_ALIGN)
         return tuple(placed)
@@ -67,6 +75,7 @@ def blob_contents(model: Model) -> BlobContents:
     return BlobContents(
         tensors=tuple(placed),
         n_rot=model.hyper.n_rot,
+        rope_tables=("rope", ROPE_LOCAL) if model.hyper.rope_freq_base_local else ("rope",),
         vocabulary=tuple(
             BlobEntry(
                 table.name, table.layout, None, table.n_rows, table.n_cols, 0, len(table.data)

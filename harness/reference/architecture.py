@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.gguf import Model
+from harness.gguf import HyperParameters, Model
 from harness.reference.fma import F64
 
 _NEIGHBOURS = {"llama", "granite"}  # whose rope turns pairs (2i, 2i + 1); all others: halves
@@ -31,8 +31,13 @@ class Rules:
 
     embedding_scale: float
     attention_scale: float
-    residual_scale: float
-    logit_divisor: float
+    residual_scale: float = 1.0
+    logit_divisor: float = 1.0
+    attention_cap: float = 0.0
+    logit_cap: float = 0.0
+    gelu: bool = False
+    windows: tuple[int, ...] = ()  # per layer, keys that a token sees; 0: all before it
+    local_rope_base: float = 0.0  # of layers with a window; 0: no other one
 
 
 def rules_of(model: Model) -> Rules:
@@ -46,7 +51,30 @@ def rules_of(model: Model) -> Rules:
             residual_scale=key.number("residual_scale", 0.0) or 1.0,
             logit_divisor=key.number("logit_scale", 1.0),
         )
-    return Rules(1.0, usual, 1.0, 1.0)
+    if model.architecture in ("gemma2", "gemma3"):
+        return _gemma(key, model.hyper, second=model.architecture == "gemma2")
+    return Rules(1.0, usual)
+
+
+def _gemma(key: "_Keys", h: HyperParameters, *, second: bool) -> Rules:
+    """Gemma 2 alternates local and global layers, Gemma 3 has five local ones to a global one."""
+    largest = h.n_layer == (46 if second else 62)
+    window = int(key.number("attention.sliding_window", 4096 if second else 0))
+    pattern = 2 if second else key.pattern("attention.sliding_window_pattern", 6)
+    local = (
+        [layer % pattern != pattern - 1 for layer in range(h.n_layer)]
+        if isinstance(pattern, int)
+        else pattern
+    )
+    return Rules(
+        embedding_scale=math.sqrt(h.n_embd),
+        attention_scale=1.0 / math.sqrt(h.n_embd / h.n_head if largest else h.head_size),
+        attention_cap=key.number("attn_logit_softcapping", 50.0) if second else 0.0,
+        logit_cap=key.number("final_logit_softcapping", 30.0 if second else 0.0),
+        gelu=True,
+        windows=tuple(window if here else 0 for here in local),
+        local_rope_base=0.0 if second else key.number("rope.freq_base_swa", 10000.0),
+    )
 
 
 def rope_of(model: Model, n_ctx: int | None) -> Rope:
@@ -57,7 +85,7 @@ def rope_of(model: Model, n_ctx: int | None) -> Rope:
     key = _Keys(model.metadata, model.architecture)
     n_rot = int(key.number("rope.dimension_count", model.hyper.head_size))
     base = key.number("rope.freq_base", 10000.0)
-    frequency = [base ** (-2.0 * i / n_rot) for i in range(n_rot // 2)]
+    frequency = _frequencies(base, n_rot)
     trained = key.number("context_length")
     original = key.number("rope.scaling.original_context_length", trained)
     length = "long" if (n_ctx or trained) > original else "short"
@@ -77,6 +105,18 @@ def rope_of(model: Model, n_ctx: int | None) -> Rope:
         ]
         magnitude *= 1.0 + 0.1 * math.log(factor)
     return Rope(tuple(frequency), magnitude, model.architecture not in _NEIGHBOURS)
+
+
+def local_rope_of(model: Model, rope: Rope) -> Rope:
+    """That of layers with a window: the same, or one of another base that nothing stretches."""
+    base = rules_of(model).local_rope_base
+    if not base:
+        return rope
+    return Rope(tuple(_frequencies(base, 2 * len(rope.frequency))), 1.0, rope.halves)
+
+
+def _frequencies(base: float, n_rot: int) -> list[float]:
+    return [base ** (-2.0 * i / n_rot) for i in range(n_rot // 2)]
 
 
 def _yarn_keeps(n_rot: int, base: float, original: float) -> list[float]:
@@ -99,6 +139,14 @@ class _Keys:
     def number(self, name: str, default: float | None = None) -> float:
         value = self._metadata.get(self._prefix + name, default)
         assert isinstance(value, int | float), name
+        return value
+
+    def pattern(self, name: str, default: int) -> int | list[bool]:
+        """One layer of so many is global, or a flag of each layer: whether it is local."""
+        value = self._metadata.get(self._prefix + name, default)
+        if isinstance(value, np.ndarray):
+            return [bool(flag) for flag in value]
+        assert isinstance(value, int), name
         return value
 
     def text(self, name: str, default: str) -> str:

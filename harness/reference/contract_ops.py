@@ -66,6 +66,18 @@ def silu(x: F32) -> F32:
     return x / (np.float32(1) + exp_f32(-x))
 
 
+def gelu(x: F32) -> F32:
+    """x / (1 + e^-2u), 2u = x * fma(x * x, cube, line): tanh's form, by the same exp."""
+    line, cube = float.fromhex("0x1.988454p+0"), float.fromhex("0x1.2444f2p-4")
+    return x / (np.float32(1) + exp_f32(-(x * fma(x * x, cube, line))))
+
+
+def softcap(x: F32, cap: float) -> F32:
+    """cap * tanh(x / cap) as cap - 2 cap / (1 + e^(x * (2 / cap)))."""
+    c, two = np.float32(cap), np.float32(2)
+    return c - two * c / (np.float32(1) + exp_f32(x * (two / c)))
+
+
 def softmax(x: F32) -> F32:
     """Softmax of one vector; the sum in four lanes."""
     p = exp_f32(x - x.max())
@@ -101,27 +113,31 @@ def rotate(x: F32, cos: F32, sin: F32, *, halves: bool) -> F32:
     return out
 
 
-def attention(q: F32, keys: F32, values: F32, pos: int) -> F32:
+def attention(
+    q: F32, keys: F32, values: F32, pos: int, *, window: int = 0, cap: float = 0.0
+) -> F32:
     """Causal attention with an online softmax over chunks of absolute position.
+
+    window: keys that a token sees, itself among them; 0: all. cap: of the scores; 0: none.
 
     q: (tokens, n_head, head_size) for positions pos.., already scaled; keys and values:
     (n_head_kv, positions, head_size) as the cache holds them. Returns the shape of q.
     """
     blocks = [
-        _attend(q[i : i + _QUERY_BLOCK], keys, values, pos + i)
+        _attend(q[i : i + _QUERY_BLOCK], keys, values, pos + i, window or len(keys[0]), cap)
         for i in range(0, len(q), _QUERY_BLOCK)
     ]
     return np.concatenate(blocks)
 
 
-def _attend(q: F32, keys: F32, values: F32, pos: int) -> F32:
+def _attend(q: F32, keys: F32, values: F32, pos: int, window: int, cap: float) -> F32:
     n, n_head, head_size = q.shape
     n_head_kv = len(keys)
     q64 = widen(q).reshape(n, n_head_kv, n_head // n_head_kv, head_size)
     m = np.full(q64.shape[:3], -np.inf, np.float32)
     lanes = np.zeros((*m.shape, 4), np.float32)
     o = np.zeros(q64.shape)
-    for start in range(0, pos + n, CHUNK):
+    for start in range(max(0, pos + 1 - window) // CHUNK * CHUNK, pos + n, CHUNK):
         stop = min(start + CHUNK, pos + n)
         first = max(0, start - pos)  # earlier queries see no key of this chunk
         k64, v64 = widen(keys[:, start:stop]), widen(values[:, start:stop])
@@ -129,23 +145,29 @@ def _attend(q: F32, keys: F32, values: F32, pos: int) -> F32:
         for d in range(head_size):
             fma_into(scores, q64[first:, :, :, d, None], k64[None, :, None, :, d])
         s = scores.astype(np.float32)
-        future = np.arange(start, stop) > np.arange(pos + first, pos + n)[:, None]
-        hidden = np.broadcast_to(future[:, None, None], s.shape)
+        if cap:
+            s = softcap(s, cap)
+        distance = np.arange(pos + first, pos + n)[:, None] - np.arange(start, stop)
+        unseen = (distance < 0) | (distance >= window)
+        hidden = np.broadcast_to(unseen[:, None, None], s.shape)
         s[hidden] = -np.inf
         new_m = np.maximum(m[first:], s.max(axis=-1))
+        # A later query's window may begin behind this chunk: its maximum stays what it is.
+        finite = np.where(np.isneginf(new_m), np.float32(0), new_m)
         # exp_f32(0) is exactly 1, so an unchanged maximum needs no case of its own; before the
         # first chunk m is -inf, a is tiny but not 0, and lanes and o are 0.
-        a = exp_f32(m[first:] - new_m)
+        a = exp_f32(m[first:] - finite)
         lanes[first:] *= a[..., None]
         o[first:] = (o[first:].astype(np.float32) * a[..., None]).astype(np.float64)
-        p = exp_f32(s - new_m[..., None])
+        p = exp_f32(s - finite[..., None])
         p[hidden] = 0  # adding +0 to a lane, which is never -0, changes nothing
         m[first:] = new_m
         for t in range(0, stop - start, 4):
             lanes[first:, :, :, : min(4, stop - start - t)] += p[..., t : t + 4]
         p64 = widen(p)
         for t in range(stop - start):
-            seen = max(first, start + t - pos)  # queries from here on see position start + t
+            # Queries from here on see position start + t, or have passed it: p is 0 then.
+            seen = max(first, start + t - pos)
             fma_into(o[seen:], p64[seen - first :, :, :, t, None], v64[None, :, None, t])
     total = (lanes[..., 0] + lanes[..., 1]) + (lanes[..., 2] + lanes[..., 3])
     out: F32 = o.astype(np.float32) * (np.float32(1) / total)[..., None]

@@ -11,7 +11,7 @@ from gguf import GGMLQuantizationType
 from gguf.quants import dequantize
 
 from harness.gguf import Model
-from harness.reference.architecture import rope_of, rules_of
+from harness.reference.architecture import Rope, local_rope_of, rope_of, rules_of
 from harness.reference.fma import F64
 from harness.reference.kv_cache import KvCache
 
@@ -32,7 +32,8 @@ class FloatReference:
         n_weights = sum(t.n_cols * t.n_rows for t in model.tensors.values())
         self._keep = 8 * n_weights <= keep_bytes
         self._kept: dict[str, list[F64]] = {}
-        self._rules, self._rope_of_model = rules_of(model), rope_of(model, n_ctx)
+        self.rules, self.rope = rules_of(model), rope_of(model, n_ctx)
+        self.local_rope = local_rope_of(model, self.rope)
         self._cache = KvCache(self.hyper, np.float64)
 
     def forward(self, ids: Sequence[int], pos: int, *, last: int | None = None) -> F64:
@@ -41,17 +42,24 @@ class FloatReference:
         The tokens take positions pos..; whatever the cache holds from pos on is forgotten.
         """
         self._cache.rewind(pos)
-        rules = self._rules
+        rules = self.rules
         x = np.concatenate([self._rows("token_embd.weight", i, 1) for i in ids])
         x = x * rules.embedding_scale
         for layer in range(self.hyper.n_layer):
-            x = x + rules.residual_scale * self._attention(x, layer, pos)
+            branch = self._attention(x, layer, pos)
+            x = x + rules.residual_scale * self._ended(branch, layer, "post_attention_norm")
             if last is not None and layer == self.hyper.n_layer - 1:
                 x = x[len(x) - last :]
-            x = x + rules.residual_scale * self._feed_forward(x, layer)
+            branch = self._feed_forward(x, layer)
+            x = x + rules.residual_scale * self._ended(branch, layer, "post_ffw_norm")
         tied = "output.weight" not in self._model.tensors
         logits = self._dot("token_embd" if tied else "output", self._norm(x, "output_norm"))
-        return np.asarray(logits / rules.logit_divisor, np.float64)
+        logits = np.asarray(logits / rules.logit_divisor, np.float64)
+        return _capped(logits, rules.logit_cap)
+
+    def _ended(self, branch: F64, layer: int, norm: str) -> F64:
+        name = f"blk.{layer}.{norm}"
+        return self._norm(branch, name) if name + ".weight" in self._model.tensors else branch
 
     def _attention(self, x: F64, layer: int, pos: int) -> F64:
         h, blk, n = self.hyper, f"blk.{layer}.", len(x)
@@ -65,12 +73,22 @@ class FloatReference:
         )
         if blk + "attn_q_norm.weight" in self._model.tensors:
             q, k = self._norm(q, blk + "attn_q_norm"), self._norm(k, blk + "attn_k_norm")
-        q, k = self._rope(q, pos) * self._rules.attention_scale, self._rope(k, pos)
+        rules = self.rules
+        window = rules.windows[layer] if rules.windows else 0
+        rope = self.local_rope if window else self.rope
+        q, k = _rotate(q, pos, rope) * rules.attention_scale, _rotate(k, pos, rope)
         self._cache.append(layer, pos, k, v)
         keys, values = self._cache.view(layer, pos + n)
         group = np.arange(h.n_head) // (h.n_head // h.n_head_kv)
         blocks = [
-            _softmax_attention(q[i : i + _QUERY_BLOCK], keys[group], values[group], pos + i)
+            _softmax_attention(
+                q[i : i + _QUERY_BLOCK],
+                keys[group],
+                values[group],
+                pos + i,
+                window=window,
+                cap=rules.attention_cap,
+            )
             for i in range(0, n, _QUERY_BLOCK)
         ]
         return self._dot(blk + "attn_output", np.concatenate(blocks).reshape(n, -1))
@@ -83,26 +101,11 @@ class FloatReference:
             gate = self._dot(blk + "ffn_gate", normed)
         else:
             gate, up = np.split(up, 2, axis=1)
-        return self._dot(blk + "ffn_down", gate / (1.0 + np.exp(-gate)) * up)
+        return self._dot(blk + "ffn_down", (_gelu(gate) if self.rules.gelu else _silu(gate)) * up)
 
     def _norm(self, x: F64, name: str) -> F64:
         rms = np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + self.hyper.rms_eps)
         return np.asarray(x / rms * self._model.vector(name + ".weight"), np.float64)
-
-    def _rope(self, x: F64, pos: int) -> F64:
-        """Rotate the pairs of each head by p * frequency; beyond n_rot x passes."""
-        rope = self._rope_of_model
-        n = len(rope.frequency)
-        theta = np.arange(pos, pos + len(x))[:, None, None] * np.array(rope.frequency)
-        first, second = (
-            (np.s_[..., :n], np.s_[..., n : 2 * n])
-            if rope.halves
-            else (np.s_[..., 0 : 2 * n : 2], np.s_[..., 1 : 2 * n : 2])
-        )
-        pairs = (x[first] + 1j * x[second]) * np.exp(1j * theta) * rope.magnitude
-        out = x.copy()
-        out[first], out[second] = pairs.real, pairs.imag
-        return out
 
     def _dot(self, name: str, x: F64) -> F64:
         """W x, and the bias where the model has one."""
@@ -132,11 +135,39 @@ class FloatReference:
         return np.asarray(dequantize(rows, type_), np.float64)
 
 
-def _softmax_attention(q: F64, keys: F64, values: F64, pos: int) -> F64:
+def _rotate(x: F64, pos: int, rope: Rope) -> F64:
+    """Rotate the pairs of each head by p * frequency; beyond n_rot x passes."""
+    n = len(rope.frequency)
+    theta = np.arange(pos, pos + len(x))[:, None, None] * np.array(rope.frequency)
+    first, second = (
+        (np.s_[..., :n], np.s_[..., n : 2 * n])
+        if rope.halves
+        else (np.s_[..., 0 : 2 * n : 2], np.s_[..., 1 : 2 * n : 2])
+    )
+    pairs = (x[first] + 1j * x[second]) * np.exp(1j * theta) * rope.magnitude
+    out = x.copy()
+    out[first], out[second] = pairs.real, pairs.imag
+    return out
+
+
+def _silu(x: F64) -> F64:
+    return np.asarray(x / (1.0 + np.exp(-x)), np.float64)
+
+
+def _gelu(x: F64) -> F64:
+    inner = np.sqrt(2.0 / np.pi) * (x + 0.044715 * x**3)
+    return np.asarray(0.5 * x * (1.0 + np.tanh(inner)), np.float64)
+
+
+def _capped(x: F64, cap: float) -> F64:
+    return np.asarray(cap * np.tanh(x / cap), np.float64) if cap else x
+
+
+def _softmax_attention(q: F64, keys: F64, values: F64, pos: int, *, window: int, cap: float) -> F64:
     """q: (tokens, heads, size), scaled, at positions pos..; others: (heads, positions, size)."""
-    scores = np.matmul(q.transpose(1, 0, 2), keys.transpose(0, 2, 1))
-    future = np.arange(keys.shape[1]) > np.arange(pos, pos + len(q))[:, None]
-    scores[:, future] = -np.inf
+    scores = _capped(np.matmul(q.transpose(1, 0, 2), keys.transpose(0, 2, 1)), cap)
+    distance = np.arange(pos, pos + len(q))[:, None] - np.arange(keys.shape[1])
+    scores[:, (distance < 0) | (distance >= (window or keys.shape[1]))] = -np.inf
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
     weights /= weights.sum(axis=-1, keepdims=True)
     out: F64 = np.matmul(weights, values).transpose(1, 0, 2)

@@ -52,11 +52,24 @@ def add_model(writer: gguf.GGUFWriter, name: str, hyper: HyperParameters, quant:
         writer.add_key_length(hyper.head_size)
         writer.add_value_length(hyper.head_size)
     _add_rope_scaling(writer, hyper.rope_scaling)
+    _add_window(writer, hyper)
     if hyper.arch.scales:
         writer.add_attention_scale(hyper.attn_scale)
         writer.add_embedding_scale(hyper.embedding_scale)
         writer.add_residual_scale(hyper.residual_scale)
         writer.add_logit_scale(1.0 / hyper.logit_scale)
+
+
+def _add_window(writer: gguf.GGUFWriter, hyper: HyperParameters) -> None:
+    if hyper.arch.attn_softcap is not None:
+        writer.add_attn_logit_softcapping(hyper.attn_softcap)
+    if hyper.logit_softcap:
+        writer.add_final_logit_softcapping(hyper.logit_softcap)
+    if hyper.window:
+        writer.add_sliding_window(hyper.window)
+    if hyper.rope_freq_base_local is not None:
+        writer.add_sliding_window_pattern(list(hyper.local_layers))
+        writer.add_rope_freq_base_swa(hyper.rope_freq_base_local)
 
 
 def _add_rope_scaling(writer: gguf.GGUFWriter, scaling: RopeScaling) -> None:

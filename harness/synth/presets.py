@@ -77,4 +77,12 @@ TRAITS: Final[Mapping[str, Mapping[str, Any]]] = {
     "qwen2": {"rope_freq_base": 1e6},
     "qwen3": {"rope_freq_base": 1e6, "head_size": 128, "n_rot": 128},
     "phi3": {"head_size": 96, "n_rot": 96},
+    "gemma2": {
+        "rms_eps": 1e-6, "head_size": 256, "n_rot": 256, "attn_softcap": 50.0,
+        "logit_softcap": 30.0, "window": 4096,
+    },
+    "gemma3": {
+        "rms_eps": 1e-6, "head_size": 256, "n_rot": 256, "rope_freq_base": 1e6, "window": 512,
+        "rope_freq_base_local": 10000.0,
+    },
 }  # fmt: skip

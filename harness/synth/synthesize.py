@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from math import sqrt
 from pathlib import Path
 from typing import Any, Final
 
@@ -122,7 +123,14 @@ def _hyper_parameters(
         rms_eps=preset.rms_eps,
         rope_freq_base=preset.rope_freq_base,
     )
-    return dataclasses.replace(hyper, **changes)
+    hyper = dataclasses.replace(hyper, **changes)
+    if hyper.arch.sqrt_embedding:
+        hyper = dataclasses.replace(hyper, embedding_scale=sqrt(hyper.n_embd))
+    if hyper.window and not hyper.local_layers:
+        every = hyper.arch.local_every
+        flags = tuple(layer % every < every - 1 for layer in range(hyper.n_layer))
+        hyper = dataclasses.replace(hyper, local_layers=flags)
+    return hyper
 
 
 def _tensors(
@@ -189,6 +197,8 @@ def _chunks(name: str, shape: Shape, kind: GGMLType, std: float, seed: int) -> I
 def _vector_range(name: str) -> tuple[float, float]:
     if name.endswith(".bias"):
         return -0.5, 0.5  # of what is about 1
+    if ".post_" in name:
+        return 15.0, 25.0  # drowns the embedding's echo, see spread.py
     return (1.0, 8.0) if name.startswith("rope_") else (0.7, 1.3)
 
 

@@ -41,27 +41,33 @@ static float score(const float *q, const void *k, int t, int head_size, int type
     return s;
 }
 
-// o = sum_t p_t v_t / sum_t p_t,  p_t = e^(s_t - max). When a chunk raises the maximum, what was
-// summed before is scaled down to it. The sum of p is kept in four lanes t % 4.
-static void attend(float *o, const float *q, const void *k, const void *v, int n_keys,
-                   int head_size, int type)
+// o = sum_t p_t v_t / sum_t p_t,  p_t = e^(s_t - max), for keys first .. n_keys - 1. When a chunk
+// raises the maximum, what was summed before is scaled down to it. The sum of p is kept in four
+// lanes t % 4.
+static void attend(float *o, const float *q, const void *k, const void *v, int first, int n_keys,
+                   float cap, int head_size, int type)
 {
     float max = 0.0f;
     float sum[4] = {0};
     for (int d = 0; d < head_size; d++) {
         o[d] = 0.0f;
     }
-    for (int first = 0; first < n_keys; first += ATTENTION_CHUNK) {
-        const int n = n_keys - first < ATTENTION_CHUNK ? n_keys - first : ATTENTION_CHUNK;
-        float p[ATTENTION_CHUNK];
-        for (int i = 0; i < n; i++) {
-            p[i] = score(q, k, first + i, head_size, type);
+    const int start = first / ATTENTION_CHUNK * ATTENTION_CHUNK;
+    for (int chunk = start; chunk < n_keys; chunk += ATTENTION_CHUNK) {
+        const int begin = first > chunk ? first - chunk : 0;
+        const int n = n_keys - chunk < ATTENTION_CHUNK ? n_keys - chunk : ATTENTION_CHUNK;
+        float p[ATTENTION_CHUNK] = {0};
+        for (int i = begin; i < n; i++) {
+            p[i] = score(q, k, chunk + i, head_size, type);
         }
-        float new_max = first == 0 ? p[0] : max;
-        for (int i = 0; i < n; i++) {
+        if (cap != 0.0f) {
+            vec_softcap(p + begin, p + begin, cap, n - begin);
+        }
+        float new_max = chunk == start ? p[begin] : max;
+        for (int i = begin; i < n; i++) {
             new_max = max_f32(new_max, p[i]);
         }
-        if (first != 0 && new_max != max) {
+        if (chunk != start && new_max != max) {
             const float scale = exp_f32(max - new_max);
             for (int j = 0; j < 4; j++) {
                 sum[j] = sum[j] * scale;
@@ -71,11 +77,11 @@ static void attend(float *o, const float *q, const void *k, const void *v, int n
             }
         }
         max = new_max;
-        for (int i = 0; i < n; i++) {
+        for (int i = begin; i < n; i++) {
             p[i] = exp_f32(p[i] - max);
             sum[i % 4] = sum[i % 4] + p[i];
             for (int d = 0; d < head_size; d++) {
-                o[d] = fma_f32(p[i], v_element(v, first + i, d, head_size, type), o[d]);
+                o[d] = fma_f32(p[i], v_element(v, chunk + i, d, head_size, type), o[d]);
             }
         }
     }
@@ -85,15 +91,31 @@ static void attend(float *o, const float *q, const void *k, const void *v, int n
     }
 }
 
+static void attend_all(float *out, const float *q, int stride, const void *k, const void *v,
+                       int n_keys, int n_tokens, int n_heads, int head_size, int window, float cap,
+                       int type)
+{
+    for (int t = 0; t < n_tokens; t++, n_keys++, out += stride, q += stride) {
+        const int first = n_keys > window ? n_keys - window : 0;
+        for (int h = 0; h < n_heads; h++) {
+            attend(out + h * head_size, q + h * head_size, k, v, first, n_keys, cap, head_size,
+                   type);
+        }
+    }
+}
+
 #define ATTENTION(name, type)                                                                      \
     void attention_##name(float *out, const float *q, int stride, const void *k, const void *v,    \
                           int n_keys, int n_tokens, int n_heads, int head_size)                    \
     {                                                                                              \
-        for (int t = 0; t < n_tokens; t++, out += stride, q += stride) {                           \
-            for (int h = 0; h < n_heads; h++) {                                                    \
-                attend(out + h * head_size, q + h * head_size, k, v, n_keys + t, head_size, type); \
-            }                                                                                      \
-        }                                                                                          \
+        attend_all(out, q, stride, k, v, n_keys, n_tokens, n_heads, head_size, n_keys + n_tokens,  \
+                   0.0f, type);                                                                    \
+    }                                                                                              \
+    void attention_window_##name(float *out, const float *q, int stride, const void *k,            \
+                                 const void *v, int n_keys, int n_tokens, int n_heads,             \
+                                 int head_size, int window, float cap)                             \
+    {                                                                                              \
+        attend_all(out, q, stride, k, v, n_keys, n_tokens, n_heads, head_size, window, cap, type); \
     }
 ATTENTION(f16, KV_TYPE_F16)
 ATTENTION(f32, KV_TYPE_F32)

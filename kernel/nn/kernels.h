@@ -24,6 +24,10 @@ OPERATION(void, vec_add, float *out, const float *x, const float *y, int n);
 OPERATION(void, vec_mul, float *out, const float *x, const float *y, int n);
 OPERATION(void, vec_scale, float *out, const float *x, float scale, int n);
 OPERATION(void, vec_silu, float *out, const float *x, int n);
+OPERATION(void, vec_gelu, float *out, const float *x, int n);
+OPERATION(void, vec_softcap, float *out, const float *x, float cap, int n); // cap > 0
+#define GELU_LINE 0x1.988454p+0f                                            // 2 sqrt(2 / pi)
+#define GELU_CUBE 0x1.2444f2p-4f                                            // 0.044715 times that
 
 // The parts of a softmax. The largest: n >= 1, NaNs do not count, a zero has any sign.
 OPERATION(float, vec_max, const float *x, int n);
@@ -54,6 +58,16 @@ ATTENTION(attention_f16);
 ATTENTION(attention_f32);
 ATTENTION(attention_q8_0);
 #undef ATTENTION
+
+// The same where a token sees at most its last `window` keys (1 or more), itself among them, and
+// where scores pass through vec_softcap; cap 0: they do not.
+#define ATTENTION_WINDOW(name)                                                                     \
+    OPERATION(void, name, float *out, const float *q, int stride, const void *k, const void *v,    \
+              int n_keys, int n_tokens, int n_heads, int head_size, int window, float cap)
+ATTENTION_WINDOW(attention_window_f16);
+ATTENTION_WINDOW(attention_window_f32);
+ATTENTION_WINDOW(attention_window_q8_0);
+#undef ATTENTION_WINDOW
 
 OPERATION(void, f32_to_f16_row, uint16_t *out, const float *x, int n);
 

@@ -1,8 +1,9 @@
-// A layer's tensors. What the model's architecture lacks takes no place.
+// One layer of the model.
 #pragma once
 
-#include "gen/model.h"
+#include "nn/part.h"
 
+// What the model's architecture lacks takes no place.
 struct layer_tensors {
     struct tensor attn_norm, attn_q, attn_k, attn_v, attn_output;
     struct tensor ffn_norm, ffn_gate, ffn_up, ffn_down;
@@ -11,4 +12,9 @@ struct layer_tensors {
     struct tensor ffn_gate_bias[HAS_FFN_GATE_BIAS], ffn_up_bias[HAS_FFN_UP_BIAS];
     struct tensor ffn_down_bias[HAS_FFN_DOWN_BIAS];
     struct tensor attn_q_norm[HAS_ATTN_Q_NORM], attn_k_norm[HAS_ATTN_K_NORM]; // of each head
+    struct tensor post_attention_norm[HAS_POST_ATTENTION_NORM], post_ffw_norm[HAS_POST_FFW_NORM];
 };
+
+// x = layer(x) in ACT_X, of all tokens of the part; keys and values go into the cache. All cores
+// call it together, and x is whole when it returns.
+void layer_forward(const struct part *part, int layer);

@@ -6,22 +6,29 @@
 #include "nn/tier.h"
 
 #ifdef NN_NEON
-#define vec_dot_f32      vec_dot_f32_neon
-#define vec_add          vec_add_neon
-#define vec_mul          vec_mul_neon
-#define vec_scale        vec_scale_neon
-#define vec_silu         vec_silu_neon
-#define vec_max          vec_max_neon
-#define vec_exp          vec_exp_neon
-#define vec_sum          vec_sum_neon
-#define vec_next_above   vec_next_above_neon
-#define rmsnorm          rmsnorm_neon
-#define softmax          softmax_neon
-#define rope             rope_neon
-#define rope_halves      rope_halves_neon
-#define attention_f16    attention_f16_neon
-#define attention_f32    attention_f32_neon
-#define attention_q8_0   attention_q8_0_neon
+#define vec_dot_f32    vec_dot_f32_neon
+#define vec_add        vec_add_neon
+#define vec_mul        vec_mul_neon
+#define vec_scale      vec_scale_neon
+#define vec_silu       vec_silu_neon
+#define vec_gelu       vec_gelu_neon
+#define vec_softcap    vec_softcap_neon
+#define vec_max        vec_max_neon
+#define vec_exp        vec_exp_neon
+#define vec_sum        vec_sum_neon
+#define vec_next_above vec_next_above_neon
+#define rmsnorm        rmsnorm_neon
+#define softmax        softmax_neon
+#define rope           rope_neon
+#define rope_halves    rope_halves_neon
+#define attention_f16  attention_f16_neon
+#define attention_f32  attention_f32_neon
+#define attention_q8_0 attention_q8_0_neon
+
+#define attention_window_f16  attention_window_f16_neon
+#define attention_window_f32  attention_window_f32_neon
+#define attention_window_q8_0 attention_window_q8_0_neon
+
 #define row_get          row_get_neon
 #define f32_to_f16_row   f32_to_f16_row_neon
 #define quantize_kv_q8_0 quantize_kv_q8_0_neon

@@ -46,6 +46,24 @@ void vec_silu(float *out, const float *x, int n)
     }
 }
 
+// gelu(x) = x (1 + tanh u) / 2 = x / (1 + e^-2u),  2u = 2 sqrt(2 / pi) (x + 0.044715 x^3)
+void vec_gelu(float *out, const float *x, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const float u2 = x[i] * fma_f32(x[i] * x[i], GELU_CUBE, GELU_LINE);
+        out[i] = x[i] / (1.0f + exp_f32(-u2));
+    }
+}
+
+// cap tanh(x / cap) = cap - 2 cap / (1 + e^(2x / cap))
+void vec_softcap(float *out, const float *x, float cap, int n)
+{
+    const float scale = 2.0f / cap;
+    for (int i = 0; i < n; i++) {
+        out[i] = cap - 2.0f * cap / (1.0f + exp_f32(x[i] * scale));
+    }
+}
+
 float vec_max(const float *x, int n)
 {
     float max = x[0];

@@ -103,6 +103,43 @@ void vec_silu_neon(float *out, const float *x, int n)
     }
 }
 
+ALWAYS_INLINE float32x4_t gelu(float32x4_t x)
+{
+    const float32x4_t cube = vdupq_n_f32(GELU_CUBE), line = vdupq_n_f32(GELU_LINE);
+    const float32x4_t u2 = vmulq_f32(x, vfmaq_f32(line, vmulq_f32(x, x), cube));
+    return vdivq_f32(x, vaddq_f32(vdupq_n_f32(1.0f), exp_f32x4(vnegq_f32(u2))));
+}
+
+void vec_gelu_neon(float *out, const float *x, int n)
+{
+    for (; n > 0; n -= 4, x += 4, out += 4) {
+        if (n >= 4) {
+            vst1q_f32(out, gelu(vld1q_f32(x)));
+        } else {
+            store_tail(out, gelu(load_tail(x, n)), n);
+        }
+    }
+}
+
+ALWAYS_INLINE float32x4_t softcap(float32x4_t x, float cap, float scale)
+{
+    const float32x4_t e = exp_f32x4(vmulq_n_f32(x, scale));
+    const float32x4_t part = vdivq_f32(vdupq_n_f32(2.0f * cap), vaddq_f32(vdupq_n_f32(1.0f), e));
+    return vsubq_f32(vdupq_n_f32(cap), part);
+}
+
+void vec_softcap_neon(float *out, const float *x, float cap, int n)
+{
+    const float scale = 2.0f / cap;
+    for (; n > 0; n -= 4, x += 4, out += 4) {
+        if (n >= 4) {
+            vst1q_f32(out, softcap(vld1q_f32(x), cap, scale));
+        } else {
+            store_tail(out, softcap(load_tail(x, n), cap, scale), n);
+        }
+    }
+}
+
 float vec_max_neon(const float *x, int n)
 {
     float max = x[0];

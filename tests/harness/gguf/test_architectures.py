@@ -1,14 +1,15 @@
 """What tells architectures apart: the keys and tensors that each takes, and those it refuses."""
 
+from math import sqrt
 from pathlib import Path
 
 import pytest
 
 from harness.errors import GgufError
-from harness.gguf import read_gguf
+from harness.gguf import HyperParameters, read_gguf
 from harness.gguf.fused import rows_of
 from harness.gguf.model import RopeScaling
-from tests.harness.gguf.gguf_bytes import BOOL, F32, U32, GgufBytes, Row, small_model
+from tests.harness.gguf.gguf_bytes import ARRAY, BOOL, F32, U32, GgufBytes, Row, array, small_model
 from tests.harness.gguf.test_refusals import Spoil, extra, llama, text
 
 LAYER = "blk.0."
@@ -24,7 +25,9 @@ def of_architecture(name: str) -> GgufBytes:
     vectors = {
         "qwen2": {"attn_q.bias": 32, "attn_k.bias": 16, "attn_v.bias": 16},
         "qwen3": {"attn_q_norm.weight": 8, "attn_k_norm.weight": 8},
+        "gemma2": {"post_attention_norm.weight": 32, "post_ffw_norm.weight": 32},
     }
+    vectors["gemma3"] = vectors["qwen3"] | vectors["gemma2"]
     if name == "phi3":
         for split in ("attn_q", "attn_k", "attn_v", "ffn_gate", "ffn_up"):
             file.drop(f"{LAYER}{split}.weight")
@@ -97,7 +100,7 @@ def refused(file: GgufBytes, folder: Path, *wanted: str) -> None:
         assert part in str(refusal.value), str(refusal.value)
 
 
-@pytest.mark.parametrize("name", ["llama", "granite", "qwen2", "qwen3", "phi3"])
+@pytest.mark.parametrize("name", ["llama", "granite", "qwen2", "qwen3", "phi3", "gemma2", "gemma3"])
 def test_a_file_of_each_architecture_is_accepted(name: str, tmp_path: Path) -> None:
     path = tmp_path / "good.gguf"
     path.write_bytes(of_architecture(name).build())
@@ -112,6 +115,8 @@ def test_a_file_of_each_architecture_is_accepted(name: str, tmp_path: Path) -> N
         ("qwen3", "attn_k_norm.weight"),
         ("granite", "ffn_norm.weight"),
         ("phi3", "attn_qkv.weight"),
+        ("gemma2", "post_ffw_norm.weight"),
+        ("gemma3", "attn_q_norm.weight"),
     ],
 )
 def test_what_an_architecture_needs_must_be_there(name: str, tensor: str, tmp_path: Path) -> None:
@@ -128,6 +133,8 @@ def test_what_an_architecture_needs_must_be_there(name: str, tensor: str, tmp_pa
         ("llama", "blk.0.attn_q_norm.weight", 8),
         ("qwen2", "rope_freqs.weight", 4),
         ("phi3", "blk.0.ffn_gate.weight", 32),
+        ("gemma2", "blk.0.attn_q_norm.weight", 8),
+        ("gemma3", "blk.0.attn_q.bias", 32),
     ],
 )
 def test_what_an_architecture_does_not_know_is_refused(
@@ -230,3 +237,83 @@ def test_fused_matrices_are_taken_apart_by_rows(tmp_path: Path) -> None:
         "ffn_up": ("ffn_up", 32, 32),
         "ffn_down": ("ffn_down", 0, 32),
     }
+
+
+def hyper_of(file: GgufBytes, folder: Path) -> HyperParameters:
+    path = folder / "good.gguf"
+    path.write_bytes(file.build())
+    return read_gguf(path).hyper
+
+
+def with_layers(file: GgufBytes, n: int, arch: str) -> GgufBytes:
+    file.set(f"{arch}.block_count", U32, n)
+    first = [row for row in file.tensors if row.name.startswith(b"blk.0.")]
+    for layer in range(1, n):
+        name = b"blk.%d." % layer
+        file.tensors += [Row(row.name.replace(b"blk.0.", name), row.shape) for row in first]
+    return file
+
+
+def test_gemma2_alternates_windows_and_caps_scores_and_logits(tmp_path: Path) -> None:
+    file = with_layers(of_architecture("gemma2"), 3, "gemma2")
+    hyper = hyper_of(file, tmp_path)
+    assert (hyper.window, hyper.local_layers) == (4096, (True, False, True))
+    assert (hyper.attn_softcap, hyper.logit_softcap) == (50.0, 30.0)
+    assert hyper.embedding_scale == 32**0.5
+    assert hyper.rope_freq_base_local is None
+    file.set("gemma2.attention.sliding_window", U32, 8)
+    file.set("gemma2.attn_logit_softcapping", F32, 4.0)
+    file.set("gemma2.final_logit_softcapping", F32, 12.0)
+    hyper = hyper_of(file, tmp_path)
+    assert (hyper.window, hyper.attn_softcap, hyper.logit_softcap) == (8, 4.0, 12.0)
+    for key in ("attn_logit_softcapping", "final_logit_softcapping"):
+        file.set(f"gemma2.{key}", F32, 0.0)
+        refused(file, tmp_path, f"gemma2.{key} is 0.0, wanted more than 0")
+        file.remove(f"gemma2.{key}")
+    file.set("gemma2.attention.sliding_window", U32, 0)
+    refused(file, tmp_path, "gemma2.attention.sliding_window is 0")
+
+
+def test_gemma3_has_five_local_layers_to_a_global_one_unless_a_key_says_otherwise(
+    tmp_path: Path,
+) -> None:
+    file = with_layers(of_architecture("gemma3"), 7, "gemma3")
+    hyper = hyper_of(file, tmp_path)
+    assert (hyper.window, hyper.local_layers, hyper.rope_freq_base_local) == (0, (), None)
+    assert (hyper.attn_softcap, hyper.logit_softcap) == (0.0, 0.0)
+    file.set("gemma3.attention.sliding_window", U32, 8)
+    hyper = hyper_of(file, tmp_path)
+    assert hyper.local_layers == (True,) * 5 + (False, True)
+    assert hyper.rope_freq_base_local == 10000.0
+    file.set("gemma3.rope.freq_base_swa", F32, 500.0)
+    file.set("gemma3.attention.sliding_window_pattern", U32, 2)
+    hyper = hyper_of(file, tmp_path)
+    assert (hyper.local_layers[:3], hyper.rope_freq_base_local) == ((True, False, True), 500.0)
+    flags = [False, True, True, False, False, True, False]
+    file.set("gemma3.attention.sliding_window_pattern", ARRAY, array(BOOL, flags))
+    assert hyper_of(file, tmp_path).local_layers == tuple(flags)
+    file.set("gemma3.attention.sliding_window_pattern", ARRAY, array(BOOL, flags[:4]))
+    refused(file, tmp_path, "sliding_window_pattern has 4 elements, wanted one per layer: 7")
+
+
+@pytest.mark.parametrize(("arch", "n_layer"), [("gemma2", 46), ("gemma3", 62)])
+def test_the_largest_gemma_scales_scores_by_its_mean_head_size(
+    arch: str, n_layer: int, tmp_path: Path
+) -> None:
+    file = of_architecture(arch)
+    file.set(f"{arch}.attention.key_length", U32, 16)
+    file.set(f"{arch}.rope.dimension_count", U32, 16)
+    for row in file.tensors:
+        if row.name.endswith((b"attn_q_norm.weight", b"attn_k_norm.weight")):
+            row.shape = [16]
+    for name, shape in {"q": [32, 64], "k": [32, 32], "v": [32, 32], "output": [64, 32]}.items():
+        file.tensor(f"{LAYER}attn_{name}.weight").shape = shape
+    assert hyper_of(file, tmp_path).attn_scale == 16**-0.5
+    largest = hyper_of(with_layers(file, n_layer, arch), tmp_path)
+    assert largest.attn_scale == 1 / sqrt(32 / 4)
+
+
+def test_mistral_s_window_is_ignored_as_by_llama_cpp(tmp_path: Path) -> None:
+    file = small_model()
+    file.set("llama.attention.sliding_window", U32, 16)
+    assert hyper_of(file, tmp_path).window == 0

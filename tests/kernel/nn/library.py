@@ -20,7 +20,9 @@ OPERATIONS = (
     "nn/gemm.c",
     "nn/model.c", "nn/row_get.c",
 )  # fmt: skip
-NEEDS_GENERATED_HEADERS = ("nn/kv_cache.c", "nn/matmul.c", "nn/transformer.c")
+NEEDS_GENERATED_HEADERS = (
+    "nn/kv_cache.c", "nn/layer.c", "nn/matmul.c", "nn/part.c", "nn/transformer.c",
+)  # fmt: skip
 
 
 class Library:

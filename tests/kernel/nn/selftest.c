@@ -108,6 +108,8 @@ static void test_vec(void)
     ELEMENT_WISE(vec_mul, a, b, n);
     ELEMENT_WISE(vec_scale, a, b[n > 0 ? n - 1 : 0], n);
     ELEMENT_WISE(vec_silu, a, n);
+    ELEMENT_WISE(vec_gelu, a, n);
+    ELEMENT_WISE(vec_softcap, a, 0.5f + (float)n, n);
     ELEMENT_WISE(rmsnorm, a, b, n, n / 4, n - n / 8, 1e-5f);
     ELEMENT_WISE(rmsnorm, a, b, n, 0, n, 1e-5f);
 }
@@ -370,9 +372,9 @@ int nn_selftest(void (*print)(const char *line), enum nn_tier tier)
     test_softmax();
     test_rope("rope", rope, rope_neon);
     test_rope("rope_halves", rope_halves, rope_halves_neon);
-    TEST_ATTENTION(attention_f16, KV_TYPE_F16);
-    TEST_ATTENTION(attention_f32, KV_TYPE_F32);
-    TEST_ATTENTION(attention_q8_0, KV_TYPE_Q8_0);
+    TEST_ATTENTION(f16);
+    TEST_ATTENTION(f32);
+    TEST_ATTENTION(q8_0);
     test_quantize_kv();
     test_quantize();
     TEST_FLOATS(f32, F32);

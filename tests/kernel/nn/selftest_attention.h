@@ -64,45 +64,83 @@ static void poison_keys(int n_keys, int head_size, int type)
     memset(values->bytes + v_end, 0xff, sizeof *values - v_end);
 }
 
+struct attention_case {
+    int head_size, n_heads, n_tokens, n_keys, stride;
+};
+
+// Heads of 1 .. 256 elements, 1 .. 8 of them for a kv head, several tokens at once; fills both
+// caches and, in a, the queries.
+static struct attention_case random_attention(int i, int type)
+{
+    static const uint8_t usual_sizes[] = {8, 16, 32, 48, 64, 80, 96, 128};
+    const int head_size = i < 8             ? ATTENTION_MAX_HEAD - i
+                          : random_below(2) ? usual_sizes[random_below(8)]
+                                            : 1 + random_below(80);
+    const int max_keys = MAX_KV / (head_size + 18) / KV_TILE * KV_TILE; // with scales
+    const int max_rows = MAX_FLOATS / head_size;
+    const int n_heads = 1 + random_below(max_rows < 8 ? max_rows : 8);
+    const int max_tokens = max_rows / n_heads < max_keys ? max_rows / n_heads : max_keys;
+    const int n_tokens = random_below(2) ? 1 : 1 + random_below(max_tokens < 9 ? max_tokens : 9);
+    const int most = 1 + max_keys - n_tokens;
+    const int n_keys = 1 + random_below(most < 260 ? most : 260);
+    const int stride = n_heads * head_size;
+    random_floats(a, n_tokens * stride);
+    fill_cache(keys, type, i % 5 == 0);
+    fill_cache(values, type, false);
+    const size_t scales = kv_scales_bytes(type, head_size);
+    fill_scales(keys, kv_tile_bytes(type, head_size), KV_TILE * scales);
+    fill_scales(values, kv_row_bytes(type, head_size), scales);
+    if (i % 7 == 0) { // scores that are no numbers; values stay finite, and so does the output
+        poison(a, n_tokens * stride);
+    } else if (i % 7 == 1 && type == KV_TYPE_F32) {
+        poison(keys->f32, MAX_KV);
+    }
+    return (struct attention_case){head_size, n_heads, n_tokens, n_keys, stride};
+}
+
 typedef void attention_function(float *, const float *, int, const void *, const void *, int, int,
                                 int, int);
 
-// Heads of 1 .. 256 elements, 1 .. 8 of them for a kv head, several tokens at once.
 static void test_attention(const char *name, attention_function *plain, attention_function *neon,
                            int type)
 {
     begin(name);
     for (int i = 0; i < 400; i++) {
-        static const uint8_t usual_sizes[] = {8, 16, 32, 48, 64, 80, 96, 128};
-        const int head_size = i < 8             ? ATTENTION_MAX_HEAD - i
-                              : random_below(2) ? usual_sizes[random_below(8)]
-                                                : 1 + random_below(80);
-        const int max_keys = MAX_KV / (head_size + 18) / KV_TILE * KV_TILE; // with scales
-        const int max_rows = MAX_FLOATS / head_size;
-        const int n_heads = 1 + random_below(max_rows < 8 ? max_rows : 8);
-        const int max_tokens = max_rows / n_heads < max_keys ? max_rows / n_heads : max_keys;
-        const int n_tokens =
-            random_below(2) ? 1 : 1 + random_below(max_tokens < 9 ? max_tokens : 9);
-        const int most = 1 + max_keys - n_tokens;
-        const int n_keys = 1 + random_below(most < 260 ? most : 260);
-        const int stride = n_heads * head_size;
-        random_floats(a, n_tokens * stride);
-        fill_cache(keys, type, i % 5 == 0);
-        fill_cache(values, type, false);
-        const size_t scales = kv_scales_bytes(type, head_size);
-        fill_scales(keys, kv_tile_bytes(type, head_size), KV_TILE * scales);
-        fill_scales(values, kv_row_bytes(type, head_size), scales);
-        if (i % 7 == 0) { // scores that are no numbers; values stay finite, and so does the output
-            poison(a, n_tokens * stride);
-        } else if (i % 7 == 1 && type == KV_TYPE_F32) {
-            poison(keys->f32, MAX_KV);
-        }
-        plain(want, a, stride, keys, values, n_keys, n_tokens, n_heads, head_size);
-        poison_keys(n_keys + n_tokens - 1, head_size, type);
-        neon(got, a, stride, keys, values, n_keys, n_tokens, n_heads, head_size);
-        compare_out(head_size, n_keys);
+        const struct attention_case c = random_attention(i, type);
+        plain(want, a, c.stride, keys, values, c.n_keys, c.n_tokens, c.n_heads, c.head_size);
+        poison_keys(c.n_keys + c.n_tokens - 1, c.head_size, type);
+        neon(got, a, c.stride, keys, values, c.n_keys, c.n_tokens, c.n_heads, c.head_size);
+        compare_out(c.head_size, c.n_keys);
     }
     end();
 }
 
-#define TEST_ATTENTION(name, type) test_attention(#name, name, name##_neon, type)
+typedef void attention_window_function(float *, const float *, int, const void *, const void *, int,
+                                       int, int, int, int, float);
+
+// Windows of one key to more than there are, scores capped or not.
+static void test_attention_window(const char *name, attention_window_function *plain,
+                                  attention_window_function *neon, int type)
+{
+    begin(name);
+    for (int i = 0; i < 400; i++) {
+        const struct attention_case c = random_attention(i, type);
+        const int window = 1 + random_below(i % 3 == 0 ? 12 : c.n_keys + c.n_tokens + 3);
+        const float cap = i % 4 < 2 ? 0.0f : 0.5f + (float)random_below(50);
+        plain(want, a, c.stride, keys, values, c.n_keys, c.n_tokens, c.n_heads, c.head_size, window,
+              cap);
+        poison_keys(c.n_keys + c.n_tokens - 1, c.head_size, type);
+        neon(got, a, c.stride, keys, values, c.n_keys, c.n_tokens, c.n_heads, c.head_size, window,
+             cap);
+        compare_out(c.head_size, window);
+    }
+    end();
+}
+
+#define TEST_ATTENTION(type)                                                                       \
+    test_attention("attention_" #type, attention_##type, attention_##type##_neon, TYPE_OF_##type); \
+    test_attention_window("attention_window_" #type, attention_window_##type,                      \
+                          attention_window_##type##_neon, TYPE_OF_##type)
+#define TYPE_OF_f16  KV_TYPE_F16
+#define TYPE_OF_f32  KV_TYPE_F32
+#define TYPE_OF_q8_0 KV_TYPE_Q8_0

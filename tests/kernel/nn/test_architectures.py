@@ -38,6 +38,13 @@ class Case:
     optional: tuple[str, ...] = ()  # endings of names
 
 
+SMALL = {"head_size": 16, "n_rot": 16}
+LOCAL_GLOBAL = {
+    "window": 9,
+    "n_layer": 3,
+    "local_layers": (True, False, True),
+    "rope_scaling": RopeScaling(factor=8.0),
+}
 YARN = RopeScaling("yarn", factor=4.0, n_ctx_original=32, attn_factor=0.8)
 CASES = {
     "llama, all biases, rope factors": Case("llama", optional=(".bias", "rope_freqs.weight")),
@@ -52,6 +59,12 @@ CASES = {
         "phi3",
         changes={"n_rot": 72, "rope_scaling": RopeScaling(n_ctx_original=64, attn_factor=1.2)},
         optional=("rope_factors_long.weight", "rope_factors_short.weight"),
+    ),
+    "gemma2": Case("gemma2", like="tiny", quant="Q8_0", changes={"window": 13}),
+    "gemma2, long window": Case("gemma2", changes={"window": 70, "logit_softcap": 5.0} | SMALL),
+    "gemma3": Case("gemma3", kv_type="f32", changes=SMALL | LOCAL_GLOBAL),
+    "gemma3, int8 cache": Case(
+        "gemma3", kv_type="q8_0", changes=SMALL | LOCAL_GLOBAL | {"logit_softcap": 9.0}
     ),
 }
 
@@ -93,7 +106,16 @@ def same_bits(got: Floats, want: Floats) -> bool:
     return np.array_equal(got.view(np.uint32), want.view(np.uint32))
 
 
-@pytest.fixture(params=["granite-Q4_K_M", "qwen2-Q8_0", "qwen3-Q4_K_M", "phi3-Q8_0"])
+@pytest.fixture(
+    params=[
+        "granite-Q4_K_M",
+        "qwen2-Q8_0",
+        "qwen3-Q4_K_M",
+        "phi3-Q8_0",
+        "gemma2-Q8_0",
+        "gemma3-Q4_K_M",
+    ]
+)
 def gold(request: pytest.FixtureRequest, shared: Path) -> Gold:
     return read_gold(shared, str(request.param))
 

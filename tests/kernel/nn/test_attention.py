@@ -52,23 +52,29 @@ def stored_q8_0(
     return b"".join(k_cache), b"".join(v_cache), values[0], values[1]
 
 
-def attend_exactly(q: exact.Floats, k: exact.Floats, v: exact.Floats) -> exact.Floats:
-    """One head, as the contract of numbers writes it."""
+def attend_exactly(
+    q: exact.Floats, k: exact.Floats, v: exact.Floats, seen_from: int = 0, cap: float = 0.0
+) -> exact.Floats:
+    """One head that sees keys seen_from.., as the contract of numbers writes it."""
     m, lanes, o = np.float32(0), np.zeros(4, np.float32), np.zeros(v.shape[1], np.float32)
-    for first in range(0, len(k), CHUNK):
-        keys, values = k[first : first + CHUNK], v[first : first + CHUNK]
-        s = np.zeros(len(keys), np.float32)
+    start = seen_from // CHUNK * CHUNK
+    for chunk in range(start, len(k), CHUNK):
+        at = np.arange(max(chunk, seen_from), min(chunk + CHUNK, len(k)))
+        s = np.zeros(len(at), np.float32)
         for d in range(len(q)):
-            s = exact.fma(q[d], keys[:, d], s)
-        new_m = s.max() if first == 0 else max(m, s.max())
-        if first > 0 and new_m != m:
+            s = exact.fma(q[d], k[at, d], s)
+        if cap:
+            c, two = np.float32(cap), np.float32(2)
+            s = c - two * c / (np.float32(1) + exact.exp(s * (two / c)))
+        new_m = s.max() if chunk == start else max(m, s.max())
+        if chunk > start and new_m != m:
             a = exact.exp(m - new_m)
             lanes, o = lanes * a, o * a
         m = new_m
         p = exact.exp(s - m)
-        for t in range(len(p)):
-            lanes[t % 4] += p[t]
-            o = exact.fma(p[t], values[t], o)
+        for t, weight in zip(at, p, strict=True):
+            lanes[t % 4] += weight
+            o = exact.fma(weight, v[t], o)
     inverse = np.float32(1) / ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3]))
     out: exact.Floats = o * inverse
     return out
@@ -123,3 +129,26 @@ def test_tokens_together_see_what_each_sees_alone(
     for t in range(n_tokens):
         nn.call(name, alone[t], q[t], stride, cache, v, n_keys + t, 1, n_heads, head_size)
     assert np.array_equal(together, alone)
+
+
+@pytest.mark.parametrize("window", [1, 8, 10, 64, 100, 200])
+@pytest.mark.parametrize("cap", [0.0, 3.0])
+def test_a_window_is_the_last_keys_and_a_cap_bounds_the_scores(
+    nn: Library, rng: np.random.Generator, window: int, cap: float
+) -> None:
+    n_keys, n_tokens, n_heads, head_size = 124, 9, 2, 12  # windows begin in one chunk or another
+    q = rng.normal(0, 1, (n_tokens, n_heads, head_size)).astype(np.float32)
+    k, v = rng.normal(0, 1, (2, n_keys + n_tokens - 1, head_size)).astype(np.float32)
+    out = np.zeros_like(q)
+    nn.call(
+        "attention_window_f32", out, q, n_heads * head_size, tile_keys(k), v, n_keys, n_tokens,
+        n_heads, head_size, window, np.float32(cap),
+    )  # fmt: skip
+    for t in range(n_tokens):
+        seen = slice(max(0, n_keys + t - window), n_keys + t)
+        want = [attend_exactly(head, k[: seen.stop], v, seen.start, cap) for head in q[t]]
+        assert np.array_equal(out[t], want)
+        scores = q[t].astype(np.float64) @ k[seen].T
+        scores = cap * np.tanh(scores / cap) if cap else scores
+        p = np.exp(scores - scores.max(axis=1, keepdims=True))
+        assert np.allclose(out[t], p @ v[seen] / p.sum(axis=1, keepdims=True), atol=1e-5)

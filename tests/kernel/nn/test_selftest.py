@@ -19,7 +19,9 @@ SOURCES = (*OPERATIONS, "lib/format.c")
 TWINNED = (
     "vec_dot_f32", "vec_add", "vec_mul", "vec_scale", "vec_silu", "vec_max", "vec_exp", "vec_sum",
     "vec_next_above", "rmsnorm", "softmax", "rope", "rope_halves", "row_get",
-    "attention_f16", "attention_f32", "attention_q8_0", "f32_to_f16_row", "quantize_kv_q8_0",
+    "vec_gelu", "vec_softcap", "attention_f16", "attention_f32", "attention_q8_0",
+    "attention_window_f16", "attention_window_f32", "attention_window_q8_0",
+    "f32_to_f16_row", "quantize_kv_q8_0",
     "quantize_q8_0", "quantize_q8_k", "matvec_f32", "matvec_f16", "matvec_bf16",
     "gemm_f32", "gemm_f16", "gemm_bf16",
     *(

@@ -102,3 +102,34 @@ def test_rope_rotates_pairs(
     rotated = (a + 1j * b) * np.exp(1j * angle)
     error = np.abs(a_got + 1j * b_got - rotated)
     assert np.all(error <= 4 * EPS * np.abs(rotated))  # table, product, sum, in each part
+
+
+def test_gelu_is_near_the_exact_and_rounds_in_its_order(
+    nn: Library, rng: np.random.Generator, n: int
+) -> None:
+    x, out = 2 * normal(rng, n), np.zeros(n, np.float32)
+    nn.call("vec_gelu", out, x, n)
+    line, cube = (float(np.float32(2 * np.sqrt(2 / np.pi) * c)) for c in (1.0, 0.044715))
+    u2 = x * exact.fma(x * x, cube, line)
+    assert np.array_equal(out, x / (np.float32(1) + exact.exp(-u2)))
+    wide = x.astype(np.float64)
+    tanh = np.tanh(np.sqrt(2 / np.pi) * (wide + 0.044715 * wide**3))
+    # u2 has four roundings, which e^-u2 turns relative. Where tanh is near -1, its own last bit.
+    error = np.abs(out) * (4 * EPS * np.abs(u2) + 1e-7 + 3 * EPS) + np.abs(wide) * 2.0**-52
+    assert np.all(np.abs(out - wide / 2 * (1 + tanh)) <= error)
+
+
+@pytest.mark.parametrize("cap", [0.5, 30.0, 50.0])
+def test_softcap_is_near_the_exact_and_rounds_in_its_order(
+    nn: Library, rng: np.random.Generator, n: int, cap: float
+) -> None:
+    x, out, c = 20 * normal(rng, n), np.zeros(n, np.float32), np.float32(cap)
+    nn.call("vec_softcap", out, x, c, n)
+    two = np.float32(2)
+    assert np.array_equal(out, c - two * c / (np.float32(1) + exact.exp(x * (two / c))))
+    want = cap * np.tanh(x.astype(np.float64) / cap)
+    # Of 2 cap / (1 + e): e errs by 2 EPS |2x / cap| + 1e-7 of itself, a quarter of which shows at
+    # most where the quotient is steepest; then three roundings of what is up to 2 cap.
+    slope = np.minimum(np.abs(2 * x / c), 4)  # beyond, e or 1 wins
+    assert np.max(np.abs(out - want)) <= 2 * cap * (np.max(2 * EPS * slope) + 1e-7 + 3 * EPS)
+    assert np.all(np.abs(out) <= c)

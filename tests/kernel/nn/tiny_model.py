@@ -22,10 +22,16 @@ LAYER_TENSORS = (
 OPTIONAL_TENSORS = (
     "attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias",
     "ffn_gate_bias", "ffn_up_bias", "ffn_down_bias", "attn_q_norm", "attn_k_norm",
+    "post_attention_norm", "post_ffw_norm",
 )  # fmt: skip
 LLAMA = "\n".join(
     [
         "#define ROPE_HALVES 0",
+        "#define FFN_GELU 0",
+        "#define ATTN_WINDOW 0",
+        "#define LAYER_IS_LOCAL {0}",
+        "#define BLOB_ROPE_LOCAL BLOB_ROPE",
+        *(f"#define {name}_SOFTCAP 0.0f" for name in ("LOGIT", "ATTN")),
         *(f"#define {name}_SCALE 1.0f" for name in ("EMBEDDING", "RESIDUAL", "LOGIT")),
         *(f"#define HAS_{name.upper()} 0" for name in OPTIONAL_TENSORS),
     ]

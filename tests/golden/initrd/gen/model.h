@@ -4,7 +4,7 @@
 #include "nn/model.h" // struct tensor
 
 #define MODEL_NAME "golden Q4_0 tied" // printable ASCII, escaped
-#define BUILD_ID 0x284153a168f4d345ull
+#define BUILD_ID 0x6bb3dff0ddad40cfull
 
 #define N_VOCAB 60000 // tokens in the vocabulary
 #define N_VOCAB_ROWS 60000 // rows of the output matrix = logits
@@ -28,6 +28,11 @@
 #define EMBEDDING_SCALE 0x1p+0f
 #define RESIDUAL_SCALE 0x1p+0f
 #define LOGIT_SCALE 0x1p+0f
+#define LOGIT_SOFTCAP 0x0p+0f
+#define ATTN_SOFTCAP 0x0p+0f
+#define ATTN_WINDOW 0 // keys that a local layer sees, where that is not all
+#define LAYER_IS_LOCAL {0}
+#define FFN_GELU 0
 #define HAS_ATTN_Q_BIAS 0
 #define HAS_ATTN_K_BIAS 0
 #define HAS_ATTN_V_BIAS 0
@@ -37,6 +42,8 @@
 #define HAS_FFN_DOWN_BIAS 0
 #define HAS_ATTN_Q_NORM 0
 #define HAS_ATTN_K_NORM 0
+#define HAS_POST_ATTENTION_NORM 0
+#define HAS_POST_FFW_NORM 0
 
 #define KV_TYPE KV_TYPE_F16 // nn/kv_layout.h
 #define KV_K_OFFSET 0x0ull
@@ -71,6 +78,7 @@
 
 #define BLOB_SIZE 0x1367e80ull
 #define BLOB_ROPE 0x1154440ull // float32 [N_CTX][N_ROT / 2][2]
+#define BLOB_ROPE_LOCAL BLOB_ROPE
 
 // Tables of the vocabulary, 0: this kind of tokenizer has none.
 #define BLOB_TOKEN_TEXT_OFFSET 0x1254440ull // u32 [N_VOCAB + 1]

@@ -1,0 +1,241 @@
+// A layer: attention, then the feed-forward, each adding to the residual stream. What is not
+// llama's depends on constants of gen/model.h; the compiler drops what a model does not have.
+#include "nn/layer.h"
+
+#include "nn/kv_cache.h"
+#include "nn/ops.h"
+#include "nn/transformer.h"
+
+#define GROUP (N_HEAD / N_HEAD_KV) // query heads that share a kv head
+#define N_Q   (N_HEAD * HEAD_SIZE)
+#define N_KV  (N_HEAD_KV * HEAD_SIZE)
+
+#if KV_TYPE == KV_TYPE_Q8_0
+#define ATTENTION        attention_q8_0
+#define ATTENTION_WINDOW attention_window_q8_0
+#elif KV_TYPE == KV_TYPE_F16
+#define ATTENTION        attention_f16
+#define ATTENTION_WINDOW attention_window_f16
+#else
+#define ATTENTION        attention_f32
+#define ATTENTION_WINDOW attention_window_f32
+#endif
+
+#define ROPE (ROPE_HALVES ? rope_halves : rope)
+
+static_assert(HEAD_SIZE <= ATTENTION_MAX_HEAD, "the planner refuses larger heads");
+
+static const struct layer_tensors layers[N_LAYER] = TENSOR_LAYERS;
+static const bool layer_is_local[N_LAYER] = LAYER_IS_LOCAL;
+
+// out += bias, in the rows of w that are this core's.
+static void add_bias(const struct part *part, float *out, const struct tensor *w,
+                     const struct tensor *bias)
+{
+    const struct share rows = matmul_rows(w, part->core, part->n_cores);
+    const float *b = (const float *)tensor_data(bias) + rows.begin;
+    out += rows.begin;
+    for (int t = 0; t < part->n_tokens; t++, out += w->n_rows) {
+        vec_add(out, out, b, rows.end - rows.begin);
+    }
+}
+
+// x += y, what a branch ends with, in the rows of w that are this core's.
+static void add_branch(const struct part *part, const struct tensor *w)
+{
+    const struct share rows = matmul_rows(w, part->core, part->n_cores);
+    const int n = rows.end - rows.begin;
+    float *x = buffer(ACT_X) + rows.begin, *y = buffer(ACT_Y) + rows.begin;
+    for (int t = 0; t < part->n_tokens; t++, x += N_EMBD, y += N_EMBD) {
+        if (RESIDUAL_SCALE != 1.0f) {
+            vec_scale(y, y, RESIDUAL_SCALE, n);
+        }
+        vec_add(x, x, y, n);
+    }
+}
+
+// An RMS norm of each head by itself.
+static void norm_heads(float *x, const struct tensor *weight, int n_heads)
+{
+    for (int h = 0; h < n_heads; h++, x += HEAD_SIZE) {
+        rmsnorm(x, x, tensor_data(weight), HEAD_SIZE, 0, HEAD_SIZE, RMS_EPS);
+    }
+}
+
+// x += rms(y), where a branch ends with a norm.
+static void add_normed_branch(const struct part *part, const struct tensor *weight)
+{
+    const struct share all = {0, N_EMBD};
+    const struct share columns =
+        part->n_tokens > 1 ? all : share_of(N_EMBD, 16, part->core, part->n_cores);
+    parallel_barrier(); // y is whole
+    for (int t = part->tokens.begin; t < part->tokens.end; t++) {
+        float *x = buffer(ACT_X) + t * N_EMBD + columns.begin;
+        float *h = buffer(ACT_H) + t * N_EMBD; // which nobody reads between branches
+        rmsnorm(h, buffer(ACT_Y) + t * N_EMBD, tensor_data(weight), N_EMBD, columns.begin,
+                columns.end, RMS_EPS);
+        vec_add(x, x, h + columns.begin, columns.end - columns.begin);
+    }
+}
+
+// Rotates this core's heads of q and k, scales q, and puts k and v into the cache.
+static void rope_and_append(const struct part *part, struct share q_heads, struct share kv_heads,
+                            int layer)
+{
+    const bool local = BLOB_ROPE_LOCAL != BLOB_ROPE && layer_is_local[layer];
+    const float *table = (const float *)(model_blob + (local ? BLOB_ROPE_LOCAL : BLOB_ROPE));
+    const int n_q = q_heads.end - q_heads.begin, n_kv = kv_heads.end - kv_heads.begin;
+    for (int t = 0; t < part->n_tokens; t++) {
+        const float *angles = table + (size_t)(part->pos + t) * N_ROT;
+        float *q = buffer(ACT_Q) + t * N_Q + q_heads.begin * HEAD_SIZE;
+        float *k = buffer(ACT_K) + t * N_KV, *v = buffer(ACT_V) + t * N_KV;
+        if (HAS_ATTN_Q_NORM) {
+            norm_heads(q, layers[layer].attn_q_norm, n_q);
+            norm_heads(k + kv_heads.begin * HEAD_SIZE, layers[layer].attn_k_norm, n_kv);
+        }
+        ROPE(q, angles, n_q, HEAD_SIZE, N_ROT);
+        vec_scale(q, q, ATTN_SCALE, n_q * HEAD_SIZE);
+        ROPE(k + kv_heads.begin * HEAD_SIZE, angles, n_kv, HEAD_SIZE, N_ROT);
+        for (int h = kv_heads.begin; h < kv_heads.end; h++) {
+            kv_cache_append(layer, h, part->pos + t, k + h * HEAD_SIZE, v + h * HEAD_SIZE);
+        }
+    }
+}
+
+// Query heads [begin, end) of n_tokens tokens from t on; each kv head serves GROUP query heads.
+static void attention_heads(const struct part *part, struct share heads, int layer, int t,
+                            int n_tokens)
+{
+    float *out = buffer(ACT_ATT) + t * N_Q;
+    const float *q = buffer(ACT_Q) + t * N_Q;
+    for (int h = heads.begin; h < heads.end;) {
+        const int kv_head = h / GROUP;
+        const int group_end = (kv_head + 1) * GROUP;
+        const int n = (group_end < heads.end ? group_end : heads.end) - h;
+        const void *k = kv_cache_k(layer, kv_head), *v = kv_cache_v(layer, kv_head);
+        const int n_keys = part->pos + t + 1;
+        if (ATTN_WINDOW != 0 || ATTN_SOFTCAP != 0.0f) {
+            const bool local = ATTN_WINDOW != 0 && layer_is_local[layer];
+            ATTENTION_WINDOW(out + h * HEAD_SIZE, q + h * HEAD_SIZE, N_Q, k, v, n_keys, n_tokens, n,
+                             HEAD_SIZE, local ? ATTN_WINDOW : N_CTX, ATTN_SOFTCAP);
+        } else {
+            ATTENTION(out + h * HEAD_SIZE, q + h * HEAD_SIZE, N_Q, k, v, n_keys, n_tokens, n,
+                      HEAD_SIZE);
+        }
+        h += n;
+    }
+}
+
+// att = attention(rope(q), rope(k), v). Where each core has whole kv heads, it reads only keys that
+// it wrote itself; else there is a barrier more.
+static void attend(const struct part *part, int layer)
+{
+    const bool whole_kv_heads = N_HEAD_KV % part->n_cores == 0;
+    const struct share kv_heads = share_of(N_HEAD_KV, 1, part->core, part->n_cores);
+    const struct share q_heads =
+        share_of(N_HEAD, whole_kv_heads ? GROUP : 1, part->core, part->n_cores);
+    rope_and_append(part, q_heads, kv_heads, layer);
+    if (!whole_kv_heads) {
+        parallel_barrier();
+    }
+    // As many tokens at once as fill the rows that a load can serve.
+    const int step = GROUP < ATTENTION_ROWS ? ATTENTION_ROWS / GROUP : 1;
+    for (int t = 0; t < part->n_tokens; t += step) {
+        const int left = part->n_tokens - t;
+        nn_progress[part->core].token = part->pos + t;
+        attention_heads(part, q_heads, layer, t, left < step ? left : step);
+    }
+}
+
+// q, k, v = Wq h, Wk h, Wv h, in this core's rows.
+static void q_k_v(const struct part *part, const struct layer_tensors *w,
+                  const struct activation *h)
+{
+    product(part, buffer(ACT_Q), &w->attn_q, h);
+    product(part, buffer(ACT_K), &w->attn_k, h);
+    product(part, buffer(ACT_V), &w->attn_v, h);
+    if (HAS_ATTN_Q_BIAS) {
+        add_bias(part, buffer(ACT_Q), &w->attn_q, w->attn_q_bias);
+    }
+    if (HAS_ATTN_K_BIAS) {
+        add_bias(part, buffer(ACT_K), &w->attn_k, w->attn_k_bias);
+    }
+    if (HAS_ATTN_V_BIAS) {
+        add_bias(part, buffer(ACT_V), &w->attn_v, w->attn_v_bias);
+    }
+}
+
+// x += Wo attention(rope(Wq h), rope(Wk h), Wv h),  h = rms(x)
+static void attention_block(const struct part *part, const struct layer_tensors *w, int layer)
+{
+    const unsigned forms =
+        matmul_form(&w->attn_q) | matmul_form(&w->attn_k) | matmul_form(&w->attn_v);
+
+    struct activation input = part_normed(part, buffer(ACT_X), &w->attn_norm, forms);
+    q_k_v(part, w, &input);
+    parallel_barrier();
+    attend(part, layer);
+    parallel_barrier();
+    input = part_quantised(part, buffer(ACT_ATT), N_Q, matmul_form(&w->attn_output));
+    product(part, buffer(ACT_Y), &w->attn_output, &input);
+    if (HAS_ATTN_OUTPUT_BIAS) {
+        add_bias(part, buffer(ACT_Y), &w->attn_output, w->attn_output_bias);
+    }
+    if (HAS_POST_ATTENTION_NORM) {
+        add_normed_branch(part, w->post_attention_norm);
+    } else {
+        add_branch(part, &w->attn_output);
+    }
+    parallel_barrier();
+}
+
+// gate = act(gate) * up, in this core's rows.
+static void act_times_up(const struct part *part, struct share rows)
+{
+    float *gate = buffer(ACT_GATE) + rows.begin;
+    const float *up = buffer(ACT_UP) + rows.begin;
+    const int n = rows.end - rows.begin;
+    for (int t = 0; t < part->n_tokens; t++, gate += N_FF, up += N_FF) {
+        if (FFN_GELU) {
+            vec_gelu(gate, gate, n);
+        } else {
+            vec_silu(gate, gate, n);
+        }
+        vec_mul(gate, gate, up, n);
+    }
+}
+
+// x += Wdown (act(Wgate h) * (Wup h)),  h = rms(x)
+static void feed_forward_block(const struct part *part, const struct layer_tensors *w)
+{
+    const unsigned forms = matmul_form(&w->ffn_gate) | matmul_form(&w->ffn_up);
+
+    struct activation input = part_normed(part, buffer(ACT_X), &w->ffn_norm, forms);
+    product(part, buffer(ACT_GATE), &w->ffn_gate, &input);
+    product(part, buffer(ACT_UP), &w->ffn_up, &input);
+    if (HAS_FFN_GATE_BIAS) {
+        add_bias(part, buffer(ACT_GATE), &w->ffn_gate, w->ffn_gate_bias);
+    }
+    if (HAS_FFN_UP_BIAS) {
+        add_bias(part, buffer(ACT_UP), &w->ffn_up, w->ffn_up_bias);
+    }
+    act_times_up(part, matmul_rows(&w->ffn_gate, part->core, part->n_cores));
+    parallel_barrier();
+    input = part_quantised(part, buffer(ACT_GATE), N_FF, matmul_form(&w->ffn_down));
+    product(part, buffer(ACT_Y), &w->ffn_down, &input);
+    if (HAS_FFN_DOWN_BIAS) {
+        add_bias(part, buffer(ACT_Y), &w->ffn_down, w->ffn_down_bias);
+    }
+    if (HAS_POST_FFW_NORM) {
+        add_normed_branch(part, w->post_ffw_norm);
+    } else {
+        add_branch(part, &w->ffn_down);
+    }
+    parallel_barrier();
+}
+
+void layer_forward(const struct part *part, int layer)
+{
+    attention_block(part, &layers[layer], layer);
+    feed_forward_block(part, &layers[layer]);
+}
