@@ -10,7 +10,7 @@ import re
 from harness.bench.code import Function
 from harness.bench.counter import Mark, Piece
 
-TYPES = "f32|f16|bf16|q[2-8]_[01k]|iq\\d_\\w+"
+TYPES = "f32|f16|bf16|q[2-8]_[01k]|iq4_nl|iq4_xs"
 MATMUL = re.compile(
     rf"(?:matvec|gemm|matmul|multiply|panel|unpack|dot|tile)\w*?_({TYPES})(?![a-z0-9])"
 )

@@ -1,5 +1,6 @@
 """The memory plan: regions of RAM, buffers inside them, and what is where in model.blob."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
@@ -8,7 +9,7 @@ from harness.gguf import GGMLType
 KIB = 1 << 10
 MIB = 1 << 20
 
-KERNEL_BUDGET = 256 * KIB  # text, rodata, data and bss of any kernel
+KERNEL_BUDGET = 256 * KIB  # text, rodata, data and bss of any kernel, but for extra_kernel_bytes()
 STATE_BUDGET = 2 * MIB  # all RAM beyond the model and its KV cache
 BLOB_HEADER_BYTES = 64
 BLOB_ALIGN = 64  # a cache line: no two tensors share one
@@ -27,6 +28,23 @@ def align_up(value: int, align: int) -> int:
 def rows_per_tile(type: GGMLType) -> int:
     """Rows that the tiles of a type interleave; kernel/nn/tiles.h says why."""
     return 4 if type in (GGMLType.F32, GGMLType.F16, GGMLType.BF16) else MAX_TILE_ROWS
+
+
+# Types whose products are in any kernel: COMMON_TYPES of kernel/nn/matmul.c.
+COMMON_TYPES = frozenset(
+    {
+        GGMLType.F32, GGMLType.F16, GGMLType.BF16,
+        GGMLType.Q8_0, GGMLType.Q4_0, GGMLType.Q4_K, GGMLType.Q6_K,
+    }
+)  # fmt: skip
+OTHER_TYPES_WITHIN_BUDGET = 3  # beside them and the rest of a kernel: 180 KiB and 3 times 21
+TYPE_BUDGET = 24 * KIB  # of one type's products: 10 to 21 KiB
+
+
+def extra_kernel_bytes(types: Iterable[GGMLType]) -> int:
+    """Bytes beyond KERNEL_BUDGET for a model that has these types; 0 for most models."""
+    others = len(set(types) - COMMON_TYPES)
+    return TYPE_BUDGET * max(0, others - OTHER_TYPES_WITHIN_BUDGET)
 
 
 @dataclass(frozen=True)

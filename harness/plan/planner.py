@@ -27,6 +27,7 @@ from harness.plan.memory import (
     Region,
     RegionKind,
     align_up,
+    extra_kernel_bytes,
 )
 
 N_CTX_DEFAULT = 2048
@@ -108,6 +109,7 @@ class _Planner:
         kv_rows = hyper.n_layer * hyper.n_head_kv * n_ctx_padded
         # Of the keys, and as many of the values.
         kv_bytes = kv_rows * kv_row_bytes(self.kv_type, hyper.head_size)
+        budget = KERNEL_BUDGET + extra_kernel_bytes(t.type for t in self.model.tensors.values())
         link = link_buffers()
         session = session_buffers(hyper, n_ctx)
         activations = activation_buffers(hyper, n_batch, n_ctx)
@@ -118,7 +120,7 @@ class _Planner:
             base = regions[-1].end if regions else board.load_address
             regions.append(Region(name, align_up(base, align), align_up(size_bytes, PAGE), kind))
 
-        add("kernel", "kernel", KERNEL_BUDGET)
+        add("kernel", "kernel", budget)
         if appended:
             add("blob", "ro", blob_bytes)
         add("page_tables", "rw", PAGE_TABLES * PAGE)
@@ -142,7 +144,7 @@ class _Planner:
             ram_size_bytes=self.ram_size_bytes,
             ram_needed_bytes=_least_ram(image_bytes, initrd_bytes),
             load_address=board.load_address,
-            kernel_budget=KERNEL_BUDGET,
+            kernel_budget=budget,
             n_ctx=n_ctx,
             n_ctx_padded=n_ctx_padded,
             n_batch=n_batch,

@@ -208,7 +208,7 @@ class Activation:
 
     @cached_property
     def q8_0(self) -> Quantized:
-        """Blocks of 32, for Q8_0 and Q4_0 weights."""
+        """Blocks of 32, for weights in such blocks."""
         return quantize(self.x, 32)
 
     @cached_property

@@ -6,7 +6,7 @@
 // Below this 127 / amax could overflow; such a block counts as zero.
 #define SMALLEST_AMAX 0x1p-100f
 
-// 32 values, for Q8_0 and Q4_0 weights: x[i] ~ d * q[i].
+// 32 values, for weights in blocks of 32: x[i] ~ d * q[i].
 struct act_q8_0 {
     float d;
     int32_t sum; // of q
@@ -14,7 +14,7 @@ struct act_q8_0 {
 };
 static_assert(sizeof(struct act_q8_0) == 40, "the memory plan counts 40 bytes per 32 values");
 
-// 256 values, for Q4_K and Q6_K weights.
+// 256 values, for weights in blocks of 256.
 struct act_q8_k {
     float d;
     uint32_t unused[3]; // keeps what follows 16-byte aligned

@@ -7,7 +7,7 @@
 
 // What takes five bits apart: bit[g] is of column group g.
 struct five_bits {
-    uint8x16_t bit[8], low_nibble;
+    uint8x16_t bit[8];
 };
 
 ALWAYS_INLINE struct five_bits five_bits_init(void)
@@ -18,18 +18,17 @@ ALWAYS_INLINE struct five_bits five_bits_init(void)
         masks.bit[g] = vdupq_n_u8((uint8_t)(1 << g));
         FORGET_LANES(masks.bit[g]); // else it is made anew before each use
     }
-    masks.low_nibble = vdupq_n_u8(15);
-    FORGET_LANES(masks.low_nibble);
     return masks;
 }
 
-// Column group g of rows 0..3 and 4..7, less 16: ones above the nibble where qh has its bit.
+// Column group g of rows 0..3 and 4..7, less 16: ones above the nibble where qh has its bit. The
+// upper rows first: SLI then takes q's own register.
 ALWAYS_INLINE void five_bit_group(int8x16_t w[2], uint8x16_t q, const uint8x16_t qh[2], int g,
                                   const struct five_bits *masks)
 {
     const uint8x16_t low = vtstq_u8(qh[0], masks->bit[g]), high = vtstq_u8(qh[1], masks->bit[g]);
-    w[0] = vreinterpretq_s8_u8(vbslq_u8(masks->low_nibble, q, low));
     w[1] = vreinterpretq_s8_u8(vsriq_n_u8(high, q, 4));
+    w[0] = vreinterpretq_s8_u8(vsliq_n_u8(q, low, 4));
 }
 
 // Weights of IQ4_NL and IQ4_XS: of rows 0..3 and 4..7.

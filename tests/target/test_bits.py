@@ -19,6 +19,7 @@ pytestmark = pytest.mark.target
 N_TOKENS = 64
 TIERS = (GenerateFlag.TIER_NEON, GenerateFlag.TIER_DOTPROD, GenerateFlag(0))  # the last: i8mm
 # micro's rows of 172 weights are no whole number of blocks; tiny's Q4_0 and Q4_K_M hold Q6_K too.
+# One model of every type is enough beside the self-test, which runs each product on each CPU.
 MODELS = (
     "micro-F32",
     "micro-F16",
@@ -60,7 +61,9 @@ def test_every_cpu_gives_the_host_s_bits(
     np.testing.assert_array_equal(bits(answer), bits(on_the_host))
 
 
-@pytest.mark.parametrize("model", ["tiny-Q8_0", "tiny-Q4_0", "tiny-Q4_K_M"], indirect=True)
+@pytest.mark.parametrize(
+    "model", ["tiny-Q8_0", "tiny-Q4_0", "tiny-Q4_K_M", "tiny-every-type"], indirect=True
+)
 def test_one_cpu_gives_the_same_bits_in_every_tier(
     workshop: Workshop, model: Path, on_the_host: Generation
 ) -> None:
@@ -99,7 +102,9 @@ def test_a_gcc_kernel_gives_the_same_bits(
     np.testing.assert_array_equal(bits(answer), bits(on_the_host))
 
 
-@pytest.mark.parametrize("model", ["tiny-Q8_0", "tiny-Q4_0", "tiny-Q4_K_M"], indirect=True)
+@pytest.mark.parametrize(
+    "model", ["tiny-Q8_0", "tiny-Q4_0", "tiny-Q4_K_M", "tiny-every-type"], indirect=True
+)
 def test_a_prompt_gives_the_same_bits_however_it_is_cut(workshop: Workshop, model: Path) -> None:
     built = workshop.image(model)
     ids = [1, *range(300, 340)]

@@ -15,7 +15,14 @@ from harness.errors import PlanError
 from harness.gguf import GGMLType, Model
 from harness.plan import MemoryPlan, over_budget, plan_memory
 from harness.plan.buffers import MAX_CORES
-from harness.plan.memory import KIB, MIB, STATE_BUDGET, KvType
+from harness.plan.memory import (
+    KIB,
+    MIB,
+    STATE_BUDGET,
+    TYPE_BUDGET,
+    KvType,
+    extra_kernel_bytes,
+)
 from harness.plan.planner import HEAD_SIZE_MAX
 from tests.harness.plan.shapes import STORIES260K, TINYLLAMA, model_of
 
@@ -111,6 +118,13 @@ def test_every_core_the_kernel_may_use_has_a_row_of_its_own() -> None:
     assert f"#define PARALLEL_MAX_CORES {MAX_CORES}\n" in header
     plan = plan_memory(STORIES260K, VIRT)
     assert plan.buffer("ACT_QUANT").size_bytes >= MAX_CORES * plan.act_quant_row_size
+
+
+def test_a_model_of_many_rare_types_has_a_larger_kernel() -> None:
+    common = [GGMLType.F32, GGMLType.Q4_K, GGMLType.Q6_K]
+    rare = [GGMLType.Q2_K, GGMLType.Q3_K, GGMLType.Q5_K, GGMLType.IQ4_XS, GGMLType.Q5_0]
+    assert extra_kernel_bytes(common + rare[:3]) == 0
+    assert extra_kernel_bytes(common + rare) == 2 * TYPE_BUDGET
 
 
 def test_the_state_of_tinyllama_fits_its_budget() -> None:

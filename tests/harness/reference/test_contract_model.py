@@ -12,7 +12,7 @@ from harness.synth import synthesize
 
 pytestmark = pytest.mark.slow
 
-QUANTS = ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q6_K", "Q4_K_M"]
+QUANTS = ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q6_K", "Q4_K_M", "every-type"]
 IDS = np.random.default_rng(8).integers(3, 512, 70).tolist()  # crosses an attention chunk of 64
 
 ModelOf = Callable[[str, str], Model]
