@@ -16,7 +16,7 @@ PAYLOAD = random.Random(1).randbytes(4096 - 64)
 
 def blob(
     magic: bytes = b"BAREWORD",
-    version: int = 2,
+    version: int = 3,
     build_id: int = BUILD_ID,
     payload: bytes = PAYLOAD,
 ) -> bytes:
