@@ -20,6 +20,7 @@ def model_facts(model: Model) -> dict[str, Any]:
         "tied": model.tied,
         **asdict(model.hyper),
         "n_vocab": len(vocabulary.tokens),
+        "tokenizer": vocabulary.model,
         "bos_id": vocabulary.bos_id,
         "eos_id": vocabulary.eos_id,
         "unk_id": vocabulary.unk_id,
@@ -49,7 +50,10 @@ def facts_table(facts: dict[str, Any]) -> str:
         ("rope", rope),
         *([("window", _window(facts))] if facts["window"] else []),
         ("context", f"trained for {facts['n_ctx_train']}"),
-        ("vocabulary", f"{facts['n_vocab']} tokens, ends at {facts['eog_ids']}"),
+        (
+            "vocabulary",
+            f"{facts['n_vocab']} tokens ({facts['tokenizer']}), ends at {facts['eog_ids']}",
+        ),
     )
     return "\n".join(f"{name:<12}{value}" for name, value in rows)
 

@@ -9,6 +9,7 @@ import pytest
 
 from harness.gguf import Vocabulary, read_vocabulary
 from harness.reference import decode, encode
+from harness.reference.bpe import valid_text
 from tests.recorded_tokens import ADD_SPECIAL, PARSE_SPECIAL, VOCABULARIES, recorded_cases
 
 SPACE = "▁"
@@ -52,6 +53,8 @@ def test_recorded_ids_of_llama_cpp(shared: Path, name: str) -> None:
             "parse_special": bool(setting & PARSE_SPECIAL),
         }
         assert encode(vocabulary, text, **flags) == ids, (setting, text)
+        if vocabulary.model == "gpt2" and setting == 0:
+            assert decode(vocabulary, ids) == valid_text(text)
 
 
 def test_ties_merge_the_leftmost_pair() -> None:
