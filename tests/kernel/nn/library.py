@@ -21,7 +21,7 @@ OPERATIONS = (
     "nn/model.c", "nn/row_get.c",
 )  # fmt: skip
 NEEDS_GENERATED_HEADERS = (
-    "nn/kv_cache.c", "nn/layer.c", "nn/matmul.c", "nn/part.c", "nn/transformer.c",
+    "nn/kv_cache.c", "nn/layer.c", "nn/matmul.c", "nn/transformer.c",
 )  # fmt: skip
 
 
