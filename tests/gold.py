@@ -4,14 +4,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.gguf import Model, Vocabulary, read_gguf
-from harness.gguf.metadata import Metadata
-from tests.harness.plan.shapes import vocabulary_of
+from harness.gguf import Model, read_gguf
 
 Array = npt.NDArray[Any]
 
@@ -54,7 +51,7 @@ def read_gold(shared: Path, name: str) -> Gold:
     prompt = entry["prompts"]["A"]
     data = np.load(root / "data" / f"{name}.npz")
     return Gold(
-        _read_for_ids(root / entry["file"]),
+        read_gguf(root / entry["file"]),
         prompt["prompt_ids"],
         prompt["greedy"],
         prompt["margin"],
@@ -62,13 +59,3 @@ def read_gold(shared: Path, name: str) -> Gold:
         data["A_logits"].astype(np.float64),
         data["A_logits_deq"].astype(np.float64),
     )
-
-
-def _read_for_ids(path: Path) -> Model:
-    """The prompts are ids: whatever the vocabulary, its number of tokens is all that matters."""
-
-    def stand_in(metadata: Metadata) -> Vocabulary:
-        return vocabulary_of(len(metadata.strings("tokenizer.ggml.tokens")))
-
-    with mock.patch("harness.gguf.read.vocabulary_of", stand_in):
-        return read_gguf(path)
