@@ -53,7 +53,8 @@ def row(gold: Gold, folder: Path, operations: Path) -> tuple[str, ...]:
 def main() -> int:
     """Print a row per file of the manifest; a file that is refused says why."""
     shared = shared_folder()
-    files = [e["file"] for e in json.loads((shared / "gold/manifest.json").read_text())["models"]]
+    entries = json.loads((shared / "gold/manifest.json").read_text())["models"]
+    files = sorted(entry["file"] for entry in entries)
     print("| " + " | ".join(HEADS) + " |")
     print("| --- " + "| --: " * 4 + "| --- |")
     with tempfile.TemporaryDirectory() as work:

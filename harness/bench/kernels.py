@@ -73,12 +73,13 @@ def kernels_table(cpu: str, operations: Sequence[Operation]) -> str:
 
 def per_multiply_add(operations: Sequence[Operation]) -> dict[tuple[str, str], float]:
     """(type, `token_dotprod`): instructions per weight; (type, `batch_i8mm`): also per token."""
-    return {
-        (o.type, o.name): o.instructions / (o.n_blocks * BLOCK) / (BATCH if batch else 1)
-        for o in operations
-        for kind, _, tier in [o.name.partition("_")]
-        if tier in TIERS and ((batch := kind == "batch") or kind == "token")
-    }
+    n_tokens = {"token": 1, "batch": BATCH}
+    found = {}
+    for o in operations:
+        kind, _, tier = o.name.partition("_")
+        if kind in n_tokens and tier in TIERS:
+            found[o.type, o.name] = o.instructions / (o.n_blocks * BLOCK * n_tokens[kind])
+    return found
 
 
 def products_table(cpu: str, operations: Sequence[Operation]) -> str:

@@ -27,6 +27,7 @@ from harness.link.messages import c_constants
 from harness.plan import MemoryPlan
 from harness.plan.blob import OPTIONAL_TENSORS, block_tensors
 from harness.plan.buffers import LINK_SLOT_SIZE, LINK_WINDOW
+from harness.plan.memory import COMMON_TYPES
 
 FORMAT_VERSION = 3  # of model.blob; part of the build id
 
@@ -98,11 +99,12 @@ def _render(
     model: Model, board: Board, plan: MemoryPlan, chat: Chat, build_id: int
 ) -> dict[str, str]:
     environment = _environment()
+    types = {tensor.type for tensor in model.tensors.values()}
     context: dict[str, Any] = {
         "model": model,
         "hyper": model.hyper,
         "vocabulary": model.vocabulary,
-        "model_types": sum(1 << kind for kind in {t.type for t in model.tensors.values()}),
+        "product_types": sum(1 << kind for kind in COMMON_TYPES.union(types)),
         "n_vocab": len(model.vocabulary.tokens),
         "max_token_bytes": max(map(len, model.vocabulary.tokens)),
         "chat": chat,

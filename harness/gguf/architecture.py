@@ -29,6 +29,7 @@ class Architecture:
     attn_softcap: float | None = None  # of scores, unless a key says otherwise; None: no key
     logit_softcap: float | None = None  # of logits likewise; 0: only if a key says so
     local_every: int = 0  # of so many layers the last is global, the others see a window; 0: none
+    local_every_fixed: bool = False  # no key changes it
     window: int | None = None  # keys that a local layer sees, unless a key says otherwise
     local_rope_base: float | None = None  # of local layers; None: that of all layers
     layers_of_largest: int = 0  # the model of so many layers scales scores by its mean head size
@@ -54,6 +55,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             attn_softcap=50.0,
             logit_softcap=30.0,
             local_every=2,
+            local_every_fixed=True,
             window=4096,
             layers_of_largest=46,
         ),

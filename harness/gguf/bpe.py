@@ -50,7 +50,7 @@ def merges_of(metadata: Metadata, tokens: tuple[bytes, ...]) -> npt.NDArray[np.i
     merged = [left + right for left, right in zip(lefts, rights, strict=True)]
     columns = [[ids.get(text, -1) for text in texts] for texts in (lefts, rights, merged)]
     merges = np.array(columns, np.int32).reshape(3, -1).T.copy()
-    unknown = (merges < 0).any(axis=1)
+    unknown = (merges < 0).any(axis=1) | (np.array(cuts, np.int64) < 0)
     if unknown.any():
         rank = int(np.argmax(unknown))
         _refuse(metadata, rank, lines[rank], (lefts[rank], rights[rank], merged[rank]), ids)

@@ -14,6 +14,7 @@ from harness.gguf.hyper_parameters import MAX_VOCAB_ROWS, hyper_parameters
 from harness.gguf.metadata import Metadata
 from harness.gguf.model import Model, Vocabulary
 from harness.gguf.placement import place_tensors
+from harness.gguf.rope_scaling import check_rope_divisors
 from harness.gguf.tensors import check_tensors
 from harness.gguf.vocabulary import vocabulary_of
 
@@ -32,7 +33,7 @@ def read_gguf(path: Path) -> Model:
         hyper = hyper_parameters(metadata, arch, _vocab_rows(container))
         check_tensors(tensors, hyper, len(vocabulary.tokens))
         template_key = "tokenizer.chat_template"
-        return Model(
+        model = Model(
             path=path,
             name=_printable(metadata.text("general.name", default="")) or path.stem,
             architecture=arch.name,
@@ -43,6 +44,8 @@ def read_gguf(path: Path) -> Model:
             metadata=metadata.plain(),
             size_bytes=container.size_bytes,
         )
+        check_rope_divisors(model)
+        return model
 
 
 def read_vocabulary(path: Path) -> Vocabulary:

@@ -2,9 +2,16 @@
 
 from typing import Final
 
+import numpy as np
+
+from harness.errors import GgufError
 from harness.gguf.architecture import Architecture
 from harness.gguf.metadata import Metadata
-from harness.gguf.model import RopeScaling
+from harness.gguf.model import Model, RopeScaling
+from harness.gguf.tensors import ROPE_FREQS, ROPE_LONG, ROPE_SHORT
+
+# Of factors and divisors: published ones lie between 0.1 and 100, and these keep angles finite.
+SMALLEST, LARGEST = 1e-6, 1e6
 
 # llama.cpp's own constants of YaRN; a file that asks for others computes something else.
 _YARN_CONSTANTS: Final = {
@@ -30,8 +37,8 @@ def rope_scaling_of(metadata: Metadata, arch: Architecture, n_ctx_train: int) ->
     if key not in metadata and prefix + "rope.scale_linear" in metadata:
         key = prefix + "rope.scale_linear"
     factor = metadata.number(key, default=1.0)
-    if factor <= 0:
-        metadata.fail(key, f"is {factor}, wanted more than 0")
+    if not SMALLEST <= factor <= LARGEST:
+        metadata.fail(key, f"is {factor}, wanted {SMALLEST} to {LARGEST:g}")
     if kind == "yarn":
         if factor < 1:
             metadata.fail(key, f"is {factor}, wanted 1 or more: YaRN stretches")
@@ -45,5 +52,26 @@ def rope_scaling_of(metadata: Metadata, arch: Architecture, n_ctx_train: int) ->
         n_ctx_original=metadata.integer(
             prefix + "rope.scaling.original_context_length", 1, 1 << 24, default=n_ctx_train
         ),
-        attn_factor=metadata.positive(prefix + "rope.scaling.attn_factor", default=1.0),
+        attn_factor=_attn_factor(metadata, prefix + "rope.scaling.attn_factor"),
     )
+
+
+def _attn_factor(metadata: Metadata, key: str) -> float:
+    factor = metadata.positive(key, default=1.0)
+    if not SMALLEST <= factor <= LARGEST:
+        metadata.fail(key, f"is {factor}, wanted {SMALLEST} to {LARGEST:g}")
+    return factor
+
+
+def check_rope_divisors(model: Model) -> None:
+    """Raise GgufError for a divisor of a frequency that would poison the table of angles."""
+    for name in (ROPE_FREQS, ROPE_LONG, ROPE_SHORT):
+        if name in model.tensors:
+            values = model.vector(name)
+            wrong = np.flatnonzero(~((values >= SMALLEST) & (values <= LARGEST)))
+            if len(wrong):
+                raise GgufError(
+                    f"{name}[{wrong[0]}] is {values[wrong[0]]}, wanted {SMALLEST} to {LARGEST:g}: "
+                    "a frequency is divided by it",
+                    hint="the file is damaged, or was converted wrongly",
+                )

@@ -1,7 +1,7 @@
 """The characters of Unicode 15.1, which is what llama.cpp's own tables know.
 
-A fixed version: what text becomes must not depend on the Python that built an image. Characters of
-later versions count as unassigned.
+A fixed version: the category of a character must not depend on the Python that built an image.
+Characters of later versions count as unassigned.
 """
 
 from bisect import bisect_right

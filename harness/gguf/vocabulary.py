@@ -88,6 +88,7 @@ def _byte_level_bpe(metadata: Metadata) -> Vocabulary:
     tokens = _tokens(metadata)
     types = _types(metadata, tokens)
     check_byte_tokens(metadata, tokens)
+    _check_cut_texts(metadata, tokens, types)
     bos_id = _special_id(metadata, "bos", len(tokens), default=GPT2_END)
     eos_id = _special_id(metadata, "eos", len(tokens), default=GPT2_END)
     _check_other_ids(metadata, len(tokens))
@@ -206,6 +207,21 @@ def _types(metadata: Metadata, tokens: tuple[bytes, ...]) -> npt.NDArray[np.uint
         if text in END_TEXTS:
             result[i] = TOKEN_CONTROL
     return result
+
+
+def _check_cut_texts(
+    metadata: Metadata, tokens: tuple[bytes, ...], types: npt.NDArray[np.uint8]
+) -> None:
+    """Special tokens are cut out of texts first: what is left must be whole characters."""
+    for i in np.flatnonzero(np.isin(types, (TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_USER_DEFINED))):
+        try:
+            tokens[i].decode()
+        except UnicodeDecodeError:
+            metadata.fail(
+                PREFIX + "tokens",
+                f"[{i}] is {tokens[i]!r} and a special token, wanted whole UTF-8 characters",
+                hint="the file is damaged, or was converted wrongly",
+            )
 
 
 def _check_byte_tokens(tokens: tuple[bytes, ...], types: npt.NDArray[np.uint8]) -> None:

@@ -17,8 +17,12 @@ def window_of(metadata: Metadata, arch: Architecture) -> int:
 def local_layers(metadata: Metadata, arch: Architecture, n_layer: int) -> tuple[bool, ...]:
     """Of each layer whether it is local; a key gives the pattern or a flag for each layer."""
     key = arch.name + ".attention.sliding_window_pattern"
-    if key not in metadata or arch.local_rope_base is None:
+    if key not in metadata or arch.local_every == 0:
         every = arch.local_every
+    elif arch.local_every_fixed:
+        every = arch.local_every
+        if metadata.holds_array(key) or metadata.integer(key, 0, 1 << 16) != every:
+            metadata.fail(key, f"is not {every}, the only pattern that {arch.name} has")
     elif metadata.holds_array(key):
         flags = metadata.numbers(key, "b", "booleans")
         if len(flags) != n_layer:

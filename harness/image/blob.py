@@ -18,8 +18,7 @@ from harness.image.files import atomic_file
 from harness.image.rope import local_rope_angles, rope_angles, rope_rows
 from harness.image.tiles import tile_rows
 from harness.plan import BlobEntry, MemoryPlan
-from harness.plan.blob import ROPE_LOCAL
-from harness.plan.memory import BLOB_HEADER_BYTES, rows_per_tile
+from harness.plan.memory import BLOB_HEADER_BYTES, ROPE, ROPE_LOCAL, rows_per_tile
 from harness.vocabulary import vocabulary_tables
 
 MAGIC = b"BAREWORD"
@@ -56,7 +55,7 @@ def pack_blob(
             if entry.type is not None:
                 for chunk in _tensor_chunks(model, entry):
                     payload.write(chunk)
-            elif entry.name in ("rope", ROPE_LOCAL):
+            elif entry.name in (ROPE, ROPE_LOCAL):
                 local = entry.name == ROPE_LOCAL
                 angles = local_rope_angles(model) if local else rope_angles(model, plan.n_ctx)
                 for rows in rope_rows(angles, plan.n_ctx):

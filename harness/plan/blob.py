@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from harness.errors import PlanError
 from harness.gguf import Model
 from harness.gguf.fused import Rows, rows_of
-from harness.plan.memory import BLOB_ALIGN, BLOB_HEADER_BYTES, BlobEntry, align_up, rows_per_tile
+from harness.plan.memory import (
+    BLOB_ALIGN,
+    BLOB_HEADER_BYTES,
+    ROPE,
+    ROPE_LOCAL,
+    BlobEntry,
+    align_up,
+    rows_per_tile,
+)
 from harness.vocabulary import vocabulary_tables
 
 MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
@@ -20,7 +28,6 @@ OPTIONAL_TENSORS = {
         for name in ("attn_q_norm", "attn_k_norm", "post_attention_norm", "post_ffw_norm")
     },
 }
-ROPE_LOCAL = "rope_local"  # the table of local layers, where they have another
 
 
 def block_tensors(model: Model) -> dict[str, str]:
@@ -75,7 +82,7 @@ def blob_contents(model: Model) -> BlobContents:
     return BlobContents(
         tensors=tuple(placed),
         n_rot=model.hyper.n_rot,
-        rope_tables=("rope", ROPE_LOCAL) if model.hyper.rope_freq_base_local else ("rope",),
+        rope_tables=(ROPE, ROPE_LOCAL) if model.hyper.rope_freq_base_local else (ROPE,),
         vocabulary=tuple(
             BlobEntry(
                 table.name, table.layout, None, table.n_rows, table.n_cols, 0, len(table.data)

@@ -14,6 +14,7 @@ STATE_BUDGET = 2 * MIB  # all RAM beyond the model and its KV cache
 BLOB_HEADER_BYTES = 64
 BLOB_ALIGN = 64  # a cache line: no two tensors share one
 MAX_TILE_ROWS = 8
+ROPE, ROPE_LOCAL = "rope", "rope_local"  # tables of angles; the other one of local layers
 CTX_ALIGN = 64  # positions: one attention chunk
 
 KvType = Literal["f16", "f32", "q8_0"]
@@ -30,7 +31,7 @@ def rows_per_tile(type: GGMLType) -> int:
     return 4 if type in (GGMLType.F32, GGMLType.F16, GGMLType.BF16) else MAX_TILE_ROWS
 
 
-# Types whose products are in any kernel: COMMON_TYPES of kernel/nn/matmul.c.
+# Types whose products are in any kernel, as most models have them.
 COMMON_TYPES = frozenset(
     {
         GGMLType.F32, GGMLType.F16, GGMLType.BF16,
@@ -166,7 +167,11 @@ class MemoryPlan:
     @property
     def vocabulary_bytes(self) -> int:
         """The token tables, which are the model's own data like its weights."""
-        tables = (entry for entry in self.blob if entry.type is None and entry.name != "rope")
+        tables = (
+            entry
+            for entry in self.blob
+            if entry.type is None and entry.name not in (ROPE, ROPE_LOCAL)
+        )
         return sum(entry.size_bytes for entry in tables)
 
     @property

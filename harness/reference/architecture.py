@@ -1,7 +1,8 @@
 """What the architectures add to llama's forward pass, read from the file by a table of its own.
 
 The reader has such a table too (harness/gguf); this one is written from the same description of
-the models and shares nothing with it, so that a fault in either shows as a difference.
+the models, so that a fault in either shows as a difference. Only the sizes are the reader's: of
+heads, layers and vectors, and the norms' epsilon.
 """
 
 import math

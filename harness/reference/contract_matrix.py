@@ -17,7 +17,7 @@ from harness.reference.fma import F32, F64, fma, fma_into, widen
 from harness.reference.unpack import PLAIN, U8, dequantize_rows, unpack_blocks
 
 # An integer sum that stays below 2^24 is exact in float32 in any order, so BLAS may do it. The
-# longest sums: Q4_K 63 * 15 * 127 * 128 = 15,361,920; Q5_K 63 * 31 * 127 * 64 = 15,874,488;
+# longest sums: Q4_K 63 * 15 * 127 * 128 = 15,361,920; Q5_K 63 * 31 * 127 * 64 = 15,873,984;
 # Q6_K 128 * 32 * 127 * 32 = 16,646,144; IQ4_XS 32 * 127 * 127 * 32 = 16,516,096;
 # Q3_K 32 * 4 * 127 * 256 = 4,161,536. Blocks of 32 are far below.
 _SEGMENT = {

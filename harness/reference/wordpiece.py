@@ -1,7 +1,8 @@
 """WordPiece tokens from a text without special tokens: independent of the kernel.
 
-As llama.cpp's: fold characters, cut words, then again and again the longest token that the word
-begins with; a word that this does not use up is the unknown token.
+As llama.cpp's, as far as its code tells (none of its answers has been compared): fold characters,
+cut words, then again and again the longest token that the word begins with; a word that this does
+not use up is the unknown token.
 """
 
 import unicodedata

@@ -59,19 +59,19 @@ def tensor_type(
 def _in_layer(quant: str, matrix: str, layer: int, n_layer: int, n_gqa: int) -> GGMLType | None:
     """The type where it is not the file's."""
     match quant, matrix:
-        case (("Q4_K_M" | "Q5_K_M"), ("attn_v" | "ffn_down")):
+        case (("Q4_K_M" | "Q5_K_M"), ("attn_v" | "attn_qkv" | "ffn_down")):
             return GGMLType.Q6_K if gets_more_bits(layer, n_layer) else None
-        case "Q3_K_M", "attn_v":
+        case "Q3_K_M", ("attn_v" | "attn_qkv"):
             return GGMLType.Q5_K if layer < 2 else GGMLType.Q4_K
         case "Q3_K_M", "ffn_down":
             return GGMLType.Q5_K if layer < n_layer // 16 else GGMLType.Q4_K
         case "Q3_K_M", "attn_output":
             return GGMLType.Q4_K
-        case "Q2_K", "attn_v":
+        case "Q2_K", ("attn_v" | "attn_qkv"):
             return GGMLType.Q4_K if n_gqa >= 4 else GGMLType.Q3_K
         case "Q2_K", ("ffn_down" | "attn_output"):
             return GGMLType.Q3_K
-        case (("IQ4_NL" | "IQ4_XS"), "attn_v"):
+        case (("IQ4_NL" | "IQ4_XS"), ("attn_v" | "attn_qkv")):
             return GGMLType.Q5_K if n_gqa >= 4 else None
         case (("IQ4_NL" | "IQ4_XS"), "ffn_down"):
             return GGMLType.Q5_K if layer < n_layer // 8 else None
@@ -90,7 +90,8 @@ def _another_type(name: str) -> GGMLType:
         return GGMLType.Q5_1 if name == "token_embd.weight" else GGMLType.Q3_K
     _, layer, matrix, _ = name.split(".")
     types = list(GGMLType)
-    return types[(int(layer) * len(_MATRICES) + _MATRICES.index(matrix)) % len(types)]
+    nth = _MATRICES.index(matrix.removesuffix("kv"))  # attn_qkv takes the place of attn_q
+    return types[(int(layer) * len(_MATRICES) + nth) % len(types)]
 
 
 def _fallback(kind: GGMLType, n_in: int) -> GGMLType:

@@ -27,6 +27,7 @@ END: Final = 0  # the class of the end of the text
 DEAD: Final = 0  # the state without places
 MATCHED: Final = 0x80  # flag of an entry: the text before this character is a match
 MAX_STATES: Final = 0x80
+MAX_CLASSES: Final = 0x100
 
 State = tuple[int, ...]
 
@@ -60,6 +61,8 @@ def compile_regexes(regexes: tuple[str, ...]) -> Automaton:
         rows += _states(program, samples, len(rows))
     if len(rows) > MAX_STATES:
         raise ValueError(f"{len(rows)} states of {regexes}, at most {MAX_STATES} fit an entry")
+    if len(samples) > MAX_CLASSES:
+        raise ValueError(f"{len(samples)} classes of {regexes}, at most {MAX_CLASSES} fit a byte")
     if any(rows[start][END] for start in starts):
         raise ValueError(f"one of {regexes} matches the empty text")
     firsts, _ = runs()

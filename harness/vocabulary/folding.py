@@ -1,7 +1,8 @@
 """What BERT's normaliser makes of each character, as a table of runs for the kernel.
 
-As llama.cpp does it: of a canonical decomposition only the first character remains, which is a
-letter without its accents (and of a Hangul syllable its first consonant alone).
+As llama.cpp does it, as far as its code tells (none of its answers has been compared): of a
+canonical decomposition only the first character remains, which is a letter without its accents (and
+of a Hangul syllable its first consonant alone).
 """
 
 import unicodedata

@@ -6,6 +6,7 @@
 #include "llm/pre_tokenizer.h"
 
 #include "gen/model.h"
+#include "lib/panic.h"
 #include "llm/utf8.h"
 #include "llm/vocabulary.h"
 
@@ -58,7 +59,9 @@ static size_t piece_end(size_t regex, const uint8_t *text, size_t from, size_t t
         return end;
     }
     do {
-        end += utf8_size(text + end, to - end);
+        const size_t n = utf8_size(text + end, to - end);
+        ASSERT(n > 0); // the text is UTF-8, and so are the tokens that were cut out of it
+        end += n;
     } while (end < to && match(regex, text, end, to) == end);
     return end;
 }

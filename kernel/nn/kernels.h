@@ -37,7 +37,7 @@ OPERATION(float, vec_sum, const float *x, int n);     // in four lanes i % 4; no
 // The first of x[i], x[i + 1], ... x[n - 1] that is above the limit, as a number; n: none is.
 OPERATION(int, vec_next_above, const float *x, int i, int n, float limit);
 
-// Elements [begin, end) of n >= 1.
+// Elements [begin, end) of n >= 1; out may be x where these are all.
 OPERATION(void, rmsnorm, float *out, const float *x, const float *w, int n, int begin, int end,
           float eps);
 OPERATION(void, softmax, float *x, int n); // in place; n >= 1

@@ -62,6 +62,8 @@ static void norm_heads(float *x, const struct tensor *weight, int n_heads)
     }
 }
 
+static_assert(HAS_ATTN_Q_NORM == HAS_ATTN_K_NORM, "norms of heads come in pairs");
+
 // x += rms(y), where a branch ends with a norm.
 static void add_normed_branch(const struct part *part, const struct tensor *weight)
 {
@@ -74,6 +76,10 @@ static void add_normed_branch(const struct part *part, const struct tensor *weig
         float *h = buffer(ACT_H) + t * N_EMBD; // which nobody reads between branches
         rmsnorm(h, buffer(ACT_Y) + t * N_EMBD, tensor_data(weight), N_EMBD, columns.begin,
                 columns.end, RMS_EPS);
+        if (RESIDUAL_SCALE != 1.0f) {
+            vec_scale(h + columns.begin, h + columns.begin, RESIDUAL_SCALE,
+                      columns.end - columns.begin);
+        }
         vec_add(x, x, h + columns.begin, columns.end - columns.begin);
     }
 }

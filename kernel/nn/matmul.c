@@ -26,12 +26,9 @@
     X(q6_k, TYPE_Q6_K)                                                                             \
     X(iq4_xs, TYPE_IQ4_XS)
 
-// Any image holds the products of these types. Of the others, which few models have, an image holds
-// those of its own model: all of them would be as much code again.
-#define COMMON_TYPES                                                                               \
-    (1u << TYPE_F32 | 1u << TYPE_F16 | 1u << TYPE_BF16 | 1u << TYPE_Q8_0 | 1u << TYPE_Q4_0 |       \
-     1u << TYPE_Q4_K | 1u << TYPE_Q6_K)
-#define IN_IMAGE(type) ((COMMON_TYPES | MODEL_TYPES) >> (type) & 1)
+// Of the types that few models have, an image holds the products of its own model's: all of them
+// would be as much code again.
+#define IN_IMAGE(type) (PRODUCT_TYPES >> (type) & 1)
 
 static uint8_t *quant_row(const struct activation *x, int t)
 {

@@ -1,5 +1,6 @@
 """What tells architectures apart: the keys and tensors that each takes, and those it refuses."""
 
+import struct
 from math import sqrt
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from harness.errors import GgufError
 from harness.gguf import HyperParameters, read_gguf
 from harness.gguf.fused import rows_of
 from harness.gguf.model import RopeScaling
+from harness.synth import synthesize
 from tests.harness.gguf.gguf_bytes import ARRAY, BOOL, F32, U32, GgufBytes, Row, array, small_model
 from tests.harness.gguf.test_refusals import Spoil, extra, llama, text
 
@@ -215,9 +217,7 @@ def test_phi3_has_both_sets_of_rope_factors_or_none(tmp_path: Path) -> None:
     file.tensors.append(Row(b"rope_factors_short.weight", [3]))
     refused(file, tmp_path, "rope_factors_short.weight has shape [3], wanted [4]")
     file.tensor("rope_factors_short.weight").shape = [4]
-    path = tmp_path / "good.gguf"
-    path.write_bytes(file.build())
-    assert read_gguf(path).hyper.rope_scaling.factor == 1.0
+    refused(file, tmp_path, "rope_factors_long.weight[0] is 0.0")  # complete, and all zeros
 
 
 def test_fused_matrices_are_taken_apart_by_rows(tmp_path: Path) -> None:
@@ -317,3 +317,20 @@ def test_mistral_s_window_is_ignored_as_by_llama_cpp(tmp_path: Path) -> None:
     file = small_model()
     file.set("llama.attention.sliding_window", U32, 16)
     assert hyper_of(file, tmp_path).window == 0
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf"), 1e-30])
+def test_a_divisor_that_would_poison_the_angles_is_refused(value: float, tmp_path: Path) -> None:
+    path = synthesize(
+        "micro",
+        quant="F32",
+        path=tmp_path / "m.gguf",
+        n_vocab=400,
+        optional=lambda name: name == "rope_freqs.weight",
+    )
+    tensor = read_gguf(path).tensor("rope_freqs.weight")
+    with path.open("r+b") as file:
+        file.seek(tensor.offset + 4)
+        file.write(struct.pack("<f", value))
+    with pytest.raises(GgufError, match=r"rope_freqs\.weight\[1\] is .*, wanted 1e-06 to 1e\+06"):
+        read_gguf(path)

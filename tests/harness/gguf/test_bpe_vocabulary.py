@@ -95,3 +95,16 @@ def test_a_file_is_refused_by_name(fault: str, tmp_path: Path) -> None:
         read(file, tmp_path)
     for part in wanted:
         assert part in str(refusal.value)
+
+
+def test_a_special_token_is_whole_characters(tmp_path: Path) -> None:
+    file = bpe_model(tokens=[*TOKENS[:-1], b"\xc3"])
+    file.set(KEY + "token_type", ARRAY, array(5, [1] * 263 + [4]))
+    with pytest.raises(GgufError, match=r"tokens \[263\] is b'\\xc3' and a special token"):
+        read(file, tmp_path)
+
+
+def test_a_merge_without_a_space_is_refused_even_where_its_texts_are_tokens(tmp_path: Path) -> None:
+    file = bpe_model(b"ab", tokens=[*TOKENS[:-1], b"aab"])  # not `a` and `ab`
+    with pytest.raises(GgufError, match=r"merges \[2\] is b'ab', wanted two texts"):
+        read(file, tmp_path)

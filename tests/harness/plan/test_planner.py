@@ -138,6 +138,16 @@ def test_the_state_of_tinyllama_fits_its_budget() -> None:
     assert [region.name for region in plan.regions][:2] == ["kernel", "page_tables"]
 
 
+def test_both_tables_of_angles_count_as_state_and_not_as_the_model_s() -> None:
+    model = model_of()
+    one = plan_memory(model, VIRT)
+    hyper = dataclasses.replace(model.hyper, rope_freq_base_local=10000.0)
+    two = plan_memory(dataclasses.replace(model, hyper=hyper), VIRT)
+    assert two.vocabulary_bytes == one.vocabulary_bytes
+    assert two.entry("rope_local").size_bytes == one.entry("rope").size_bytes
+    assert two.tables_bytes >= one.tables_bytes + one.entry("rope").size_bytes
+
+
 def test_a_batch_of_one_is_left_when_no_batch_fits_the_budget() -> None:
     plan = plan_memory(model_of(n_vocab=400_000), VIRT)
     assert plan.n_batch == 1

@@ -126,7 +126,7 @@ def write_model(shape: Shape, tensors: dict[str, Matrix], out: Path) -> None:
 #define N_CTX {shape.n_ctx}
 #define N_CTX_PADDED {n_ctx_padded}
 #define N_BATCH {shape.n_batch}
-#define MODEL_TYPES {types}u
+#define PRODUCT_TYPES {types}u
 #define RMS_EPS {float(np.float32(shape.rms_eps)).hex()}f
 #define ATTN_SCALE {scale.hex()}f
 {LLAMA}

@@ -4,7 +4,7 @@
 #include "nn/model.h" // struct tensor
 
 #define MODEL_NAME "golden F32" // printable ASCII, escaped
-#define BUILD_ID 0x32e34510404adb45ull
+#define BUILD_ID 0x951770fff3a5fa79ull
 
 #define N_VOCAB 42 // tokens in the vocabulary
 #define N_VOCAB_ROWS 42 // rows of the output matrix = logits
@@ -19,7 +19,7 @@
 #define N_CTX_PADDED 128
 #define N_BATCH 16
 #define N_LOGIT_ROWS 9 // of one forward pass: 1, and the tokens guessed behind the newest
-#define MODEL_TYPES 0x1ull // bits: 1 << type of every tensor
+#define PRODUCT_TYPES 0x40005107ull // bits: 1 << type of which products are here
 #define RMS_EPS 0x1.4f8b58p-17f
 #define ATTN_SCALE 0x1p-2f // 1 / sqrt(HEAD_SIZE) but in some
 
