@@ -35,8 +35,9 @@ def test_the_card_tells_what_the_kernel_answers(answers: list[Answered]) -> None
         assert (sum(answer.right for answer in judged), len(judged)) == (int(right), int(of)), kind
 
 
-def test_held_out_commands_are_answered_exactly(answers: list[Answered]) -> None:
-    assert not any("command" in failure for failure in failures(answers))
+def test_held_out_commands_sums_and_times_are_answered_exactly(answers: list[Answered]) -> None:
+    """95 % of commands, 90 % of sums and clock times."""
+    assert failures(answers) == []
 
 
 def test_stories_repeat_no_sentence(answers: list[Answered]) -> None:
