@@ -142,6 +142,7 @@ def make_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Vocabu
         blob = write_vocabulary(folder, vocabulary)
         names = ("tokenizer", "vocabulary", "utf8", "merge", "spm", "bpe", "pre_tokenizer")
         sources = [f"llm/{name}.c" for name in (*names, "wordpiece")]
+        sources += ["lib/panic.c", "lib/format.c"]
         return build_program(folder, HERE / "tokenizer_driver.c", sources), blob
 
     return make
