@@ -180,13 +180,13 @@ class _Pieces:
             )
             if kind in SPECIAL and text.strip()  # a user-defined line break is text
         }
-        longest_first = sorted(self._ids, key=len, reverse=True)
-        self._pattern = re.compile(b"(" + b"|".join(map(re.escape, longest_first)) + b")")
 
     def of(self, text: str) -> Piece:
         """Ids and texts in turn."""
         data = text.encode()
-        parts = self._pattern.split(data) if self._ids else [data]
+        # Only those that occur: of all of them, a hostile vocabulary makes a gigantic regex.
+        found = sorted((special for special in self._ids if special in data), key=len, reverse=True)
+        parts = re.split(b"(" + b"|".join(map(re.escape, found)) + b")", data) if found else [data]
         pieces: list[int | bytes] = []
         for part in parts:
             after = pieces[-1] if pieces else -1
