@@ -5,6 +5,7 @@ from typing import Final, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from harness.errors import quoted
 from harness.gguf.metadata import Metadata
 from harness.gguf.pre_tokenizer import PRE_TOKENIZERS, PreTokenizer
 
@@ -32,7 +33,7 @@ def pre_tokenizer_of(metadata: Metadata) -> PreTokenizer:
     if name not in PRE_TOKENIZERS:
         metadata.fail(
             PRE_KEY,
-            f"is {name!r}, which is not supported; supported: {', '.join(PRE_TOKENIZERS)}",
+            f"is {quoted(name)}, which is not supported; supported: {', '.join(PRE_TOKENIZERS)}",
             hint="how this model cuts text into pieces is not known here, and a guess would give "
             "it other tokens than it was trained with",
         )
@@ -61,7 +62,7 @@ def merges_of(metadata: Metadata, tokens: tuple[bytes, ...]) -> npt.NDArray[np.i
         again[first] = False
         rank = int(np.argmax(again))
         earlier = int(np.argmax(pairs == pairs[rank]))
-        metadata.fail(MERGES_KEY, f"[{rank}] is {lines[rank]!r}, as is [{earlier}]")
+        metadata.fail(MERGES_KEY, f"[{rank}] is {quoted(lines[rank])}, as is [{earlier}]")
     return merges
 
 
@@ -69,15 +70,18 @@ def _refuse(
     metadata: Metadata, rank: int, line: bytes, texts: tuple[bytes, ...], ids: dict[bytes, int]
 ) -> NoReturn:
     if line.find(b" ", 1) < 0 or line.endswith(b" "):
-        metadata.fail(MERGES_KEY, f"[{rank}] is {line!r}, wanted two texts and a space between")
+        metadata.fail(
+            MERGES_KEY, f"[{rank}] is {quoted(line)}, wanted two texts and a space between"
+        )
     missing = next(text for text in texts if text not in ids)
-    metadata.fail(MERGES_KEY, f"[{rank}] is {line!r}, but no token is {missing!r}")
+    metadata.fail(MERGES_KEY, f"[{rank}] is {quoted(line)}, but no token is {quoted(missing)}")
 
 
 def check_byte_tokens(metadata: Metadata, tokens: tuple[bytes, ...]) -> None:
     """Plain ASCII must be expressible. Not every byte: some vocabularies have no token for bytes
     that their training text did not hold."""
-    missing = [byte for byte in range(0x20, 0x7F) if BYTE_TEXTS[byte] not in tokens]
+    texts = set(tokens)
+    missing = [byte for byte in range(0x20, 0x7F) if BYTE_TEXTS[byte] not in texts]
     if missing:
         metadata.fail(
             TOKENS_KEY,

@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from harness.errors import GgufError
+from harness.errors import GgufError, quoted
 
 # Far above anything a model holds (vocabularies: 256 thousand tokens, 600 thousand merges; chat
 # templates: 100 KiB), far below what would exhaust the host.
@@ -116,9 +116,11 @@ class Cursor:
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError:
-            self.fail(f"{what} is {raw!r}, which is not UTF-8", at=at)
+            self.fail(f"{what} is {quoted(raw)}, which is not UTF-8", at=at)
         if not text or not text.isprintable():
-            self.fail(f"{what} is {raw!r}: names are not empty and hold no NUL or control", at=at)
+            self.fail(
+                f"{what} is {quoted(raw)}: names are not empty and hold no NUL or control", at=at
+            )
         return text
 
     def value_type(self, what: str) -> ValueType:

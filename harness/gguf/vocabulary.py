@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from harness.errors import GgufError
+from harness.errors import GgufError, quoted
 from harness.gguf.bpe import check_byte_tokens, merges_of, pre_tokenizer_of
 from harness.gguf.metadata import Metadata
 from harness.gguf.model import (
@@ -55,7 +55,7 @@ def vocabulary_of(metadata: Metadata) -> Vocabulary:
     named = {"t5": " (Unigram)"}
     metadata.fail(
         key,
-        f"is {model!r}{named.get(model, '')}, which is not supported; supported: "
+        f"is {quoted(model)}{named.get(model, '')}, which is not supported; supported: "
         "'llama' (SentencePiece), 'gpt2' (byte-level BPE), 'bert' (WordPiece)",
         hint="use a model whose vocabulary is of one of these kinds",
     )
@@ -176,13 +176,14 @@ def _tokens(metadata: Metadata) -> tuple[bytes, ...]:
         first: dict[bytes, int] = {}
         for i, text in enumerate(tokens):
             if first.setdefault(text, i) != i:
-                metadata.fail(key, f"[{i}] is {text!r}, the same text as token {first[text]}")
+                metadata.fail(key, f"[{i}] is {quoted(text)}, the same text as token {first[text]}")
     return tokens
 
 
 def _scores(metadata: Metadata, n_vocab: int) -> npt.NDArray[np.float32]:
     key = PREFIX + "scores"
-    scores: npt.NDArray[np.float32] = metadata.numbers(key, "f", "floats").astype(np.float32)
+    with np.errstate(over="ignore"):  # too large for a float32: infinite, and refused below
+        scores: npt.NDArray[np.float32] = metadata.numbers(key, "f", "floats").astype(np.float32)
     if len(scores) != n_vocab:
         metadata.fail(key, f"has {len(scores)} elements, wanted one per token: {n_vocab}")
     finite = np.isfinite(scores)
@@ -215,7 +216,8 @@ def _check_byte_tokens(tokens: tuple[bytes, ...], types: npt.NDArray[np.uint8]) 
         match = _BYTE_TEXT.fullmatch(tokens[i])
         if not match:
             raise GgufError(
-                f"{PREFIX}tokens[{i}] is {tokens[i]!r} and of type byte, wanted a text like <0x0A>"
+                f"{PREFIX}tokens[{i}] is {quoted(tokens[i])} and of type byte, "
+                "wanted a text like <0x0A>"
             )
         found.add(match[1])
     if len(found) != N_BYTES:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from harness.errors import GgufError
 from harness.gguf import HyperParameters, Model
 from harness.gguf.tensors import ROPE_FREQS, ROPE_LONG, ROPE_SHORT
 
@@ -36,6 +37,12 @@ def rope_angles(model: Model, n_ctx: int) -> Angles:
     for name in (ROPE_FREQS, ROPE_LONG if long else ROPE_SHORT):
         if name in model.tensors:
             factors = model.vector(name)
+            wrong = factors[~(np.isfinite(factors) & (factors > 0))]
+            if wrong.size:
+                raise GgufError(
+                    f"{model.path.name}: {name} holds {wrong[0]}, wanted divisors above 0",
+                    hint="the file is damaged or was badly converted: download it again",
+                )
             frequency = [f / float(x) for f, x in zip(frequency, factors, strict=True)]
     if scaling.kind == "linear":
         return Angles(tuple(f / scaling.factor for f in frequency), scaling.attn_factor)
