@@ -67,7 +67,7 @@ def read_gold(shared: Path, name: str) -> Gold:
 def _read_for_ids(path: Path) -> Model:
     """The prompts are ids: whatever the vocabulary, its number of tokens is all that matters."""
 
-    def stand_in(metadata: Metadata) -> Vocabulary:
+    def stand_in(metadata: Metadata, n_rows: int) -> Vocabulary:
         return vocabulary_of(len(metadata.strings("tokenizer.ggml.tokens")))
 
     with mock.patch("harness.gguf.read.vocabulary_of", stand_in):

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import QUOTED_MAX, GgufError
-from harness.gguf.reader import Value, ValueType
+from harness.gguf.reader import Strings, Value, ValueType
 
 DEFAULT_ALIGNMENT: Final = 32
 MAX_TEXT_BYTES: Final = 4096  # names; a template says its own limit
@@ -110,10 +110,10 @@ class Metadata:
         except UnicodeDecodeError as exc:
             self.fail(key, f"is not UTF-8: byte {exc.start} of it is 0x{value[exc.start]:02x}")
 
-    def strings(self, key: str) -> tuple[bytes, ...]:
+    def strings(self, key: str) -> Strings:
         """An array of strings, which need not be text."""
         kind, value, _ = self._required(key, "an array of strings")
-        if not isinstance(value, tuple):
+        if not isinstance(value, Strings):
             self.fail(key, f"is {_described(kind, value)}, wanted an array of strings")
         return value
 
@@ -154,7 +154,7 @@ class Metadata:
 
 
 def _described(kind: ValueType, value: Value | None = None) -> str:
-    if isinstance(value, tuple):
+    if isinstance(value, Strings):
         return "an array of strings"
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype.name}"

@@ -30,10 +30,11 @@ def read_gguf(path: Path) -> Model:
         metadata = container.metadata
         _refuse_other_files(container)
         arch = _architecture(metadata)
-        vocabulary = vocabulary_of(metadata)
         tensors = place_tensors(container)
-        hyper = hyper_parameters(metadata, arch, _vocab_rows(container))
-        check_tensors(tensors, hyper, len(vocabulary.tokens))
+        n_rows = _vocab_rows(container)
+        vocabulary = vocabulary_of(metadata, n_rows)
+        hyper = hyper_parameters(metadata, arch, n_rows)
+        check_tensors(tensors, hyper)
         template = "tokenizer.chat_template"
         return Model(
             path=path,
