@@ -2,6 +2,12 @@
 
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h: neither the user nor the target did anything wrong
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell says it
+QUOTED_MAX = 80  # characters; a string of a file may have millions
+
+
+def quoted(value: str | bytes) -> str:
+    """The repr of a file's string for a message: its beginning, with nothing a terminal obeys."""
+    return repr(value) if len(value) <= QUOTED_MAX else f"{value[:QUOTED_MAX]!r}..."
 
 
 class HarnessError(Exception):

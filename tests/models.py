@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from harness.gguf import Model, read_gguf
+from harness.gguf.reader import Strings
 from harness.synth import synthesize
 
 ROOT = Path(__file__).parent.parent
@@ -98,5 +99,5 @@ def _add_key(writer: gguf.GGUFWriter, key: str, value: object) -> None:
     elif isinstance(value, bytes | str):
         writer.add_string(key, value.decode() if isinstance(value, bytes) else value)
     else:
-        assert isinstance(value, tuple | np.ndarray)
-        writer.add_array(key, list(value) if isinstance(value, tuple) else value.tolist())
+        assert isinstance(value, Strings | np.ndarray)
+        writer.add_array(key, list(value) if isinstance(value, Strings) else value.tolist())

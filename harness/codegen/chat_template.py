@@ -24,6 +24,7 @@ from harness.link.stream import timeout_scale
 
 SANDBOX: Final = Path(__file__).parent / "chat_sandbox.py"
 WALL_S: Final = 30.0  # its own limits end it much earlier; this is for a machine that stands still
+FORM_MAX: Final = 4096  # numbers of 4 bytes each, within the kernel's budget
 SYSTEM_LINE_KEY: Final = "bareword.system_line"
 SPECIAL: Final = (TOKEN_CONTROL, TOKEN_UNKNOWN, TOKEN_USER_DEFINED)
 
@@ -146,7 +147,7 @@ def _form(template: str, vocabulary: Vocabulary) -> ChatForm:
             raise _OddTemplateError("it writes the user's turn otherwise after a system turn")
         open_system = pieces.begin(text)
     assert len(replies) == 2
-    return ChatForm(
+    form = ChatForm(
         open=pieces.begin(opening),
         open_system=open_system,
         system_user=pieces.of(system_user),
@@ -154,6 +155,16 @@ def _form(template: str, vocabulary: Vocabulary) -> ChatForm:
         reply=pieces.of(told.removeprefix(ask)),
         again=pieces.of(agains.pop()),
     )
+    size = sum(_size(getattr(form, field.name) or ()) for field in dataclasses.fields(form))
+    if size > FORM_MAX:
+        raise _OddTemplateError(
+            f"it writes {size} bytes and special tokens around turns, wanted {FORM_MAX} at most"
+        )
+    return form
+
+
+def _size(piece: Piece) -> int:
+    return sum(len(part) if isinstance(part, bytes) else 1 for part in piece)
 
 
 def _cut(text: str | None, sentinels: Sequence[str]) -> list[str]:
@@ -180,13 +191,13 @@ class _Pieces:
             )
             if kind in SPECIAL and text.strip()  # a user-defined line break is text
         }
-        longest_first = sorted(self._ids, key=len, reverse=True)
-        self._pattern = re.compile(b"(" + b"|".join(map(re.escape, longest_first)) + b")")
 
     def of(self, text: str) -> Piece:
         """Ids and texts in turn."""
         data = text.encode()
-        parts = self._pattern.split(data) if self._ids else [data]
+        # Only those that occur: of all of them, a hostile vocabulary makes a gigantic regex.
+        found = sorted((special for special in self._ids if special in data), key=len, reverse=True)
+        parts = re.split(b"(" + b"|".join(map(re.escape, found)) + b")", data) if found else [data]
         pieces: list[int | bytes] = []
         for part in parts:
             after = pieces[-1] if pieces else -1

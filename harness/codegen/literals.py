@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.errors import CodegenError
+from harness.errors import CodegenError, quoted
 
 NAME_BYTES_MAX = 64  # of a model name; it is only shown
 LINE_BYTES_MAX = 128  # of the line that begins a system turn
@@ -32,8 +32,8 @@ def c_line(text: str) -> str:
     data = text.encode()
     if len(data) > LINE_BYTES_MAX or not text.isprintable():
         raise CodegenError(
-            f"the system line is {text!r}, {len(data)} bytes long; wanted one printable line of "
-            f"{LINE_BYTES_MAX} bytes at most",
+            f"the system line is {quoted(text)}, {len(data)} bytes long; "
+            f"wanted one printable line of {LINE_BYTES_MAX} bytes at most",
             hint="it is bareword.system_line of the GGUF",
         )
     plain = b" !#$&'()+,-./:;<=>@[]^_`{|}~"  # no quote, escape, trigraph, comment or format

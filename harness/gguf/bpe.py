@@ -1,10 +1,13 @@
 """The byte-level BPE ("gpt2") part of a vocabulary: merges, and how its texts spell bytes."""
 
+from array import array
+from itertools import islice
 from typing import Final, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
+from harness.errors import quoted
 from harness.gguf.metadata import Metadata
 from harness.gguf.pre_tokenizer import PRE_TOKENIZERS, PreTokenizer
 
@@ -32,7 +35,7 @@ def pre_tokenizer_of(metadata: Metadata) -> PreTokenizer:
     if name not in PRE_TOKENIZERS:
         metadata.fail(
             PRE_KEY,
-            f"is {name!r}, which is not supported; supported: {', '.join(PRE_TOKENIZERS)}",
+            f"is {quoted(name)}, which is not supported; supported: {', '.join(PRE_TOKENIZERS)}",
             hint="how this model cuts text into pieces is not known here, and a guess would give "
             "it other tokens than it was trained with",
         )
@@ -43,25 +46,25 @@ def merges_of(metadata: Metadata, tokens: tuple[bytes, ...]) -> npt.NDArray[np.i
     """Ids (left, right, merged) of each merge in order of rank, int32 (n, 3)."""
     lines = metadata.strings(MERGES_KEY)
     ids = {text: i for i, text in enumerate(tokens)}
-    # Some files have 280,000: comprehensions, and a second look only at what is wrong.
-    cuts = [line.find(b" ", 1) for line in lines]  # a text may begin with a space, but has no other
-    lefts = [line[:cut] for line, cut in zip(lines, cuts, strict=True)]
-    rights = [line[cut + 1 :] for line, cut in zip(lines, cuts, strict=True)]
-    merged = [left + right for left, right in zip(lefts, rights, strict=True)]
-    columns = [[ids.get(text, -1) for text in texts] for texts in (lefts, rights, merged)]
-    merges = np.array(columns, np.int32).reshape(3, -1).T.copy()
-    unknown = (merges < 0).any(axis=1) | (np.array(cuts, np.int64) < 0)
-    if unknown.any():
-        rank = int(np.argmax(unknown))
-        _refuse(metadata, rank, lines[rank], (lefts[rank], rights[rank], merged[rank]), ids)
+    flat = array("i")
+    for rank, line in enumerate(lines):
+        cut = line.find(b" ", 1)  # a text may begin with a space, but has no other
+        left, right = line[:cut], line[cut + 1 :]
+        triple = ids.get(left, -1), ids.get(right, -1), ids.get(left + right, -1)
+        if cut < 0 or min(triple) < 0:
+            _refuse(metadata, rank, line, (left, right, left + right), ids)
+        flat.extend(triple)
+    merges = np.frombuffer(flat, np.int32).reshape(-1, 3)
     pairs = merges[:, 0].astype(np.int64) * len(tokens) + merges[:, 1]
-    _, first = np.unique(pairs, return_index=True)
-    if len(first) != len(pairs):
+    in_order = np.sort(pairs)
+    if (in_order[1:] == in_order[:-1]).any():
+        _, first = np.unique(pairs, return_index=True)
         again = np.ones(len(pairs), bool)
         again[first] = False
         rank = int(np.argmax(again))
         earlier = int(np.argmax(pairs == pairs[rank]))
-        metadata.fail(MERGES_KEY, f"[{rank}] is {lines[rank]!r}, as is [{earlier}]")
+        line = next(islice(lines, rank, None))
+        metadata.fail(MERGES_KEY, f"[{rank}] is {quoted(line)}, as is [{earlier}]")
     return merges
 
 
@@ -69,15 +72,18 @@ def _refuse(
     metadata: Metadata, rank: int, line: bytes, texts: tuple[bytes, ...], ids: dict[bytes, int]
 ) -> NoReturn:
     if line.find(b" ", 1) < 0 or line.endswith(b" "):
-        metadata.fail(MERGES_KEY, f"[{rank}] is {line!r}, wanted two texts and a space between")
+        metadata.fail(
+            MERGES_KEY, f"[{rank}] is {quoted(line)}, wanted two texts and a space between"
+        )
     missing = next(text for text in texts if text not in ids)
-    metadata.fail(MERGES_KEY, f"[{rank}] is {line!r}, but no token is {missing!r}")
+    metadata.fail(MERGES_KEY, f"[{rank}] is {quoted(line)}, but no token is {quoted(missing)}")
 
 
 def check_byte_tokens(metadata: Metadata, tokens: tuple[bytes, ...]) -> None:
     """Plain ASCII must be expressible. Not every byte: some vocabularies have no token for bytes
     that their training text did not hold."""
-    missing = [byte for byte in range(0x20, 0x7F) if BYTE_TEXTS[byte] not in tokens]
+    texts = set(tokens)
+    missing = [byte for byte in range(0x20, 0x7F) if BYTE_TEXTS[byte] not in texts]
     if missing:
         metadata.fail(
             TOKENS_KEY,

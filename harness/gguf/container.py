@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from mmap import mmap
 from typing import Final
 
+from harness.errors import quoted
 from harness.gguf.metadata import Metadata
 from harness.gguf.reader import MAX_KEY_BYTES, Cursor, Value, ValueType
 
@@ -14,6 +15,10 @@ MIN_KEY_BYTES: Final = 8 + 1 + 4  # length, one character, value type; then at l
 MIN_TENSOR_BYTES: Final = 8 + 1 + 4 + 8 + 4 + 8  # name, n_dims, one dimension, type, offset
 MAX_TENSOR_NAME_BYTES: Final = 63  # GGML_MAX_NAME with its terminating NUL is 64
 MAX_DIMS: Final = 4
+# Published models have below 100 keys and 2,000 tensors. An entry takes some hundred bytes of the
+# host, whatever it takes in the file.
+MAX_KEYS: Final = 1 << 12
+MAX_TENSORS: Final = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,12 @@ def _read_header(cursor: Cursor) -> tuple[int, int]:
         cursor.fail(
             f"tensor count {n_tensors} cannot fit the {cursor.left()} bytes that follow", at=8
         )
+    for what, n, most, at in (
+        ("key", n_keys, MAX_KEYS, 16),
+        ("tensor", n_tensors, MAX_TENSORS, 8),
+    ):
+        if n > most:
+            cursor.fail(f"{what} count {n}, at most {most} are accepted", at=at)
     return n_tensors, n_keys
 
 
@@ -87,9 +98,10 @@ def _read_metadata(cursor: Cursor, n_keys: int) -> Metadata:
         at = cursor.position
         key = cursor.name(f"key {i}", MAX_KEY_BYTES)
         if key in values:
-            cursor.fail(f"key {key!r} appears twice", at=at)
-        kind = cursor.value_type(f"key {key!r}")
-        values[key] = kind, cursor.value(kind, f"key {key!r}"), at
+            cursor.fail(f"key {quoted(key)} appears twice", at=at)
+        what = f"key {quoted(key)}"
+        kind = cursor.value_type(what)
+        values[key] = kind, cursor.value(kind, what), at
     return Metadata(values)
 
 

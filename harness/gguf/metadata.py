@@ -7,11 +7,15 @@ from typing import Any, Final, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from harness.errors import GgufError
-from harness.gguf.reader import Value, ValueType
+from harness.errors import QUOTED_MAX, GgufError
+from harness.gguf.reader import Strings, Value, ValueType
 
 DEFAULT_ALIGNMENT: Final = 32
+MAX_TEXT_BYTES: Final = 4096  # names; a template says its own limit
 MAX_ALIGNMENT: Final = 1 << 16
+# Far beyond any constant of a model. What is derived from two of them is still a float32, neither
+# infinite nor 0.
+MIN_NUMBER, MAX_NUMBER = 1e-15, 1e15
 INTEGERS: Final = (
     ValueType.U8,
     ValueType.I8,
@@ -39,7 +43,8 @@ class Metadata:
     def fail(self, key: str, what: str, *, hint: str = "") -> NoReturn:
         """Refuse the file because of this key."""
         where = f" (key at byte {self._entries[key][2]})" if key in self else ""
-        raise GgufError(f"{key} {what}{where}", hint=hint)
+        shown = key if len(key) <= QUOTED_MAX else key[:QUOTED_MAX] + "..."
+        raise GgufError(f"{shown} {what}{where}", hint=hint)
 
     def integer(
         self, key: str, low: int, high: int, *, default: int | None = None, per_layer: bool = False
@@ -49,10 +54,13 @@ class Metadata:
             return default
         kind, value, _ = self._required(key, "an integer")
         if per_layer and isinstance(value, np.ndarray) and value.dtype.kind in "iu":
-            distinct = sorted({int(n) for n in value})
-            if len(distinct) != 1:
-                self.fail(key, f"differs between layers ({_some(distinct)}); one value is wanted")
-            value = distinct[0]
+            if not len(value):
+                self.fail(key, "is an empty array, wanted one value for each layer")
+            other = np.flatnonzero(value != value[0])[:1]
+            if other.size:
+                some = f"{value[0]}, {value[other[0]]}, ..."
+                self.fail(key, f"differs between layers ({some}); one value is wanted")
+            value = int(value[0])
         elif kind not in INTEGERS or not isinstance(value, int):
             self.fail(key, f"is {_described(kind)}, wanted an integer")
         if not low <= value <= high:
@@ -68,6 +76,8 @@ class Metadata:
             self.fail(key, f"is {_described(kind)}, wanted a float")
         if not math.isfinite(value):
             self.fail(key, f"is {value}, wanted a finite number")
+        if value and not MIN_NUMBER <= abs(value) <= MAX_NUMBER:
+            self.fail(key, f"is {value}, wanted {MIN_NUMBER} to {MAX_NUMBER} in size, or 0")
         return value
 
     def positive(self, key: str, *, default: float | None = None) -> float:
@@ -86,22 +96,24 @@ class Metadata:
             self.fail(key, f"is {_described(kind)}, wanted a boolean")
         return value
 
-    def text(self, key: str, *, default: str | None = None) -> str:
-        """A string that is valid UTF-8."""
+    def text(self, key: str, *, default: str | None = None, limit: int = MAX_TEXT_BYTES) -> str:
+        """A string of at most `limit` bytes that is valid UTF-8."""
         if key not in self and default is not None:
             return default
         kind, value, _ = self._required(key, "a string")
         if not isinstance(value, bytes):
             self.fail(key, f"is {_described(kind)}, wanted a string")
+        if len(value) > limit:
+            self.fail(key, f"has {len(value)} bytes, wanted at most {limit}")
         try:
             return value.decode("utf-8")
         except UnicodeDecodeError as exc:
             self.fail(key, f"is not UTF-8: byte {exc.start} of it is 0x{value[exc.start]:02x}")
 
-    def strings(self, key: str) -> tuple[bytes, ...]:
+    def strings(self, key: str) -> Strings:
         """An array of strings, which need not be text."""
         kind, value, _ = self._required(key, "an array of strings")
-        if not isinstance(value, tuple):
+        if not isinstance(value, Strings):
             self.fail(key, f"is {_described(kind, value)}, wanted an array of strings")
         return value
 
@@ -142,12 +154,8 @@ class Metadata:
 
 
 def _described(kind: ValueType, value: Value | None = None) -> str:
-    if isinstance(value, tuple):
+    if isinstance(value, Strings):
         return "an array of strings"
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype.name}"
     return f"of type {kind.name.lower()}"
-
-
-def _some(values: list[int]) -> str:
-    return ", ".join(map(str, values[:4])) + (", ..." if len(values) > 4 else "")

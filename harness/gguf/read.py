@@ -7,7 +7,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Final
 
-from harness.errors import GgufError
+from harness.errors import GgufError, quoted
 from harness.gguf.architecture import ARCHITECTURES, Architecture
 from harness.gguf.container import Container, read_container
 from harness.gguf.hyper_parameters import MAX_VOCAB_ROWS, hyper_parameters
@@ -17,6 +17,9 @@ from harness.gguf.placement import place_tensors
 from harness.gguf.rope_scaling import check_rope_divisors
 from harness.gguf.tensors import check_tensors
 from harness.gguf.vocabulary import vocabulary_of
+
+MAX_TEMPLATE_BYTES: Final = 1 << 20  # known ones have up to 20 thousand
+SHOWN_NAME_MAX: Final = 200  # characters
 
 _WHICH_FILE: Final = "give the path of a .gguf file with -m"
 
@@ -28,11 +31,12 @@ def read_gguf(path: Path) -> Model:
         metadata = container.metadata
         _refuse_other_files(container)
         arch = _architecture(metadata)
-        vocabulary = vocabulary_of(metadata)
         tensors = place_tensors(container)
-        hyper = hyper_parameters(metadata, arch, _vocab_rows(container))
-        check_tensors(tensors, hyper, len(vocabulary.tokens))
-        template_key = "tokenizer.chat_template"
+        n_rows = _vocab_rows(container)
+        vocabulary = vocabulary_of(metadata, n_rows)
+        hyper = hyper_parameters(metadata, arch, n_rows)
+        check_tensors(tensors, hyper)
+        template = "tokenizer.chat_template"
         model = Model(
             path=path,
             name=_printable(metadata.text("general.name", default="")) or path.stem,
@@ -40,7 +44,9 @@ def read_gguf(path: Path) -> Model:
             hyper=hyper,
             vocabulary=vocabulary,
             tensors=tensors,
-            chat_template=metadata.text(template_key) if template_key in metadata else None,
+            chat_template=metadata.text(template, limit=MAX_TEMPLATE_BYTES)
+            if template in metadata
+            else None,
             metadata=metadata.plain(),
             size_bytes=container.size_bytes,
         )
@@ -80,7 +86,7 @@ def _open(path: Path) -> Container:
 
 def _printable(name: str) -> str:
     """A name is shown: what a terminal would obey becomes `?`."""
-    return "".join(c if c.isprintable() else "?" for c in name)
+    return "".join(c if c.isprintable() else "?" for c in name[:SHOWN_NAME_MAX])
 
 
 def _refuse_other_files(container: Container) -> None:
@@ -103,7 +109,7 @@ def _refuse_other_files(container: Container) -> None:
         }
         metadata.fail(
             type_key,
-            f"is {kind!r}: this is {named.get(kind, 'no model')}, wanted a whole model",
+            f"is {quoted(kind)}: this is {named.get(kind, 'no model')}, wanted a whole model",
             hint="merge an adapter into its base model with llama-export-lora first"
             if kind == "adapter"
             else "give the file with the language model itself",
@@ -121,7 +127,7 @@ def _architecture(metadata: Metadata) -> Architecture:
     if name not in ARCHITECTURES:
         metadata.fail(
             key,
-            f"is {name!r}, which is not supported; supported: {', '.join(ARCHITECTURES)}",
+            f"is {quoted(name)}, which is not supported; supported: {', '.join(ARCHITECTURES)}",
             hint="use a dense model of one of these families",
         )
     return ARCHITECTURES[name]

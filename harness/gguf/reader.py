@@ -5,6 +5,8 @@ used, as `length > end - position`, and nothing is allocated from an unverified 
 """
 
 import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import IntEnum
 from mmap import mmap
 from typing import Final, NoReturn
@@ -12,7 +14,7 @@ from typing import Final, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from harness.errors import GgufError
+from harness.errors import GgufError, quoted
 
 # Far above anything a model holds (vocabularies: 256 thousand tokens, 600 thousand merges; chat
 # templates: 100 KiB), far below what would exhaust the host.
@@ -55,7 +57,30 @@ _SCALARS: Final = {
 _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
 
-Value = bool | int | float | bytes | tuple[bytes, ...] | npt.NDArray[np.generic]
+
+@dataclass(frozen=True, eq=False)
+class Strings:
+    """An array of strings as the file has it, each a 64-bit length and its bytes.
+
+    Python's own strings are made one after another, when iterated: they take ten times the bytes of
+    short ones, and most arrays are never asked for.
+    """
+
+    count: int
+    raw: bytes
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[bytes]:
+        at, raw, length_at = 0, self.raw, _U64.unpack_from
+        for _ in range(self.count):
+            end = at + 8 + length_at(raw, at)[0]
+            yield raw[at + 8 : end]
+            at = end
+
+
+Value = bool | int | float | bytes | Strings | npt.NDArray[np.generic]
 
 
 class Cursor:
@@ -116,9 +141,11 @@ class Cursor:
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError:
-            self.fail(f"{what} is {raw!r}, which is not UTF-8", at=at)
+            self.fail(f"{what} is {quoted(raw)}, which is not UTF-8", at=at)
         if not text or not text.isprintable():
-            self.fail(f"{what} is {raw!r}: names are not empty and hold no NUL or control", at=at)
+            self.fail(
+                f"{what} is {quoted(raw)}: names are not empty and hold no NUL or control", at=at
+            )
         return text
 
     def value_type(self, what: str) -> ValueType:
@@ -163,10 +190,10 @@ class Cursor:
         array = np.frombuffer(self.take(count * item_bytes, what), _SCALARS[kind])
         return array != 0 if kind is ValueType.BOOL else array
 
-    def _strings(self, count: int, what: str) -> tuple[bytes, ...]:
+    def _strings(self, count: int, what: str) -> Strings:
         # string() unrolled: this loop runs 400,000 times for a large byte-level BPE vocabulary.
         data, position, end, length_at = self._data, self.position, self.end, _U64.unpack_from
-        strings: list[bytes] = []
+        start = position
         for i in range(count):
             if end - position < 8:
                 self.fail(f"the file ends within {what}[{i}]", at=position)
@@ -177,10 +204,9 @@ class Cursor:
                     f"{what}[{i}] says it has {n} bytes, the file has {end - position} left",
                     at=position - 8,
                 )
-            strings.append(data[position : position + n])
             position += n
         self.position = position
-        return tuple(strings)
+        return Strings(count, data[start:position])
 
     def _need(self, n: int, what: str) -> None:
         if n > self.left():

@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from harness.errors import GgufError
+from harness.errors import GgufError, quoted
 from harness.gguf.architecture import Architecture
 from harness.gguf.metadata import Metadata
 from harness.gguf.model import Model, RopeScaling
@@ -32,7 +32,9 @@ def rope_scaling_of(metadata: Metadata, arch: Architecture, n_ctx_train: int) ->
     known = ("none", "linear", "yarn", *(["longrope"] if arch.rope_factors else []))
     if kind not in known:
         supported = ", ".join(map(repr, known))
-        metadata.fail(kind_key, f"is {kind!r}, which is not supported; supported: {supported}")
+        metadata.fail(
+            kind_key, f"is {quoted(kind)}, which is not supported; supported: {supported}"
+        )
     key = prefix + "rope.scaling.factor"
     if key not in metadata and prefix + "rope.scale_linear" in metadata:
         key = prefix + "rope.scale_linear"

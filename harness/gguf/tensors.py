@@ -13,7 +13,7 @@ ROPE_LONG: Final = "rope_factors_long.weight"  # for contexts beyond that of the
 ROPE_SHORT: Final = "rope_factors_short.weight"
 
 
-def check_tensors(tensors: Mapping[str, Tensor], hyper: HyperParameters, n_vocab: int) -> None:
+def check_tensors(tensors: Mapping[str, Tensor], hyper: HyperParameters) -> None:
     """Exactly the expected tensors, each of the expected shape; vectors in F32."""
     expected = expected_shapes(hyper)
     optional = optional_shapes(hyper)
@@ -37,11 +37,6 @@ def check_tensors(tensors: Mapping[str, Tensor], hyper: HyperParameters, n_vocab
     if (ROPE_LONG in tensors) != (ROPE_SHORT in tensors):
         missing = ROPE_SHORT if ROPE_LONG in tensors else ROPE_LONG
         raise GgufError(f"tensor {missing} is missing: the other rope factors are there")
-    if hyper.n_vocab_rows < n_vocab:
-        raise GgufError(
-            f"token_embd.weight has {hyper.n_vocab_rows} rows, tokenizer.ggml.tokens has {n_vocab} "
-            "texts: wanted a row for each"
-        )
 
 
 def expected_shapes(hyper: HyperParameters) -> dict[str, Shape]:

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from harness.errors import GgufError
+from harness.errors import GgufError, quoted
 from harness.gguf.bpe import check_byte_tokens, merges_of, pre_tokenizer_of
 from harness.gguf.metadata import Metadata
 from harness.gguf.model import (
@@ -16,6 +16,7 @@ from harness.gguf.model import (
     TOKEN_USER_DEFINED,
     Vocabulary,
 )
+from harness.gguf.reader import MAX_ARRAY_ITEMS
 
 PREFIX: Final = "tokenizer.ggml."
 NO_TOKEN: Final = 0xFFFFFFFF  # how converters write "the model has no such token"
@@ -42,27 +43,27 @@ END_TEXTS: Final = frozenset(
 _BYTE_TEXT = re.compile(rb"<0x([0-9A-F]{2})>")
 
 
-def vocabulary_of(metadata: Metadata) -> Vocabulary:
-    """Check the tokenizer keys and make the vocabulary."""
+def vocabulary_of(metadata: Metadata, n_rows: int = MAX_ARRAY_ITEMS) -> Vocabulary:
+    """Check the tokenizer keys and make the vocabulary; n_rows: of the embedding matrix."""
     key = PREFIX + "model"
     model = metadata.text(key)
     if model == "llama":
-        return _sentencepiece(metadata)
+        return _sentencepiece(metadata, n_rows)
     if model == "gpt2":
-        return _byte_level_bpe(metadata)
+        return _byte_level_bpe(metadata, n_rows)
     if model == "bert":
-        return _wordpiece(metadata)
+        return _wordpiece(metadata, n_rows)
     named = {"t5": " (Unigram)"}
     metadata.fail(
         key,
-        f"is {model!r}{named.get(model, '')}, which is not supported; supported: "
+        f"is {quoted(model)}{named.get(model, '')}, which is not supported; supported: "
         "'llama' (SentencePiece), 'gpt2' (byte-level BPE), 'bert' (WordPiece)",
         hint="use a model whose vocabulary is of one of these kinds",
     )
 
 
-def _sentencepiece(metadata: Metadata) -> Vocabulary:
-    tokens = _tokens(metadata)
+def _sentencepiece(metadata: Metadata, n_rows: int) -> Vocabulary:
+    tokens = _tokens(metadata, n_rows)
     types = _types(metadata, tokens)
     _check_byte_tokens(tokens, types)
     bos_id = _special_id(metadata, "bos", len(tokens), default=1)
@@ -83,9 +84,9 @@ def _sentencepiece(metadata: Metadata) -> Vocabulary:
     )
 
 
-def _byte_level_bpe(metadata: Metadata) -> Vocabulary:
+def _byte_level_bpe(metadata: Metadata, n_rows: int) -> Vocabulary:
     pre = pre_tokenizer_of(metadata)
-    tokens = _tokens(metadata)
+    tokens = _tokens(metadata, n_rows)
     types = _types(metadata, tokens)
     check_byte_tokens(metadata, tokens)
     _check_cut_texts(metadata, tokens, types)
@@ -110,9 +111,9 @@ def _byte_level_bpe(metadata: Metadata) -> Vocabulary:
     )
 
 
-def _wordpiece(metadata: Metadata) -> Vocabulary:
+def _wordpiece(metadata: Metadata, n_rows: int) -> Vocabulary:
     """[CLS] and [SEP] around every text are BOS and EOS here."""
-    tokens = _tokens(metadata)
+    tokens = _tokens(metadata, n_rows)
     types = _types(metadata, tokens)
     n_vocab = len(tokens)
     if not any(text.startswith(WORD_MARK) for text in tokens):
@@ -160,11 +161,17 @@ def _swallow_space(
     return frozenset(i for i in special.tolist() if tokens[i] not in PHI3_LEAVES_SPACE)
 
 
-def _tokens(metadata: Metadata) -> tuple[bytes, ...]:
+def _tokens(metadata: Metadata, n_rows: int) -> tuple[bytes, ...]:
     key = PREFIX + "tokens"
-    tokens = metadata.strings(key)
-    if not tokens:
+    texts = metadata.strings(key)
+    if not texts:
         metadata.fail(key, "is empty, wanted one text per token")
+    if len(texts) > n_rows:  # before Python's strings are made of so many
+        raise GgufError(
+            f"token_embd.weight has {n_rows} rows, {key} has {len(texts)} texts: "
+            "wanted a row for each"
+        )
+    tokens = tuple(texts)
     if b"" in tokens:
         # As llama.cpp does: a placeholder that no text spells by accident.
         tokens = tuple(text or b"[EMPTY_%d]" % i for i, text in enumerate(tokens))
@@ -177,13 +184,14 @@ def _tokens(metadata: Metadata) -> tuple[bytes, ...]:
         first: dict[bytes, int] = {}
         for i, text in enumerate(tokens):
             if first.setdefault(text, i) != i:
-                metadata.fail(key, f"[{i}] is {text!r}, the same text as token {first[text]}")
+                metadata.fail(key, f"[{i}] is {quoted(text)}, the same text as token {first[text]}")
     return tokens
 
 
 def _scores(metadata: Metadata, n_vocab: int) -> npt.NDArray[np.float32]:
     key = PREFIX + "scores"
-    scores: npt.NDArray[np.float32] = metadata.numbers(key, "f", "floats").astype(np.float32)
+    with np.errstate(over="ignore"):  # too large for a float32: infinite, and refused below
+        scores: npt.NDArray[np.float32] = metadata.numbers(key, "f", "floats").astype(np.float32)
     if len(scores) != n_vocab:
         metadata.fail(key, f"has {len(scores)} elements, wanted one per token: {n_vocab}")
     finite = np.isfinite(scores)
@@ -231,7 +239,8 @@ def _check_byte_tokens(tokens: tuple[bytes, ...], types: npt.NDArray[np.uint8]) 
         match = _BYTE_TEXT.fullmatch(tokens[i])
         if not match:
             raise GgufError(
-                f"{PREFIX}tokens[{i}] is {tokens[i]!r} and of type byte, wanted a text like <0x0A>"
+                f"{PREFIX}tokens[{i}] is {quoted(tokens[i])} and of type byte, "
+                "wanted a text like <0x0A>"
             )
         found.add(match[1])
     if len(found) != N_BYTES:

@@ -115,6 +115,11 @@ def test_a_template_may_refuse_a_system_turn() -> None:
     assert form.open == (1, b"user: ")
 
 
+def test_a_template_of_many_words_is_not_used() -> None:
+    assert chat_of(model_with("x" * 3000 + NO_SYSTEM)).form
+    assert "wanted 4096 at most" in chat_of(model_with("x" * 5000 + NO_SYSTEM)).problem
+
+
 @pytest.mark.slow
 def test_the_zephyr_template_of_synth(tmp_path: Path) -> None:
     path = synthesize("tinyllama-1.1b", quant="Q4_0", path=tmp_path / "m.gguf", n_ctx=64)

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from harness.gguf import Model
+from harness.gguf import GGMLType, Model
 from harness.gguf.weights import finite_rows
 
 U8, I8, U16, I16, U32, I32, F32, BOOL, STRING, ARRAY, U64, I64, F64 = range(13)
 _FORMATS: Final = dict(zip(range(13), "BbHhIif?  Qqd", strict=True))
-BLOCKS: Final = {0: (1, 4), 1: (1, 2), 2: (32, 18), 8: (32, 34), 12: (256, 144), 14: (256, 210)}
+BLOCKS: Final = {int(type_): (type_.block_size, type_.block_bytes) for type_ in GGMLType}
 
 
 def check_weights(model: Model) -> None:
@@ -73,6 +73,7 @@ class GgufBytes:
     alignment: int = 32
     cut: int = 0  # bytes missing at the end
     fill: int = 0  # the byte that all tensor data consists of
+    absurd: int = 1 << 32  # bytes of a tensor that gets no data
 
     def set(self, key: str, kind: int, value: bytes | float) -> None:
         """Replace or add a key; bytes are a payload as it stands in the file."""
@@ -105,7 +106,7 @@ class GgufBytes:
             out += string(row.name) + struct.pack("<I", n_dims)
             out += b"".join(struct.pack("<Q", dim) for dim in row.shape)
             out += struct.pack("<IQ", row.type, at)
-            if row.size() < 1 << 32:  # absurd shapes get no data
+            if row.size() < self.absurd:
                 offset = -(-(offset + row.size()) // 32) * 32
         out += bytes(-len(out) % self.alignment) + bytes([self.fill]) * offset
         return out[: len(out) - self.cut]

@@ -11,6 +11,7 @@ import pytest
 
 from harness.errors import GgufError
 from harness.gguf import GGMLType, Model, read_gguf, read_vocabulary
+from harness.gguf.reader import Strings
 from tests.harness.gguf.gguf_bytes import (
     ARRAY,
     STRING,
@@ -56,7 +57,7 @@ def test_metadata_equals_that_of_the_official_reader(stories260k: Path) -> None:
     assert list(model.metadata) == list(theirs)
     for key, value in theirs.items():
         ours = model.metadata[key]
-        if isinstance(ours, tuple):
+        if isinstance(ours, Strings):
             assert [text.decode() for text in ours] == value
         elif isinstance(ours, np.ndarray):
             assert ours.tolist() == value

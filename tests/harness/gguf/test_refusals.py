@@ -242,6 +242,15 @@ REFUSALS: dict[str, tuple[Spoil, list[str]]] = {
     ),
     "a rope base of 0": (llama("rope.freq_base", F32, 0.0), ["llama.rope.freq_base is 0.0"]),
     "an infinite rope base": (llama("rope.freq_base", F64, float("inf")), ["freq_base is inf"]),
+    "a rope base beyond any float32": (llama("rope.freq_base", F64, 1e300), ["is 1e+300, wanted"]),
+    "an eps that a float32 cannot hold": (
+        llama("attention.layer_norm_rms_epsilon", F64, 1e-300),
+        ["layer_norm_rms_epsilon is 1e-300"],
+    ),
+    "no value for any layer": (
+        llama("attention.head_count", ARRAY, array(U32, [])),
+        ["llama.attention.head_count is an empty array"],
+    ),
     "a rope base of 1": (llama("rope.freq_base", F32, 1.0), ["llama.rope.freq_base is 1.0"]),
     # 9. the tensors of a llama
     "a missing tensor": (dropped("blk.0.ffn_up.weight"), ["blk.0.ffn_up.weight is missing"]),
@@ -270,6 +279,10 @@ REFUSALS: dict[str, tuple[Spoil, list[str]]] = {
     "fewer scores than tokens": (
         key("tokenizer.ggml.scores", ARRAY, array(F32, [0.0] * 3)),
         ["tokenizer.ggml.scores has 3 elements", "264"],
+    ),
+    "a score beyond any float32": (
+        key("tokenizer.ggml.scores", ARRAY, array(F64, [0.0] * 263 + [1e300])),
+        ["tokenizer.ggml.scores [263] is inf"],
     ),
     "a score that is NaN": (
         key("tokenizer.ggml.scores", ARRAY, array(F32, [0.0] * 263 + [float("nan")])),
@@ -310,6 +323,14 @@ REFUSALS: dict[str, tuple[Spoil, list[str]]] = {
         text("tokenizer.chat_template", b"{{ \xff }}"),
         ["tokenizer.chat_template is not UTF-8", "byte 3"],
     ),
+    "a chat template of two million bytes": (
+        text("tokenizer.chat_template", b"x" * (2 << 20)),
+        ["tokenizer.chat_template has 2097152 bytes"],
+    ),
+    "a tokenizer with a long name": (
+        text("tokenizer.ggml.model", b"t" * 5000),
+        ["tokenizer.ggml.model has 5000 bytes"],
+    ),
     # 11. files that are something else
     "one part of a split model": (key("split.count", U8, 3), ["split.count is 3", "one part"]),
     "an adapter": (text("general.type", b"adapter"), ["general.type is 'adapter'", "LoRA"]),
@@ -342,6 +363,20 @@ def test_small_model_itself_is_accepted(tmp_path: Path) -> None:
     path = tmp_path / "small.gguf"
     path.write_bytes(small_model().build())
     assert read_gguf(path).name == "small"
+
+
+def test_refusals_quote_only_the_beginning_of_what_is_long(tmp_path: Path) -> None:
+    for spoil in (
+        text("general.architecture", b"a" * 4000),
+        key_name(b"k" * 60000 + b"\0"),
+        key("tokenizer.ggml." + "x" * 60000 + "_token_id", U32, 9999),
+    ):
+        file = small_model()
+        spoil(file)
+        (tmp_path / "bad.gguf").write_bytes(file.build())
+        with pytest.raises(GgufError) as refusal:
+            read_gguf(tmp_path / "bad.gguf")
+        assert len(str(refusal.value)) < 400
 
 
 def test_refusals_of_other_files_say_what_to_do(tmp_path: Path) -> None:

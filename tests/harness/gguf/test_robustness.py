@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 
 from harness.errors import GgufError
 from harness.gguf import read_gguf
-from tests.harness.gguf.gguf_bytes import ARRAY, F32, STRING, U8, array, check_weights, small_model
+from harness.gguf.container import MAX_KEYS, MAX_TENSORS
+from tests.harness.gguf.gguf_bytes import (
+    ARRAY,
+    F32,
+    STRING,
+    U8,
+    U32,
+    array,
+    check_weights,
+    small_model,
+    string,
+)
+from tests.harness.gguf.test_bpe_vocabulary import bpe_model
 
 SMALL = small_model().build()
 METADATA_BYTES = SMALL.index(b"output.weight") + 64  # header, keys and tensor table
@@ -97,3 +109,52 @@ def test_huge_counts_cost_neither_time_nor_memory(path: Path, payload: bytes) ->
     finally:
         tracemalloc.stop()
     assert time.process_time() - start < 1.0
+
+
+N_MANY = 50_000
+SHORT = b"".join(string(b"%05x" % i) for i in range(N_MANY))
+
+
+def many(kind: int, elements: bytes) -> bytes:
+    return struct.pack("<IQ", kind, N_MANY) + elements
+
+
+@pytest.mark.parametrize(
+    "key",
+    {
+        "tokenizer.ggml.tokens": many(STRING, SHORT),
+        "tokenizer.ggml.merges": many(STRING, SHORT),
+        "general.tags": many(STRING, SHORT),
+        "llama.feed_forward_length": many(U32, struct.pack(f"<{N_MANY}I", *range(N_MANY))),
+        "tokenizer.ggml.pre": string(bytes(4 << 20)),
+        "tokenizer.chat_template": string(b"{" * (4 << 20)),
+        "general.name": string(b"\xff" * (4 << 20)),
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_what_is_in_the_file_costs_no_more_than_the_file_and_a_little(
+    path: Path, key: tuple[str, bytes]
+) -> None:
+    name, payload = key
+    file = bpe_model() if name.endswith(("merges", "pre")) else small_model()
+    file.set(name, STRING if len(payload) > 4 << 20 else ARRAY, payload)
+    path.write_bytes(file.build())
+    tracemalloc.start()
+    try:
+        with suppress(GgufError):
+            read_gguf(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * path.stat().st_size + (1 << 20)  # what any small model takes
+
+
+@pytest.mark.parametrize(("what", "most"), [("key", MAX_KEYS), ("tensor", MAX_TENSORS)])
+def test_more_keys_or_tensors_than_any_model_has_are_refused(
+    path: Path, what: str, most: int
+) -> None:
+    file = small_model()
+    setattr(file, f"n_{what}s", most + 1)
+    path.write_bytes(file.build() + bytes(2 << 20))
+    with pytest.raises(GgufError, match=f"{what} count {most + 1}, at most {most}"):
+        read_gguf(path)
