@@ -1,0 +1,144 @@
+"""harness/codegen/chat_template.py: what jinja2 writes for the usual families, word for word."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from harness.codegen import Chat, Piece, chat_of, chat_sandbox, chat_text, fragments, markers
+from harness.gguf import Model, Vocabulary
+from harness.gguf.model import TOKEN_CONTROL, TOKEN_NORMAL
+from harness.gguf.vocabulary import END_TEXTS
+from harness.reference import encode
+from tests.chat_templates import FAMILIES, Family
+from tests.harness.plan.shapes import model_of
+
+N_BYTES = 256
+WITHOUT_SYSTEM = {"mistral-0.1", "mistral-0.3", "phi-3-first", "gemma-2"}
+WORDS: dict[str, set[bytes]] = {
+    "llama-2": {b"[INST]", b"[/INST]", b"<<SYS>>", b"<</SYS>>"},
+    "mistral-0.1": {b"[INST]", b"[/INST]"},
+    "mistral-0.2": {b"[INST]", b"[/INST]"},
+    "zephyr": {b"<|system|>", b"<|user|>", b"<|assistant|>"},
+    "vicuna": {b"USER:", b"ASSISTANT:"},
+}
+CONVERSATIONS = ("u", "uau", "uauauau", "su", "suau", "suauauau")
+WORDS_SAID = (
+    "  You are terse. \n",
+    "What is 2 + 2?\u2003",
+    "4",
+    "\n\tAnd\n\nthen? \u00a0",
+    " It ends.\n",
+    "user\nassistant\n",
+    "{{ messages }} {% raw %}",
+    "model",
+)
+
+
+@pytest.fixture(autouse=True)
+def _in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """jinja2 without its child process, which takes a second to start."""
+
+    def ask(request: str) -> str:
+        return json.dumps(chat_sandbox.answers_to(json.loads(request)))
+
+    monkeypatch.setattr(chat_text, "_ask_sandbox", ask)
+
+
+def model_for(family: Family) -> Model:
+    special = tuple(dict.fromkeys(family.special))
+    tokens = (*(b"<0x%02X>" % byte for byte in range(N_BYTES)), *(t.encode() for t in special))
+    kinds = [TOKEN_NORMAL] * N_BYTES + [TOKEN_CONTROL] * len(special)
+    eos = tokens.index(family.special[1].encode())
+    vocabulary = Vocabulary(
+        tokens=tokens,
+        scores=np.zeros(len(tokens), np.float32),
+        types=np.array(kinds, np.uint8),
+        bos_id=tokens.index(family.special[0].encode()),
+        eos_id=eos,
+        unk_id=None,
+        add_bos=family.add_bos,
+        add_eos=False,
+        add_space_prefix=False,
+        eog_ids=tuple(i for i, t in enumerate(tokens) if i == eos or t in END_TEXTS),
+    )
+    return replace(
+        model_of(n_vocab=len(tokens)), chat_template=family.template, vocabulary=vocabulary
+    )
+
+
+@cache
+def recognised(family: Family) -> tuple[Model, Chat]:
+    model = model_for(family)
+    chat = chat_of(model)
+    assert chat.form, chat.problem
+    return model, chat
+
+
+def said(letters: str) -> list[tuple[str, bytes]]:
+    roles = {"s": "system", "u": "user", "a": "assistant"}
+    words = WORDS_SAID[letters[0] != "s" :]
+    return [(roles[letter], text.encode()) for letter, text in zip(letters, words, strict=False)]
+
+
+def by_jinja(family: Family, talks: Sequence[Sequence[tuple[str, bytes]]]) -> list[str]:
+    request = {
+        "template": family.template,
+        "names": {"bos_token": family.special[0], "eos_token": family.special[1]},
+        "conversations": [
+            [{"role": role, "content": text.decode()} for role, text in turns] for turns in talks
+        ],
+    }
+    return [answer["text"] for answer in chat_sandbox.answers_to(request)]
+
+
+def as_text(model: Model, piece: Piece) -> str:
+    tokens = model.vocabulary.tokens
+    return b"".join(p if isinstance(p, bytes) else tokens[p] for p in piece).decode()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_pieces_are_the_text_of_jinja2(name: str) -> None:
+    family = FAMILIES[name]
+    model, chat = recognised(family)
+    assert chat.form
+    assert (chat.form.open_system is None) == (name in WITHOUT_SYSTEM)
+    bos = family.special[0] if family.add_bos else ""
+    talks = [said(letters) for letters in CONVERSATIONS[: 3 if name in WITHOUT_SYSTEM else 6]]
+    for turns, wanted in zip(talks, by_jinja(family, talks), strict=True):
+        text = as_text(model, fragments(chat.form, turns))
+        assert text == (wanted if wanted.startswith(bos) else bos + wanted)
+        if len(turns) > 2:  # a following turn goes on where the reply ended
+            start = as_text(model, fragments(chat.form, turns[:-1]))
+            assert start + as_text(model, fragments(chat.form, turns[-1:], first=False)) == text
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_no_mark_can_be_typed(name: str) -> None:
+    """A mark holds a special token, which no text becomes, or its text is refused."""
+    model, chat = recognised(FAMILIES[name])
+    assert chat.form
+    assert set(chat.words) == WORDS.get(name, set())
+    special = set(range(N_BYTES, len(model.vocabulary.tokens)))
+    for piece in (chat.form.ask, chat.form.told, chat.form.again):
+        text = as_text(model, piece).encode()
+        ids = encode(
+            model.vocabulary,
+            text,
+            add_special=False,
+            parse_special=False,
+            never=markers(model, chat),
+        )
+        assert special.isdisjoint(ids)
+        assert special & set(piece) or any(word in text for word in chat.words)
+
+
+def test_a_system_turn_that_is_missing_has_its_reason() -> None:
+    reasons = {name: recognised(family)[1].notes for name, family in FAMILIES.items()}
+    assert {name for name, notes in reasons.items() if notes} == WITHOUT_SYSTEM
+    assert "System role not supported" in reasons["gemma-2"][0]
+    assert "leaves out message 1 (system)" in reasons["phi-3-first"][0]
+    assert "message 2 (user) before message 1 (system)" in reasons["mistral-0.3"][0]
