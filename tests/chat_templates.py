@@ -5,8 +5,16 @@ Branches for tools and documents are shortened: no plain conversation reaches th
 
 # ruff: noqa: E501 (data, as it stands in the files)
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from harness.gguf import Model, Vocabulary
+from harness.gguf.model import TOKEN_CONTROL, TOKEN_NORMAL
+from harness.gguf.vocabulary import END_TEXTS
+from tests.harness.plan.shapes import model_of
+
+N_BYTES = 256
 ALTERNATE = "Conversation roles must alternate user/assistant/user/assistant/..."
 
 
@@ -355,3 +363,26 @@ FAMILIES = {
     "zephyr": Family(ZEPHYR, S, add_bos=True),
     "vicuna": Family(VICUNA, S, add_bos=True),
 }
+
+
+def family_model(family: Family) -> Model:
+    """Without a file: 256 tokens of a byte each, and the family's special ones behind them."""
+    special = tuple(dict.fromkeys(family.special))
+    tokens = (*(b"<0x%02X>" % byte for byte in range(N_BYTES)), *(t.encode() for t in special))
+    kinds = [TOKEN_NORMAL] * N_BYTES + [TOKEN_CONTROL] * len(special)
+    eos = tokens.index(family.special[1].encode())
+    vocabulary = Vocabulary(
+        tokens=tokens,
+        scores=np.zeros(len(tokens), np.float32),
+        types=np.array(kinds, np.uint8),
+        bos_id=tokens.index(family.special[0].encode()),
+        eos_id=eos,
+        unk_id=None,
+        add_bos=family.add_bos,
+        add_eos=False,
+        add_space_prefix=False,
+        eog_ids=tuple(i for i, t in enumerate(tokens) if i == eos or t in END_TEXTS),
+    )
+    return replace(
+        model_of(n_vocab=len(tokens)), chat_template=family.template, vocabulary=vocabulary
+    )

@@ -2,21 +2,15 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 
-import numpy as np
 import pytest
 
 from harness.codegen import Chat, Piece, chat_of, chat_sandbox, chat_text, fragments, markers
-from harness.gguf import Model, Vocabulary
-from harness.gguf.model import TOKEN_CONTROL, TOKEN_NORMAL
-from harness.gguf.vocabulary import END_TEXTS
+from harness.gguf import Model
 from harness.reference import encode
-from tests.chat_templates import FAMILIES, Family
-from tests.harness.plan.shapes import model_of
+from tests.chat_templates import FAMILIES, N_BYTES, Family, family_model
 
-N_BYTES = 256
 WITHOUT_SYSTEM = {"mistral-0.1", "mistral-0.3", "phi-3-first", "gemma-2"}
 WORDS: dict[str, set[bytes]] = {
     "llama-2": {b"[INST]", b"[/INST]", b"<<SYS>>", b"<</SYS>>"},
@@ -48,31 +42,9 @@ def _in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat_text, "_ask_sandbox", ask)
 
 
-def model_for(family: Family) -> Model:
-    special = tuple(dict.fromkeys(family.special))
-    tokens = (*(b"<0x%02X>" % byte for byte in range(N_BYTES)), *(t.encode() for t in special))
-    kinds = [TOKEN_NORMAL] * N_BYTES + [TOKEN_CONTROL] * len(special)
-    eos = tokens.index(family.special[1].encode())
-    vocabulary = Vocabulary(
-        tokens=tokens,
-        scores=np.zeros(len(tokens), np.float32),
-        types=np.array(kinds, np.uint8),
-        bos_id=tokens.index(family.special[0].encode()),
-        eos_id=eos,
-        unk_id=None,
-        add_bos=family.add_bos,
-        add_eos=False,
-        add_space_prefix=False,
-        eog_ids=tuple(i for i, t in enumerate(tokens) if i == eos or t in END_TEXTS),
-    )
-    return replace(
-        model_of(n_vocab=len(tokens)), chat_template=family.template, vocabulary=vocabulary
-    )
-
-
 @cache
 def recognised(family: Family) -> tuple[Model, Chat]:
-    model = model_for(family)
+    model = family_model(family)
     chat = chat_of(model)
     assert chat.form, chat.problem
     return model, chat
