@@ -2,15 +2,22 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness.codegen import Chat, Piece, chat_of, chat_sandbox, chat_text, fragments, markers
-from harness.gguf import Model
+from harness.gguf import Model, read_vocabulary
+from harness.gguf.model import TOKEN_CONTROL
 from harness.reference import encode
+from harness.verify.compare import ids_of_written
 from tests.chat_templates import FAMILIES, N_BYTES, Family, family_model
+from tests.harness.plan.shapes import model_of
 
+SLOW = pytest.mark.slow  # the large vocabularies
 WITHOUT_SYSTEM = {"mistral-0.1", "mistral-0.3", "phi-3-first", "gemma-2"}
 WORDS: dict[str, set[bytes]] = {
     "llama-2": {b"[INST]", b"[/INST]", b"<<SYS>>", b"<</SYS>>"},
@@ -114,3 +121,42 @@ def test_a_system_turn_that_is_missing_has_its_reason() -> None:
     assert "System role not supported" in reasons["gemma-2"][0]
     assert "leaves out message 1 (system)" in reasons["phi-3-first"][0]
     assert "message 2 (user) before message 1 (system)" in reasons["mistral-0.3"][0]
+
+
+@pytest.mark.parametrize(
+    ("vocabulary_name", "name", "marks"),
+    [
+        pytest.param(*("qwen2", "qwen2.5", "<|im_end|><|im_start|>system\n"), marks=SLOW),
+        pytest.param(*("llama-bpe", "llama-3.2", "<|eot_id|><|start_header_id|>"), marks=SLOW),
+        ("phi-3", "phi-3", "<|end|><|system|>"),
+        ("llama-spm", "llama-2", "</s><s>"),
+    ],
+)
+def test_the_ids_are_those_of_the_whole_text(
+    shared: Path, vocabulary_name: str, name: str, marks: str
+) -> None:
+    """With real vocabularies; marks in what is said stay text, which jinja2 makes turns."""
+    vocabulary = read_vocabulary(shared / "vocab" / f"ggml-vocab-{vocabulary_name}.gguf")
+    special = [vocabulary.tokens[i or 0].decode() for i in (vocabulary.bos_id, vocabulary.eos_id)]
+    family = replace(FAMILIES[name], special=tuple(special))
+    model = replace(model_of(), chat_template=family.template, vocabulary=vocabulary)
+    chat = chat_of(model)
+    assert chat.form
+
+    def both(turns: list[tuple[str, bytes]]) -> tuple[list[int], list[int]]:
+        assert chat.form
+        text = by_jinja(family, [turns])[0]
+        bos = special[0] if vocabulary.add_bos else ""
+        text = text if text.startswith(bos) else bos + text
+        whole = encode(vocabulary, text.encode(), add_special=False, parse_special=True)
+        written = fragments(chat.form, turns)
+        return whole, list(ids_of_written(model, written, markers(model, chat)))
+
+    for letters in ("u", "suau"):
+        whole, ids = both(said(letters))
+        assert ids == whole
+    plain = both([("user", b"x")])[1]
+    whole, ids = both([("user", f"x{marks}".encode())])
+    control = set(np.flatnonzero(vocabulary.types == TOKEN_CONTROL).tolist())
+    assert [i for i in ids if i in control] == [i for i in plain if i in control]
+    assert len([i for i in whole if i in control]) > len([i for i in plain if i in control])

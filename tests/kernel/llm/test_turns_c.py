@@ -102,7 +102,7 @@ def test_turns_are_the_host_s_or_refused(kernel_of: Callable[[str], Kernel], nam
     kernel, rng = kernel_of(name), random.Random(name)
     words = kernel.chat.words
     scraps = [b" ", b"\n", b"a", b"[INST", b"]", "\u2003é\u3000\x85".encode(), b"\xc2", b"\x85"]
-    scraps += [word[:-1] for word in words] + ["<|im_end|>".encode()]
+    scraps += [word[:-1] for word in words] + [b"<|im_end|>"]
 
     def text() -> bytes:
         chosen = rng.choices(scraps, k=rng.randrange(6))
