@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
@@ -148,7 +149,10 @@ def _check(form: TextForm, tries: Sequence[_Try], answers: Sequence[dict[str, st
             if part != wanted:
                 last = index == len(tried.roles)
                 where = f"{'after' if last else 'before'} {tried.message(index - last)}"
-                raise tried.odd(f"writes {part[:80]!r} {where}, wanted {wanted[:80]!r}")
+                alike = (a == b for a, b in zip(part, wanted, strict=False))
+                at = max(0, sum(takewhile(bool, alike)) - 20)
+                shown = [text[at : at + 60] for text in (part, wanted)]
+                raise tried.odd(f"writes {shown[0]!r} {where}, wanted {shown[1]!r}")
 
 
 def _foretold(form: TextForm, tried: _Try) -> list[str]:

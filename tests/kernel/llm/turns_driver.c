@@ -1,6 +1,6 @@
-// Records on stdin: 'b' u8 first: a prompt of turns begins. 't' u8 role, u32 n, text: a turn; prints
-// u32, whether there is one. 'e': the prompt ends; prints u32 status, u32 n, the n bytes of the mark,
-// u32 n, and the n ids. A text's ids are its bytes.
+// Records on stdin: 'b' u8 first: a prompt of turns begins. 't' u8 role, u32 n, text: a turn;
+// prints u32, whether there is one. 'e': the prompt ends; prints u32 status, u32 n, the n bytes of
+// the mark, u32 n, and the n ids. A text's ids are its bytes.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
