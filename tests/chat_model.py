@@ -11,7 +11,7 @@ from harness.synth.metadata import TokenTable
 from harness.synth.vocabulary import make_vocabulary
 from harness.train.export import write_gguf
 
-CONTROL = ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
+MARKERS = ("<|system|>", "<|user|>", "<|end|>")  # <|assistant|> stays plain text
 N_CTX = 256
 HYPER = HyperParameters(
     n_embd=64,
@@ -42,14 +42,15 @@ def write_chat_model(path: Path) -> Path:
 
 
 def _vocabulary() -> TokenTable:
-    """A vocabulary of synth, the last merged pieces of which become the template's markers.
+    """A vocabulary of synth, the last merged pieces of which become markers of the template.
 
-    One of them is user-defined, as in some real files: plain text may become such a token.
+    One of them is user-defined, as in some real files: plain text may become such a token. One is
+    no token at all, as in others: no tokenizer can tell who wrote it.
     """
     table = make_vocabulary(HYPER.n_vocab_rows)
     merged = [i for i, text in enumerate(table.texts) if len(text) > 1 and text[0] not in "<\u2581"]
-    longest = sorted(merged, key=lambda i: len(table.texts[i]))[-len(CONTROL) :]
-    for i, text in zip(longest, CONTROL, strict=True):
+    longest = sorted(merged, key=lambda i: len(table.texts[i]))[-len(MARKERS) :]
+    for i, text in zip(longest, MARKERS, strict=True):
         table.texts[i] = text
         table.types[i] = TOKEN_USER_DEFINED if text == "<|system|>" else TOKEN_CONTROL
     return table

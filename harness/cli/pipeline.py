@@ -90,8 +90,8 @@ def build(options: BuildOptions) -> Built:
         known = manifest.get("inputs", {})
         blob_key = _blob_key(plan, headers, gguf["sha256"])
         _set_aside(directory, model.path, gguf, known if known.get("blob") == blob_key else {})
-        if headers.chat.problem:
-            note(f"{model.path.name}: {headers.chat.problem}; text goes to the model as it is")
+        for line in headers.chat.notes:
+            note(f"{model.path.name}: {line}")
         write_json(directory / "model.json", model_facts(model))
         write_json(directory / "plan.json", plan.as_dict())
         write_headers(headers, directory)

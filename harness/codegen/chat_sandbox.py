@@ -38,11 +38,8 @@ def _render(template: jinja2.Template, messages: list[Any], names: dict[str, str
     return text
 
 
-def main() -> None:
-    """Answer one request."""
-    request = json.load(sys.stdin)
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+def answers_to(request: dict[str, Any]) -> list[dict[str, str]]:
+    """A text or an error for each conversation; without limits of time and memory."""
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
     )
@@ -50,15 +47,24 @@ def main() -> None:
     environment.globals["raise_exception"] = _raise_exception
     environment.globals["strftime_now"] = _strftime_now
     answers = []
+    template = None
     for messages in request["conversations"]:
         try:
-            template = environment.from_string(request["template"])
+            template = template or environment.from_string(request["template"])
             answers.append({"text": _render(template, messages, request["names"])})
         except Exception as exc:  # a template can raise anything that Python can
             what = f"{type(exc).__name__}: {exc}"[:200]
             # The template's words go to a terminal.
             answers.append({"error": "".join(c if c.isprintable() else "?" for c in what)})
-    json.dump(answers, sys.stdout)
+    return answers
+
+
+def main() -> None:
+    """Answer one request."""
+    request = json.load(sys.stdin)
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    json.dump(answers_to(request), sys.stdout)
 
 
 if __name__ == "__main__":

@@ -1,32 +1,31 @@
 """tokenizer.chat_template -> what stands between the turns, as token ids and text.
 
-A template is a program, and the kernel has no interpreter for it. Most of them do no more than put
-fixed markers around each turn: rendered with sentinels for the turns, such a template shows its
-markers, and the kernel needs nothing else. One that does more is not used, and the build says why.
+The texts around the turns become pieces: ids of special tokens, and text. What is said in a turn
+can spell neither: no special token comes out of it, and a turn whose words hold a mark that the
+template writes as plain text (`[INST]` of Llama 2) is refused.
 """
 
-import dataclasses
-import json
 import re
-import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from harness.codegen.chat_text import (
+    TRIM_LEFT,
+    TRIM_RIGHT,
+    OddTemplateError,
+    TextForm,
+    text_form,
+)
 from harness.gguf import Model, Vocabulary
 from harness.gguf.model import TOKEN_CONTROL, TOKEN_UNKNOWN, TOKEN_USER_DEFINED
-from harness.link.stream import timeout_scale
 
-SANDBOX: Final = Path(__file__).parent / "chat_sandbox.py"
-WALL_S: Final = 30.0  # its own limits end it much earlier; this is for a machine that stands still
 FORM_MAX: Final = 4096  # numbers of 4 bytes each, within the kernel's budget
 SYSTEM_LINE_KEY: Final = "bareword.system_line"
 SPECIAL: Final = (TOKEN_CONTROL, TOKEN_UNKNOWN, TOKEN_USER_DEFINED)
+BRACKETED: Final = re.compile(rb"<+[^<>\s]+>+|\[+[^\[\]\s]+\]+|\{+[^{}\s]+\}+")
 
 Piece = tuple[int | bytes, ...]  # ids of special tokens, and text between them
 
@@ -35,49 +34,79 @@ Piece = tuple[int | bytes, ...]  # ids of special tokens, and text between them
 class ChatForm:
     """The pieces of a conversation; `open_system` is None when the template takes no system turn.
 
-    open U ask A again U ask A ...   or   open_system S system_user U ask A again U ...
+    open U ask   or   open U told A again U ask   or   open_system S system_user U ask ...
 
-    `reply` stands before a reply that is told and not generated: Llama 2 puts a space there, which
-    it generates by itself otherwise.
+    `told` stands before a reply that is given and not generated. trim_*: the sides, 1 left and 2
+    right, on which the words that follow a piece lose their white space.
     """
 
-    open: Piece
-    open_system: Piece | None
-    system_user: Piece
-    ask: Piece
-    reply: Piece
-    again: Piece
+    open: Piece = ()
+    open_system: Piece | None = None
+    system_user: Piece = ()
+    ask: Piece = ()
+    told: Piece = ()
+    again: Piece = ()
+    trim_open: int = 0
+    trim_open_system: int = 0
+    trim_system_user: int = 0
+    trim_told: int = 0
+    trim_again: int = 0
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """All of them."""
+        start = (self.open, self.open_system or (), self.system_user)
+        return (*start, self.ask, self.told, self.again)
 
 
 @dataclass(frozen=True)
 class Chat:
     """The form of a model's conversations; without one `problem` says why, unless there is no
-    template. `system_line` is what the model expects to be told before the machine's facts.
-    `marks`: the user-defined tokens among the form's; any text may become a user-defined token,
-    but what is said in a turn must not become one of these.
+    template. `no_system`: why there is no system turn. `system_line` is what the model expects to
+    be told before the machine's facts. `marks`: the user-defined tokens among the form's; any text
+    may become a user-defined token, but what is said in a turn must not become one of these.
+    `words`: the marks that are plain text; a turn that holds one is refused.
     """
 
     form: ChatForm | None = None
     problem: str = ""
+    no_system: str = ""
     system_line: str = ""
     marks: Piece = ()
+    words: tuple[bytes, ...] = ()
 
-
-class _OddTemplateError(Exception):
-    """A template that is no row of fixed markers."""
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person who builds an image should know."""
+        if self.problem:
+            return (f"the chat template is not used: {self.problem}; the model runs without turns",)
+        if self.no_system:
+            return (f"the chat template has no system turn: {self.no_system}",)
+        return ()
 
 
 def chat_of(model: Model) -> Chat:
     """What the model's template does, as far as the kernel can do it too."""
+    vocabulary = model.vocabulary
     if model.chat_template is None:
         return Chat()
+    names = {"bos_token": _text(vocabulary, vocabulary.bos_id)}
+    names["eos_token"] = _text(vocabulary, vocabulary.eos_id)
     try:
-        form = _form(model.chat_template, model.vocabulary)
-    except _OddTemplateError as odd:
-        return Chat(problem=f"the chat template is not used: {odd}")
+        texts = text_form(model.chat_template, names)
+        form = _form(texts, vocabulary)
+        words = _words(form, vocabulary)
+    except OddTemplateError as odd:
+        return Chat(problem=str(odd))
     line = model.metadata.get(SYSTEM_LINE_KEY)
     known = isinstance(line, str) and form.open_system is not None
-    return Chat(form, system_line=str(line) if known else "", marks=_marks(form, model.vocabulary))
+    return Chat(
+        form,
+        no_system=texts.no_system,
+        system_line=str(line) if known else "",
+        marks=_marks(form, vocabulary),
+        words=words,
+    )
 
 
 def markers(model: Model, chat: Chat) -> frozenset[int]:
@@ -91,21 +120,60 @@ def fragments(form: ChatForm, turns: Sequence[tuple[str, bytes]], *, first: bool
     result: list[int | bytes] = []
     before = "start" if first else "assistant"
     for role, text in turns:
-        if role == "system":
-            result += [*(form.open_system or ()), text]
-        elif role == "user":
-            lead = {"start": form.open, "system": form.system_user, "assistant": form.again}
-            result += [*lead[before], text, *form.ask]
-        else:
-            result += [*form.reply, text]
+        lead = {"system": "open_system", "assistant": "told"}.get(role) or {
+            "start": "open",
+            "system": "system_user",
+            "assistant": "again",
+        }[before]
+        result += getattr(form, lead) or ()
+        result.append(_trimmed(text, getattr(form, f"trim_{lead}")))
         before = role
+    if before == "user":
+        result += form.ask
     return _joined(result)
 
 
+def _trimmed(data: bytes, sides: int) -> bytes:
+    """Without the white space that Python's str.strip takes; bytes that are no UTF-8 are none."""
+    text = data.decode("utf-8", "surrogateescape")
+    if sides & TRIM_LEFT:
+        text = text.lstrip()
+    if sides & TRIM_RIGHT:
+        text = text.rstrip()
+    return text.encode("utf-8", "surrogateescape")
+
+
 def _marks(form: ChatForm, vocabulary: Vocabulary) -> Piece:
-    pieces = [getattr(form, field.name) or () for field in dataclasses.fields(form)]
-    ids = {part for piece in pieces for part in piece if isinstance(part, int)}
+    ids = {part for piece in form.pieces for part in piece if isinstance(part, int)}
     return tuple(sorted(i for i in ids if vocabulary.types[i] == TOKEN_USER_DEFINED))
+
+
+def _words(form: ChatForm, vocabulary: Vocabulary) -> tuple[bytes, ...]:
+    """The template's plain texts that begin or end a turn.
+
+    Whatever stands in brackets is one. A piece between turns that has nothing in brackets and no
+    special token but ends of text is known by its longest word (`ASSISTANT:`).
+    """
+    words = {word for piece in form.pieces for word in BRACKETED.findall(b" ".join(_texts(piece)))}
+    ends = {*vocabulary.eog_ids, vocabulary.eos_id}
+    for piece in (form.system_user, form.ask, form.told, form.again):
+        text = b" ".join(_texts(piece))
+        ids = {part for part in piece if isinstance(part, int)}
+        if ids - ends or BRACKETED.search(text):
+            continue
+        if text.strip():
+            words.add(max(text.split(), key=len))
+        elif not ids and piece is not form.system_user:  # a system's words may lead the user's
+            raise OddTemplateError(
+                "it puts nothing but white space between turns, which anyone can type"
+            )
+    if not all(word.decode().isprintable() for word in words):  # they are shown on terminals
+        raise OddTemplateError("one of its marks cannot be printed")
+    return tuple(sorted(words))
+
+
+def _texts(piece: Piece) -> Iterable[bytes]:
+    return (part for part in piece if isinstance(part, bytes))
 
 
 def _joined(parts: Sequence[int | bytes]) -> Piece:
@@ -120,44 +188,33 @@ def _joined(parts: Sequence[int | bytes]) -> Piece:
     return tuple(result)
 
 
-def _form(template: str, vocabulary: Vocabulary) -> ChatForm:
-    system, *said = (f"Sentinel{i}Turn" for i in range(6))
-    users, replies = said[::2], said[1::2]
-    asked = {"role": "user", "content": users[0]}
-    dialogue = [
-        {"role": "user" if text in users else "assistant", "content": text} for text in said
-    ]
-    names = {"bos_token": _text(vocabulary, vocabulary.bos_id)}
-    names["eos_token"] = _text(vocabulary, vocabulary.eos_id)
-    one, three, instructed = _rendered(
-        template, names, ([asked], dialogue, [{"role": "system", "content": system}, asked])
-    )
-    opening, ask = _cut(one, users[:1])
-    first, *between, last = _cut(three, said)
-    asks, agains = set(between[::2]), set(between[1::2])
-    told = asks.pop()
-    alike = first == opening and last == ask and told.startswith(ask)
-    if not alike or asks or len(agains) > 1:
-        raise _OddTemplateError("it writes the turns of one role in more than one way")
+def _form(texts: TextForm, vocabulary: Vocabulary) -> ChatForm:
     pieces = _Pieces(vocabulary)
-    open_system, system_user = None, ""
-    if instructed is not None and system in instructed:
-        text, system_user, ask_after = _cut(instructed, [system, users[0]])
-        if ask_after != ask:
-            raise _OddTemplateError("it writes the user's turn otherwise after a system turn")
-        open_system = pieces.begin(text)
-    assert len(replies) == 2
+
+    def trim(lead: str, piece: Piece) -> int:
+        """Some special tokens swallow the white space that follows them."""
+        swallows = piece[-1:] != () and piece[-1] in vocabulary.swallow_space
+        return texts.trim.get(lead, 0) | TRIM_LEFT * swallows
+
+    opening, open_system = pieces.begin(texts.open), pieces.begin(texts.open_system or "")
+    system_user, told = pieces.of(texts.system_user), pieces.of(texts.told)
+    again = pieces.of(texts.again)
     form = ChatForm(
-        open=pieces.begin(opening),
-        open_system=open_system,
-        system_user=pieces.of(system_user),
-        ask=pieces.of(ask),
-        reply=pieces.of(told.removeprefix(ask)),
-        again=pieces.of(agains.pop()),
+        open=opening,
+        open_system=None if texts.open_system is None else open_system,
+        system_user=system_user,
+        ask=pieces.of(texts.ask),
+        told=told,
+        again=again,
+        trim_open=trim("open", opening),
+        trim_open_system=trim("open_system", open_system),
+        trim_system_user=trim("system_user", system_user),
+        trim_told=trim("told", told),
+        trim_again=trim("again", again),
     )
-    size = sum(_size(getattr(form, field.name) or ()) for field in dataclasses.fields(form))
+    size = sum(map(_size, form.pieces))
     if size > FORM_MAX:
-        raise _OddTemplateError(
+        raise OddTemplateError(
             f"it writes {size} bytes and special tokens around turns, wanted {FORM_MAX} at most"
         )
     return form
@@ -165,18 +222,6 @@ def _form(template: str, vocabulary: Vocabulary) -> ChatForm:
 
 def _size(piece: Piece) -> int:
     return sum(len(part) if isinstance(part, bytes) else 1 for part in piece)
-
-
-def _cut(text: str | None, sentinels: Sequence[str]) -> list[str]:
-    """What stands around the sentinels, each of which stands in the text once, in this order."""
-    if text is None:
-        raise _OddTemplateError("it refuses a dialogue of user and assistant")
-    if any(text.count(sentinel) != 1 for sentinel in sentinels):
-        raise _OddTemplateError("it changes, repeats or leaves out what was said")
-    parts = re.split("|".join(map(re.escape, sentinels)), text)
-    if "".join(a + b for a, b in zip(parts, [*sentinels, ""], strict=True)) != text:
-        raise _OddTemplateError("it changes the order of the turns")
-    return parts
 
 
 class _Pieces:
@@ -195,6 +240,8 @@ class _Pieces:
     def of(self, text: str) -> Piece:
         """Ids and texts in turn."""
         data = text.encode()
+        if b"\0" in data:
+            raise OddTemplateError("it writes a NUL")
         # Only those that occur: of all of them, a hostile vocabulary makes a gigantic regex.
         found = sorted((special for special in self._ids if special in data), key=len, reverse=True)
         parts = re.split(b"(" + b"|".join(map(re.escape, found)) + b")", data) if found else [data]
@@ -218,33 +265,3 @@ class _Pieces:
 
 def _text(vocabulary: Vocabulary, token: int | None) -> str:
     return "" if token is None else vocabulary.tokens[token].decode("utf-8", "replace")
-
-
-def _rendered(
-    template: str, names: dict[str, str], conversations: Sequence[Sequence[dict[str, str]]]
-) -> list[str | None]:
-    """The conversations as the template writes them; None for one that it refuses."""
-    request = {"template": template, "names": names, "conversations": conversations}
-    answers = json.loads(_ask_sandbox(json.dumps(request)))
-    if "error" in answers[0]:
-        raise _OddTemplateError(f"it fails with {answers[0]['error']}")
-    return [answer.get("text") for answer in answers]
-
-
-@lru_cache(maxsize=4)
-def _ask_sandbox(request: str) -> str:
-    wall_s = WALL_S * timeout_scale()
-    try:
-        done = subprocess.run(
-            [sys.executable, "-I", str(SANDBOX)],
-            input=request,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=wall_s,
-        )
-    except subprocess.TimeoutExpired:
-        raise _OddTemplateError(f"it was not rendered within {wall_s:.0f} s") from None
-    if done.returncode != 0:
-        last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-        raise _OddTemplateError(f"it exceeds the limits of time and memory ({last[0][:200]})")
-    return done.stdout

@@ -19,6 +19,7 @@ from harness.codegen.literals import (
     c_line,
     c_piece,
     c_string,
+    c_words,
     printable,
 )
 from harness.errors import CodegenError
@@ -109,7 +110,7 @@ def _render(
         "max_token_bytes": max(map(len, model.vocabulary.tokens)),
         "chat": chat,
         "chat_token": CHAT_TOKEN,
-        "chat_form": chat.form or ChatForm((), None, (), (), (), ()),
+        "chat_form": chat.form or ChatForm(),
         "board": board,
         "plan": plan,
         "block_tensors": block_tensors(model),
@@ -149,6 +150,7 @@ def _environment() -> jinja2.Environment:
         c_id=c_id,
         c_line=c_line,
         c_piece=c_piece,
+        c_words=c_words,
         c_string=c_string,
         c_type=lambda number: f"TYPE_{GGMLType(number).name}",
         printable=printable,

@@ -70,6 +70,12 @@ def c_piece(piece: Sequence[int | bytes]) -> str:
     return "{" + ", ".join([*numbers, "CHAT_END"]) + "}"
 
 
+def c_words(words: Sequence[bytes]) -> str:
+    """Texts without a NUL as bytes: each ends with 0, and all of them with another 0."""
+    numbers = [str(byte) for word in words for byte in (*word, 0)]
+    return "{" + ", ".join([*numbers, "0"]) + "}"
+
+
 def c_hex(value: int) -> str:
     """An unsigned 64-bit constant."""
     return f"{value:#x}ull"

@@ -94,6 +94,8 @@ class ErrorCode(IntEnum):
     TEXT_FULL = 4
     EMPTY_PROMPT = 5
     ADDRESS = 6
+    NO_TURN = 7
+    TURN_MARK = 8
 
 
 def c_constants() -> Mapping[str, int]:

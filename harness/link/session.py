@@ -38,6 +38,8 @@ _HINTS = {
     ErrorCode.TEXT_FULL: "shorten the prompt, or send it as token ids",
     ErrorCode.EMPTY_PROMPT: "give a prompt of at least one token",
     ErrorCode.ADDRESS: "the memory plan lists the addresses that exist",
+    ErrorCode.NO_TURN: "leave it out, or put its words into the user's turn",
+    ErrorCode.TURN_MARK: "write it otherwise, or send the whole prompt with --raw",
 }
 
 

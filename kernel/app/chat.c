@@ -97,6 +97,11 @@ static bool line_to_prompt(const char *line, size_t n)
 static void reply(const char *line, size_t n)
 {
     bool fits = line_to_prompt(line, n);
+    if (prompt_check() == PROMPT_TURN_MARK) {
+        console_print(&server.console, "%s is a mark of the model's chat template: not sent.\n",
+                      turns_mark());
+        return;
+    }
     if (!fits && session_size() > 0) {
         session_reset();
         console_print(&server.console, "[context full: a new conversation]\n");

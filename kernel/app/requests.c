@@ -70,8 +70,8 @@ static void send_welcome(struct reader *in)
 static void begin_prompt(uint8_t flags)
 {
     if (flags & PROMPT_FIRST) {
-        prompt_clear();
         turns_end(); // of a prompt that was given up
+        prompt_clear();
         in_turn = false;
         from_text = false;
         ticks_receive = 0;
@@ -88,7 +88,7 @@ static void take_turn(uint8_t flags, struct reader *in)
     }
     if (!in_turn && !turn_begin(role)) {
         static const char names[][10] = {"system", "user", "assistant"};
-        send_error(ERROR_BAD_MESSAGE, "the model's chat template has no %s turn here", names[role]);
+        send_error(ERROR_NO_TURN, "the model's chat template has no %s turn here", names[role]);
         return;
     }
     prompt_add_text(in->bytes, in->n);
@@ -152,6 +152,10 @@ static bool prompt_is_fine(void)
         return false;
     case PROMPT_EMPTY:
         send_error(ERROR_EMPTY_PROMPT, "the prompt is empty");
+        return false;
+    case PROMPT_TURN_MARK:
+        send_error(ERROR_TURN_MARK, "%s in a turn's words is a mark of the model's chat template",
+                   turns_mark());
         return false;
     }
     return false;

@@ -21,7 +21,7 @@ static struct {
     uint32_t n;        // tokens of the context
 } session;
 
-static uint8_t *prompt_text(void)
+static uint8_t *text_buffer(void)
 {
     return __session_start + SESSION_TEXT;
 }
@@ -56,8 +56,29 @@ void prompt_add_text(const uint8_t *text, size_t n)
         prompt_problem(PROMPT_TEXT_FULL);
         return;
     }
-    memcpy(prompt_text() + prompt.n_text, text, n);
+    memcpy(text_buffer() + prompt.n_text, text, n);
     prompt.n_text += n;
+}
+
+const uint8_t *prompt_text(void)
+{
+    return text_buffer();
+}
+
+size_t prompt_text_size(void)
+{
+    return prompt.n_text;
+}
+
+void prompt_cut_text(size_t at, size_t n)
+{
+    memmove(text_buffer() + at, text_buffer() + at + n, prompt.n_text - at - n);
+    prompt.n_text -= n;
+}
+
+void prompt_refuse_mark(void)
+{
+    prompt_problem(PROMPT_TURN_MARK);
 }
 
 void prompt_end_text(unsigned tok_flags)
@@ -66,7 +87,7 @@ void prompt_end_text(unsigned tok_flags)
         return;
     }
     const uint32_t kept = prompt.n_ids < N_CTX ? prompt.n_ids : N_CTX;
-    int n = tokenize(prompt_buffer() + kept, (int)(N_CTX - kept), prompt_text(), prompt.n_text,
+    int n = tokenize(prompt_buffer() + kept, (int)(N_CTX - kept), text_buffer(), prompt.n_text,
                      tok_flags);
     prompt.n_text = 0;
     if (n == TOK_TEXT_TOO_LONG) {

@@ -9,6 +9,7 @@ enum prompt_status {
     PROMPT_TOO_LONG,    // more ids than N_CTX
     PROMPT_TOKEN_RANGE, // an id without an embedding
     PROMPT_EMPTY,
+    PROMPT_TURN_MARK, // a turn's words hold a mark of the chat template
 };
 
 // The prompt is built from segments: text (collected, then tokenised) and ids. The first problem
@@ -16,6 +17,11 @@ enum prompt_status {
 void prompt_clear(void);
 void prompt_add_text(const uint8_t *text, size_t n);
 void prompt_end_text(unsigned tok_flags);
+// The segment of text that is being collected.
+const uint8_t *prompt_text(void);
+size_t prompt_text_size(void);
+void prompt_cut_text(size_t at, size_t n); // n bytes of it go
+void prompt_refuse_mark(void);             // it must not be used: PROMPT_TURN_MARK
 void prompt_add_id(uint32_t id);
 enum prompt_status prompt_check(void);
 uint32_t prompt_size(void); // ids that it needs, also when they do not fit

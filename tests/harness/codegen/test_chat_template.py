@@ -19,22 +19,6 @@ TOKENS = (
     *("<|im_start|>", "<|im_end|>", "word"),
 )
 ID = {text: i for i, text in enumerate(TOKENS)}
-CHATML = (
-    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + "
-    "'\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
-LLAMA2 = (
-    "{% if messages[0]['role'] == 'system' %}{% set rest = messages[1:] %}"
-    "{% set s = messages[0]['content'] %}{% else %}{% set rest = messages %}{% set s = false %}"
-    "{% endif %}{% for m in rest %}"
-    "{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
-    "{{ raise_exception('roles must alternate') }}{% endif %}"
-    "{% if loop.index0 == 0 and s != false %}"
-    "{% set c = '<<SYS>>\\n' + s + '\\n<</SYS>>\\n\\n' + m['content'] %}"
-    "{% else %}{% set c = m['content'] %}{% endif %}"
-    "{% if m['role'] == 'user' %}{{ bos_token + '[INST] ' + c.strip() + ' [/INST]' }}"
-    "{% else %}{{ ' ' + c.strip() + ' ' + eos_token }}{% endif %}{% endfor %}"
-)
 NO_SYSTEM = (
     "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}"
     "{% endif %}{% for m in messages %}{{ m['role'] + ': ' + m['content'] | trim + '\n' }}"
@@ -75,7 +59,7 @@ def test_the_template_of_our_own_models() -> None:
         open_system=(1, system, b"\n"),
         system_user=(end, b"\n", user, b"\n"),
         ask=(end, b"\n", assistant, b"\n"),
-        reply=(),
+        told=(end, b"\n", assistant, b"\n"),
         again=(end, b"\n", user, b"\n"),
     )
 
@@ -88,25 +72,14 @@ def test_line_breaks_that_special_tokens_swallow_are_not_written() -> None:
     assert form
     assert form.open == (1, user)
     assert form.ask == (end, assistant, b"\n")
+    assert fragments(form, [("user", b" \n U ")]) == (1, user, b"U ", end, assistant, b"\n")
 
 
-def test_chatml_and_bos_only_where_the_model_wants_it() -> None:
-    start, end = ID["<|im_start|>"], ID["<|im_end|>"]
-    assert form_of(CHATML).open == (1, start, b"user\n")
-    assert form_of(CHATML).again == (end, b"\n", start, b"user\n")
-    without = chat_of(model_with(CHATML, add_bos=False)).form
+def test_bos_only_where_the_model_wants_it() -> None:
+    user = ID["<|user|>"]
+    without = chat_of(model_with(CHAT_TEMPLATE, add_bos=False)).form
     assert without
-    assert without.open == (start, b"user\n")
-
-
-def test_llama_2_tells_the_system_s_words_inside_the_user_s_turn() -> None:
-    form = form_of(LLAMA2)
-    assert form.open == (1, b"[INST] ")
-    assert form.open_system == (1, b"[INST] <<SYS>>\n")
-    assert form.system_user == (b"\n<</SYS>>\n\n",)
-    assert form.ask == (b" [/INST]",)
-    assert form.reply == (b" ",)
-    assert form.again == (b" ", 2, 1, b"[INST] ")
+    assert without.open == (user, b"\n")
 
 
 def test_a_template_may_refuse_a_system_turn() -> None:
@@ -132,11 +105,12 @@ def test_the_zephyr_template_of_synth(tmp_path: Path) -> None:
 
 def test_a_conversation_is_the_pieces_with_what_was_said() -> None:
     turns = [("system", b"S"), ("user", b"<|end|>"), ("assistant", b"A"), ("user", b"U")]
-    assert fragments(form_of(CHATML), turns) == (
-        *(1, 7, b"system\nS", 8, b"\n", 7, b"user\n<|end|>", 8, b"\n", 7, b"assistant\nA"),
-        *(8, b"\n", 7, b"user\nU", 8, b"\n", 7, b"assistant\n"),
+    system, user, assistant, end = (ID[text] for text in TOKENS[3:7])
+    assert fragments(form_of(CHAT_TEMPLATE), turns) == (
+        *(1, system, b"\nS", end, b"\n", user, b"\n<|end|>", end, b"\n", assistant, b"\nA"),
+        *(end, b"\n", user, b"\nU", end, b"\n", assistant, b"\n"),
     )
-    assert fragments(form_of(CHATML), [("user", b"U")], first=False)[:3] == (8, b"\n", 7)
+    assert fragments(form_of(CHAT_TEMPLATE), [("user", b"U")], first=False)[:2] == (end, b"\n")
 
 
 def test_the_system_line_is_the_one_of_the_file(tmp_path: Path) -> None:
@@ -147,10 +121,29 @@ def test_the_system_line_is_the_one_of_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("template", "problem"),
     [
-        ("{% for m in messages %}{{ m.content | upper }}{% endfor %}", "changes, repeats"),
-        ("{% for m in messages | reverse %}{{ m.content }} {% endfor %}", "order"),
-        ("{{ messages[0].content }}{{ messages[-1].content }}", "changes, repeats"),
-        ("{% for m in messages %}{{ loop.index }}{{ m.content }}{% endfor %}", "more than one way"),
+        (
+            "{% for m in messages %}{{ m.content | upper }}{% endfor %}",
+            "in a conversation of user it changes or leaves out message 1 (user)",
+        ),
+        (
+            "{% for m in messages | reverse %}{{ m.content }} {% endfor %}",
+            "of user, assistant, user it writes message 2 (assistant) before message 1 (user)",
+        ),
+        (
+            "{{ messages[0].content }}{{ messages[-1].content }}",
+            "in a conversation of user it repeats message 1 (user)",
+        ),
+        (
+            "{% for m in messages %}{{ m.role }}{{ loop.index }}:{{ m.content }}{% endfor %}",
+            "of user, assistant, user, assistant, user it writes 'assistant4:' before message 4",
+        ),
+        (
+            "{% for m in messages %}{{ m.role }}: {{ m.content.strip(' ') }}{% endfor %}:",
+            "with spaces around their words it writes",
+        ),
+        ("{% for m in messages %}{{ m.content }}\n{% endfor %}", "which anyone can type"),
+        ("{% for m in messages %}<{{ m.role }}\x1b>{{ m.content }}{% endfor %}:", "be printed"),
+        ("{% for m in messages %}<{{ m.role }}\0>{{ m.content }}{% endfor %}:", "NUL"),
         ("{% for m in messages %}", "TemplateSyntaxError"),
         ("{{ raise_exception('never') }}", "never"),
         ("{{ messages.__class__.__mro__[1].__subclasses__() }}", "SecurityError"),
@@ -168,3 +161,4 @@ def test_an_odd_template_is_a_sentence(template: str, problem: str) -> None:
     assert chat.form is None
     assert problem in chat.problem
     assert "\n" not in chat.problem
+    assert chat.notes[0].endswith("; the model runs without turns")

@@ -46,3 +46,5 @@
 #define ERROR_TEXT_FULL 4
 #define ERROR_EMPTY_PROMPT 5
 #define ERROR_ADDRESS 6
+#define ERROR_NO_TURN 7
+#define ERROR_TURN_MARK 8

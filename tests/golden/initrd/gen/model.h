@@ -4,7 +4,7 @@
 #include "nn/model.h" // struct tensor
 
 #define MODEL_NAME "golden Q4_0 tied" // printable ASCII, escaped
-#define BUILD_ID 0xfee676f3c2c4d138ull
+#define BUILD_ID 0x9c61ea1f2ae75772ull
 
 #define N_VOCAB 60000 // tokens in the vocabulary
 #define N_VOCAB_ROWS 60000 // rows of the output matrix = logits
@@ -70,10 +70,17 @@
 #define CHAT_OPEN {CHAT_END} // before the user's words, first of all
 #define CHAT_OPEN_SYSTEM {CHAT_END} // before those of the system
 #define CHAT_SYSTEM_USER {CHAT_END} // from the system's words to the user's
-#define CHAT_ASK {CHAT_END} // from the user's words to the reply
-#define CHAT_REPLY {CHAT_END} // before a reply that is told, not generated
+#define CHAT_ASK {CHAT_END} // from the user's words to the reply to generate
+#define CHAT_TOLD {CHAT_END} // from the user's words to a reply that is given
 #define CHAT_AGAIN {CHAT_END} // from the reply to the user's words
 #define CHAT_MARKS {CHAT_END} // tokens of it that text could spell
+#define CHAT_WORDS {0} // texts that no turn may hold: each ends with 0, all of them with another
+// White space that goes: 1 left, 2 right of the words that follow the piece.
+#define CHAT_TRIM_OPEN 0
+#define CHAT_TRIM_OPEN_SYSTEM 0
+#define CHAT_TRIM_SYSTEM_USER 0
+#define CHAT_TRIM_TOLD 0
+#define CHAT_TRIM_AGAIN 0
 #define SYSTEM_LINE "" // the machine's facts follow it; "": none wanted
 
 #define BLOB_SIZE 0x1367e80ull
