@@ -4,8 +4,8 @@
 // one needs what another wrote. One token: five barriers a layer (after Q, K and V; attention; its
 // output matrix; gate and up; down). What all cores need of that token, its norm and its int8
 // form, each makes for itself rather than wait for another, unless it is long. Of a long vector and
-// of several tokens it makes a share, at the price of a barrier each time: up to nine a layer, two more where branches end with norms, and
-// one more where cores share a key-value head.
+// of several tokens it makes a share, at the price of a barrier each time: up to nine a layer, two
+// more where branches end with norms, and one more where cores share a key-value head.
 #include "nn/transformer.h"
 
 #include "lib/panic.h"
