@@ -7,12 +7,11 @@ import pytest
 
 ADD_SPECIAL, PARSE_SPECIAL = 1, 2  # TOK_* of kernel/llm/tokenizer.h
 VOCABULARIES = (
-    "gold/models/llama-gqa-Q8_0.gguf",
     "gold/models/qwen2-Q8_0.gguf",
-    "vocab/ggml-vocab-phi-3.gguf",
+    pytest.param("gold/models/llama-gqa-Q8_0.gguf", marks=pytest.mark.slow),
     *(
         pytest.param(f"vocab/ggml-vocab-{name}.gguf", marks=pytest.mark.slow)
-        for name in ("gpt-2", "llama-bpe", "llama-spm", "qwen2", "refact")
+        for name in ("gpt-2", "llama-bpe", "llama-spm", "phi-3", "qwen2", "refact")
     ),
 )
 

@@ -19,7 +19,6 @@ from harness.image import blob as blob_module
 from harness.image import pack_blob, rope
 from harness.plan import MemoryPlan, plan_memory
 from harness.synth import synthesize
-from tests.harness.gguf.gguf_bytes import Row, small_model
 from tests.harness.image.tile_reader import height, read_tiles
 
 BUILD_ID = 0x0123456789ABCDEF
@@ -168,19 +167,6 @@ def test_a_weight_that_is_not_finite_is_refused(quant: str, bits: bytes, tmp_pat
     with pytest.raises(GgufError, match=r"blk\.1\.attn_k\.weight .* NaN in row 5"):
         pack_blob(model, plan_memory(model, load_board("virt")), 1, tmp_path / "model.blob")
     assert not (tmp_path / "model.blob").exists()
-
-
-@pytest.mark.parametrize("bits", [0x00, 0xFF, 0xBC], ids=["zero", "NaN", "negative"])
-def test_a_rope_that_is_divided_by_nothing_is_refused(bits: int, tmp_path: Path) -> None:
-    file = small_model()
-    file.tensors.append(Row(b"rope_freqs.weight", [4]))
-    file.fill = 0x3C
-    path = tmp_path / "m.gguf"
-    path.write_bytes(file.build()[:-32] + bytes([bits] * 32))
-    model = read_gguf(path)
-    with pytest.raises(GgufError, match=r"rope_freqs\.weight holds .*, wanted divisors above 0"):
-        pack_blob(model, plan_memory(model, load_board("virt")), 1, tmp_path / "blob")
-    assert not (tmp_path / "blob").exists()
 
 
 def test_an_interrupt_leaves_no_blob(tmp_path: Path) -> None:
