@@ -23,6 +23,8 @@ from tests.kernel.llm.conftest import (
     tokenize,
 )
 
+pytestmark = pytest.mark.slow  # builds a program per vocabulary: seconds each
+
 MakeTokenizer = Callable[[Vocabulary], Tokenizer]
 # One name for each list of regexes.
 PRE = ("llama-bpe", "qwen2", "smollm", "gpt-2", "tekken", "default")

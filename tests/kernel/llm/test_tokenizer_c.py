@@ -21,6 +21,8 @@ from tests.kernel.llm.conftest import (
 )
 from tests.recorded_tokens import VOCABULARIES, recorded_cases
 
+pytestmark = pytest.mark.slow  # builds a program per vocabulary: seconds each
+
 SPACE = "▁"
 END = b"</s>"
 

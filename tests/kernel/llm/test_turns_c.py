@@ -14,6 +14,8 @@ from harness.plan import plan_memory
 from tests.chat_templates import FAMILIES, family_model
 from tests.kernel.build import build_program, run_program
 
+pytestmark = pytest.mark.slow  # builds a program per vocabulary: seconds each
+
 HERE = Path(__file__).parent
 SOURCES = ("llm/turns.c", "llm/trim.c", "llm/session.c")
 ROLES = ("system", "user", "assistant")

@@ -19,6 +19,8 @@ from tests.kernel.llm.conftest import (
 from tests.kernel.llm.test_bpe_c import MakeTokenizer, random_text
 from tests.wordpiece_vocabulary import wordpiece_vocabulary
 
+pytestmark = pytest.mark.slow  # builds a program per vocabulary: seconds each
+
 FRAGMENTS = (
     *("[CLS]", "[X Y]", "tokenizers", "Play", "playing", "naïve", "NAÏVE", "café", "É", "世界"),
     *(
