@@ -49,6 +49,7 @@ class TargetOptions:
     twin: bool
     n_cores: int = 1
     tier: str | None = None  # None: all that the CPU has
+    dtb: Path | None = None  # None: QEMU's own device tree, or none
 
     @property
     def clock(self) -> str:
@@ -107,6 +108,10 @@ def add_target(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--tier", choices=tuple(TIERS),
         help="use no newer instructions than these (default: all that the CPU has)",
+    )  # fmt: skip
+    group.add_argument(
+        "--dtb", type=Path, metavar="FILE",
+        help="device tree for QEMU's machine (default: its own; a Pi's machine has none)",
     )  # fmt: skip
     group.add_argument("--target", choices=("qemu", "twin"), default="qemu", help=argparse.SUPPRESS)
 
@@ -188,7 +193,7 @@ def build_options(args: argparse.Namespace) -> BuildOptions:
 def target_options(args: argparse.Namespace) -> TargetOptions:
     """The target part of the arguments."""
     return TargetOptions(
-        args.cpu, args.ram, args.icount, args.target == "twin", args.smp, args.tier
+        args.cpu, args.ram, args.icount, args.target == "twin", args.smp, args.tier, args.dtb
     )
 
 
