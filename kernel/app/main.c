@@ -13,6 +13,7 @@
 #include "lib/format.h"
 #include "lib/panic.h"
 #include "nn/model.h"
+#include "nn/prefetch.h"
 #include "nn/tier.h"
 #include "nn/transformer.h"
 #include "platform/blob.h"
@@ -166,6 +167,7 @@ static void choose_tier(void)
         least = tiers[core] < least ? tiers[core] : least;
     }
     nn_tier_init(least);
+    prefetch_ahead = cpu_prefetch_bytes(); // where cores differ, the boot core's
 }
 
 static void core_init(int core, int n_cores, void *arg)
