@@ -33,6 +33,7 @@ HARNESS: dict[str, set[str]] = {
     "codegen": {"errors", "card", "board", "gguf", "plan", "link"},
     "compile": {"errors", "plan", "toolchain"},
     "image": {"errors", "card", "board", "gguf", "vocabulary", "plan", "codegen", "compile"},
+    "flash": {"errors", "image"},
     "boot": {"errors", "board", "link"},
     "reference": {"errors", "gguf"},
     "verify": {"errors", "gguf", "link", "reference"},
