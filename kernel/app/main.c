@@ -12,6 +12,7 @@
 #include "gen/model.h"
 #include "lib/format.h"
 #include "lib/panic.h"
+#include "nn/kv_cache.h"
 #include "nn/model.h"
 #include "nn/prefetch.h"
 #include "nn/tier.h"
@@ -125,7 +126,7 @@ static void describe_to_model(void)
            BOARD_TITLE, fact, platform.n_cpu, gib ? ram_mib / 1024 : ram_mib, gib ? "GiB" : "MiB");
 }
 
-static void banner(void)
+static void banner(const uint8_t *kv_cache)
 {
     print("\r\nBareword: %s", description);
     print_cores();
@@ -141,7 +142,7 @@ static void banner(void)
     print_region("link", __link_start, REGION_LINK_SIZE);
     print_region("session", __session_start, REGION_SESSION_SIZE);
     print_region("activations", __activations_start, REGION_ACTIVATIONS_SIZE);
-    print_region("kv_cache", __kv_cache_start, REGION_KV_CACHE_SIZE);
+    print_region("kv_cache", kv_cache, REGION_KV_CACHE_SIZE);
 }
 
 // With one core a panic has nobody to stop, with several it may need the exclusive accesses of
@@ -221,9 +222,11 @@ noreturn void kernel_main(void)
     choose_tier();
     describe();
     describe_to_model();
-    banner(); // before what may take a while or be refused
+    uint8_t *kv_cache = layout_kv_cache(&platform);
+    banner(kv_cache); // before what may take a while or be refused
     const uint8_t *blob = blob_check(&platform, BUILD_ID, BLOB_SIZE); // ours, and whole?
     model_init(blob); // tensor views into the weights; nothing is copied
+    kv_cache_init(kv_cache);
     idle_init();
 
     struct link_io io;
