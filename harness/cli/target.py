@@ -25,7 +25,8 @@ def running(
 ) -> Iterator[Session]:
     """Boot, connect, and power off at the end. A panic comes with function names.
 
-    extra: more arguments for QEMU.
+    A board on a serial line is only connected to, and goes on running. extra: more arguments for
+    QEMU.
     """
     with console_log(built.directory) as log, _started(built, options, log, extra) as target:
         session = Session(target.stream, on_console=on_console)
@@ -33,12 +34,19 @@ def running(
             session.tier = TIERS[options.tier]
         try:
             with stage() as on_stage:
-                on_stage("booting")  # a large blob is checked before the kernel answers
+                on_stage(_what_takes_long(options))
                 session.connect(expected_build_id=built.image.build_id)
             yield session
-            _power_off(session)
+            if options.serial is None:
+                _power_off(session)
         except TargetPanic as panic:
             raise named_panic(panic, built.elf, log) from panic
+
+
+def _what_takes_long(options: TargetOptions) -> str:
+    if options.serial is not None:
+        return f"waiting for the board on {options.serial}: switch it on, or reset it"
+    return "booting"  # a large blob is checked before the kernel answers
 
 
 def _power_off(session: Session) -> None:
@@ -53,6 +61,10 @@ def _power_off(session: Session) -> None:
 def _started(
     built: Built, options: TargetOptions, log: Path, extra: Sequence[str]
 ) -> AbstractContextManager[Target]:
+    if options.serial is not None:
+        from harness.boot.serial import boot_serial  # needs pyserial, which nothing else needs
+
+        return boot_serial(options.serial.port, options.serial.baud, log)
     if options.twin:
         with locked(built.directory):
             twin = compile_twin(built.directory, built.directory)
