@@ -22,11 +22,12 @@ TIERS = ("neon", "dotprod", "i8mm")
 
 @dataclass(frozen=True)
 class Uart:
-    """The console; irq is the GIC interrupt id."""
+    """The console; irq is the GIC interrupt id, clock_hz what its speed is divided from."""
 
     kind: str
     base: int
     irq: int
+    clock_hz: int = 0  # only the firmware knows it: the speed stays what it is
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import select
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import serial
@@ -18,6 +19,18 @@ DEFAULT_BAUD = 115200  # what the firmware of the boards sets up, but for those 
 REOPEN_EVERY_S = 0.25
 SERIAL_GROUPS = ("dialout", "uucp")  # who may open a serial port: Debian, Arch
 UUCP_LOCKS = (Path("/run/lock"), Path("/var/lock"))  # LCK..ttyUSB0: minicom, cu
+
+
+@dataclass(frozen=True)
+class SerialTarget(Target):
+    """A board, and the port that it hangs on."""
+
+    board: "SerialStream"
+
+    def set_baud(self, baud: int) -> None:
+        """The port's speed, once what was written has left it."""
+        self.board.drain()
+        self.board.baud = baud
 
 
 class SerialStream:
@@ -99,7 +112,7 @@ def open_serial(port: str, baud: int = DEFAULT_BAUD) -> SerialStream:
 
 
 @contextmanager
-def boot_serial(port: str, baud: int, log: Path) -> Iterator[Target]:
+def boot_serial(port: str, baud: int, log: Path) -> Iterator[SerialTarget]:
     """A board that runs already, or is switched on meanwhile; `log` receives the raw console.
 
     It goes on running afterwards. Of a target that was lost without one byte ever having come, the
@@ -109,7 +122,7 @@ def boot_serial(port: str, baud: int, log: Path) -> Iterator[Target]:
     log.parent.mkdir(parents=True, exist_ok=True)
     stream = LoggedStream(board, log)
     try:
-        yield Target(stream, ())
+        yield SerialTarget(stream, (), board)
     except StreamEnded:
         raise
     except TargetLost as lost:

@@ -4,9 +4,22 @@ import argparse
 import resource
 import time
 
-from harness.cli.options import add_build, add_cpu, add_model, build_options
+from harness.board import load_board
+from harness.cli.lock import locked
+from harness.cli.options import (
+    DEFAULT_BOARD,
+    BuildOptions,
+    add_build,
+    add_cpu,
+    add_model,
+    build_options,
+)
 from harness.cli.pipeline import build
 from harness.cli.progress import note
+from harness.codegen import render_loader, write_files
+from harness.compile import compile_loader
+from harness.errors import HarnessError
+from toolchain import find_toolchain
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,10 +27,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_build(parser)
     add_cpu(parser)
+    parser.add_argument(
+        "--loader", action="store_true",
+        help="build the chainloader of --board instead: it takes kernels over the serial line",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
     """Build and name the result."""
+    if args.loader:
+        return _loader(build_options(args))
     started = time.monotonic()
     built = build(build_options(args))
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KiB
@@ -26,4 +45,20 @@ def run(args: argparse.Namespace) -> int:
     print(f"{built.image.kernel8} ({built.image.kernel8.stat().st_size:,} bytes; {made})")
     if built.image.blob is not None:
         print(f"{built.image.blob} ({built.image.blob.stat().st_size:,} bytes, as initrd)")
+    return 0
+
+
+def _loader(options: BuildOptions) -> int:
+    """<out>/<board>/loader/loader.img: what the board starts instead of a kernel."""
+    if options.model is not None:
+        raise HarnessError(
+            "--loader is built without a model: it takes any kernel", hint="leave -m out"
+        )
+    board = load_board(options.board or DEFAULT_BOARD)
+    toolchain = find_toolchain(options.cc)
+    directory = options.out / board.name / "loader"
+    with locked(directory):
+        write_files(render_loader(board), directory)
+        image = compile_loader(directory, toolchain, directory)
+    print(f"{image} ({image.stat().st_size:,} bytes)")
     return 0

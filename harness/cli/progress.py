@@ -49,7 +49,9 @@ class Bar:
 
     def _rate(self, now: float) -> str:
         rate = self.done / max(now - self._start, 1e-9)
-        return f"{rate / 1e6:.0f} MB/s" if self.unit == "B" else f"{rate:.1f} {self.unit}/s"
+        if self.unit == "B":
+            return f"{rate / 1e6:.0f} MB/s" if rate >= 1e6 else f"{rate / 1e3:.1f} kB/s"
+        return f"{rate:.1f} {self.unit}/s"
 
 
 @contextmanager

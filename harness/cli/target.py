@@ -9,6 +9,7 @@ from harness.cli.lock import console_log, locked
 from harness.cli.options import TIERS, TargetOptions
 from harness.cli.pipeline import Built
 from harness.cli.progress import stage
+from harness.cli.serial_port import SerialPort
 from harness.compile import compile_twin, symbolise_report
 from harness.errors import HarnessError, TargetError
 from harness.link.console import TargetPanic
@@ -29,6 +30,8 @@ def running(
     QEMU.
     """
     with console_log(built.directory) as log, _started(built, options, log, extra) as target:
+        if options.serial is not None and options.serial.chainload:
+            _send_kernel(target, built, options.serial)
         session = Session(target.stream, on_console=on_console)
         if options.tier is not None:
             session.tier = TIERS[options.tier]
@@ -41,6 +44,14 @@ def running(
                 _power_off(session)
         except TargetPanic as panic:
             raise named_panic(panic, built.elf, log) from panic
+
+
+def _send_kernel(target: Target, built: Built, serial: SerialPort) -> None:
+    from harness.boot.serial import SerialTarget  # needs pyserial, which nothing else needs
+    from harness.cli.chainload import send_kernel
+
+    assert isinstance(target, SerialTarget)
+    send_kernel(target, built, serial)
 
 
 def _what_takes_long(options: TargetOptions) -> str:
