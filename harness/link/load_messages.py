@@ -76,4 +76,5 @@ def unpack_load_welcome(payload: bytes) -> LoaderWelcome:
             hint="build the loader and the harness from one version",
         )
     text = payload[_WELCOME.size :].decode("utf-8", "replace")
-    return LoaderWelcome(*_WELCOME.unpack_from(payload), text)
+    fields = (*_WELCOME.unpack_from(payload), text)
+    return LoaderWelcome(*fields)
