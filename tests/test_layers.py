@@ -38,7 +38,7 @@ HARNESS: dict[str, set[str]] = {
     "verify": {"errors", "gguf", "link", "reference"},
     "bench": {"errors", "gguf", "compile"},
 }
-COMPOSITION = {"app", "cli"}  # may use everything; nobody uses them
+COMPOSITION = {"app", "cli", "plugin"}  # may use everything; nobody uses them
 
 # Each third-party library has one home, a file or a folder; tests may use all of them.
 HOMES: dict[str, set[str]] = {
@@ -52,6 +52,7 @@ HOMES: dict[str, set[str]] = {
     "torch": {"harness/train"},
     "sentencepiece": {"harness/train"},
     "matplotlib": {"harness/bench", "harness/train"},
+    "pytest": {"harness/plugin"},
 }
 STANDARD_C = {"stdalign.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdnoreturn.h"}
 INTRINSICS = {"arm_neon.h": r"_neon\w*\.[ch]$", "arm_acle.h": r"^arch/crc32_arm\.c$"}

@@ -1,4 +1,4 @@
-"""The chainloader on QEMU's virt: kernels over its serial line, clean and damaged, and back again."""
+"""The chainloader on QEMU's virt: kernels over its serial line, clean and damaged, and back."""
 
 import json
 import re
