@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.card import Card, check_card
 from harness.errors import BoardError
 
 QEMU = "qemu-system-aarch64"
 QEMU_OLDEST = (7, 2)  # Debian 12
 BOARDS_DIR = Path(__file__).resolve().parent.parent / "images" / "boards"
+
+# What people call a board whose definition has the name of QEMU's machine: it is for both.
+ALIASES = {"pi3": "raspi3b", "pi4": "raspi4b"}
 RAM_SIZE = re.compile(r"(\d+)([mg])")  # of a version: 512m, 8g
 IMAGE_ALIGN = 2 << 20  # the boot protocol puts an Image text_offset above such a boundary
 TIERS = ("neon", "dotprod", "i8mm")
@@ -23,6 +27,10 @@ ITEMS: dict[type, tuple[str, type]] = {
     int: ("a list of numbers", int),
 }
 VERSION = re.compile(r"(\d+)\.(\d+)|")
+# QEMU reads an initrd by one read(), which gives less than 2 GiB (hw/core/loader.c), and keeps a
+# copy beside the guest's. A larger blob's file is mapped as the top of a virt machine's RAM.
+INITRD_LIMIT = 1 << 30
+MAP_ALIGN = 2 << 20  # where it may begin; its end: a multiple of 64 KiB, any system's page
 
 
 @dataclass(frozen=True)
@@ -30,13 +38,15 @@ class Uart:
     """The console.
 
     irq: the GIC's interrupt id, or on a Pi 3 32 times the bank plus the number; 0: nothing that the
-    kernel can wait for. Registers of an 8250 are 1 << reg_shift bytes apart.
+    kernel can wait for. Registers of an 8250 are 1 << reg_shift bytes apart. clock_hz: what its
+    speed is divided from.
     """
 
     kind: str
     base: int
     irq: int = 0
     reg_shift: int = 0
+    clock_hz: int = 0  # only the firmware knows it: the speed stays what it is
 
 
 @dataclass(frozen=True)
@@ -147,6 +157,7 @@ class Board:
     fixed_machine: bool = False
     ram_sizes: tuple[str, ...] = ()
     prediction: Prediction | None = None
+    card: Card | None = None  # absent: it does not start from one
 
     @property
     def main_ram(self) -> RamRange:
@@ -170,6 +181,14 @@ class Board:
             return QEMU_OLDEST
         major, _, minor = self.qemu_oldest.partition(".")
         return int(major), int(minor)
+
+    def maps_blob(self, size_bytes: int) -> bool:
+        """Whether QEMU maps a blob of so many bytes instead of loading it as initrd."""
+        return size_bytes > INITRD_LIMIT and self.machine.split(",")[0] == "virt"
+
+    def mapped_blob_base(self, size_bytes: int) -> int:
+        """Where such a blob begins: it ends where RAM does, or a little before."""
+        return (self.main_ram.end - size_bytes) // MAP_ALIGN * MAP_ALIGN
 
     def with_ram(self, size_bytes: int) -> "Board":
         """The same board with so much RAM fitted.
@@ -204,8 +223,17 @@ def known_boards(directory: Path = BOARDS_DIR) -> tuple[Board, ...]:
     return tuple(load_board(name, directory) for name in board_names(directory))
 
 
+def board_name(name: str) -> str:
+    """The name of the definition: raspi4b for pi4, and raspi4b-4g for pi4-4g."""
+    for alias, board in ALIASES.items():
+        if name == alias or name.startswith(f"{alias}-"):
+            return board + name.removeprefix(alias)
+    return name
+
+
 def load_board(name: str, directory: Path = BOARDS_DIR) -> Board:
     """Read and check one board definition; `pi5-8g` is board pi5 with 8 GiB of RAM."""
+    name = board_name(name)
     known = board_names(directory)  # also keeps path separators out of the file name
     stem, _, size = name.rpartition("-")
     if name not in known and stem in known:
@@ -216,9 +244,18 @@ def load_board(name: str, directory: Path = BOARDS_DIR) -> Board:
             versions = ", ".join(f"{stem}-{version}" for version in board.ram_sizes)
             raise BoardError(f"{stem} is not made with {size}", hint=f"boards: {versions}")
     if name not in known:
+        known += [alias for alias, board in ALIASES.items() if board in known]
         raise BoardError(f"no board is called {name!r}", hint="boards: " + ", ".join(known))
     board = _read_board(name, directory)
     return board.with_ram(_ram_bytes(board.ram_sizes[0])) if board.ram_sizes else board
+
+
+def versions_of(board: Board, directory: Path = BOARDS_DIR) -> list[Board]:
+    """The board with each size of RAM that it is made with, ascending; none for a machine."""
+    stems = (board.name, board.name.rpartition("-")[0])
+    stem = next(name for name in stems if name in board_names(directory))
+    sizes = sorted(board.ram_sizes, key=_ram_bytes)
+    return [load_board(f"{stem}-{size}", directory) for size in sizes]
 
 
 def _ram_bytes(version: str) -> int:
@@ -317,6 +354,8 @@ def _check(board: Board, path: Path) -> None:
         if value not in known:
             wanted = " or ".join(map(str, known))
             raise BoardError(f"{path}: {key} is {value!r}, wanted {wanted}", hint="see virt.toml")
+    if board.card is not None:
+        check_card(board.card, path)
 
 
 def _check_ram(board: Board, path: Path) -> None:

@@ -57,9 +57,10 @@ def qemu_command(
     icount: an instruction takes 1 ns of virtual time, so instructions = ticks * 1e9 / ticks_per_s.
     dtb: a device tree, for machines that QEMU makes none for.
     """
-    command = [qemu, *_machine(board, cpu, ram_bytes, n_cores), "-kernel", str(image.kernel8)]
-    if image.blob is not None:
-        command += ["-initrd", str(image.blob)]
+    if ram_bytes is not None and not board.fixed_machine:
+        board = board.with_ram(ram_bytes)
+    command = [qemu, *_machine(board, cpu, n_cores), *_memory(image.blob, board)]
+    command += ["-kernel", str(image.kernel8)]
     if dtb is not None:
         command += ["-dtb", str(dtb)]
     command += ["-display", "none", "-monitor", "none", "-nic", "none", "-no-reboot"]
@@ -76,8 +77,8 @@ def qemu_command(
     return (*command, *board.qemu, *extra)
 
 
-def _machine(board: Board, cpu: str | None, ram_bytes: int | None, n_cores: int) -> tuple[str, ...]:
-    """Board, CPU, RAM and cores; BootError for what QEMU has no machine for."""
+def _machine(board: Board, cpu: str | None, n_cores: int) -> tuple[str, ...]:
+    """Board, CPU and cores; BootError for what QEMU has no machine for."""
     if not board.machine:
         raise BootError(
             f"QEMU has no machine for {board.name}",
@@ -100,9 +101,40 @@ def _machine(board: Board, cpu: str | None, ram_bytes: int | None, n_cores: int)
             f"{cpu} is a 32-bit CPU, the kernel needs AArch64",
             hint="--cpu cortex-a53, cortex-a72, cortex-a76 or max",
         )
-    size_bytes = board.ram_size_bytes if ram_bytes is None else ram_bytes
     smp = ("-smp", str(n_cores)) if n_cores > 1 else ()
-    return ("-M", board.machine, "-cpu", cpu, "-m", f"{size_bytes >> 10}K", *smp)
+    return ("-M", board.machine, "-cpu", cpu, *smp)
+
+
+def _memory(blob: Path | None, board: Board) -> tuple[str, ...]:
+    """RAM, and the blob in it."""
+    size_bytes = blob.stat().st_size if blob else 0
+    if blob and board.maps_blob(size_bytes):
+        return _mapped(blob, size_bytes, board)
+    ram = () if board.fixed_machine else ("-m", f"{board.ram_size_bytes >> 10}K")
+    return (*ram, "-initrd", str(blob)) if blob else ram
+
+
+def _mapped(blob: Path, size_bytes: int, board: Board) -> tuple[str, ...]:
+    """RAM whose upper end is the file itself: nothing is read ahead, copied, or written back.
+
+    Two NUMA nodes, because QEMU makes RAM out of several pieces for no other reason. The kernel is
+    told the place by a kernel parameter of Linux: without -initrd QEMU writes no address of one.
+    """
+    base = board.mapped_blob_base(size_bytes)
+    below = base - board.ram_base
+    if below <= 0:
+        raise BootError(
+            f"{blob} has {size_bytes} bytes, {board.name} has {board.ram_size_bytes} bytes of RAM",
+            hint="more RAM: --ram",
+        )
+    path = str(blob).replace(",", ",,")  # QEMU's option syntax
+    file = f"memory-backend-file,id=blob,size={size_bytes},share=off,mem-path={path}"
+    return (
+        *("-m", f"{below + size_bytes >> 10}K"),
+        *("-object", f"memory-backend-ram,id=below,size={below}", "-object", file),
+        *("-numa", "node,memdev=below", "-numa", "node,memdev=blob"),
+        *("-append", f"initrdmem={base:#x},{size_bytes:#x}"),
+    )
 
 
 @contextmanager

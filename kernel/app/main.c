@@ -11,7 +11,9 @@
 #include "gen/model.h"
 #include "lib/format.h"
 #include "lib/panic.h"
+#include "nn/kv_cache.h"
 #include "nn/model.h"
+#include "nn/prefetch.h"
 #include "nn/tier.h"
 #include "nn/transformer.h"
 #include "platform/blob.h"
@@ -131,7 +133,7 @@ static void describe_to_model(void)
            gib ? "GiB" : "MiB");
 }
 
-static void banner(void)
+static void banner(const uint8_t *kv_cache)
 {
     print("\r\nBareword: %s", description);
     print_cores();
@@ -152,7 +154,7 @@ static void banner(void)
     print_region("link", __link_start, REGION_LINK_SIZE);
     print_region("session", __session_start, REGION_SESSION_SIZE);
     print_region("activations", __activations_start, REGION_ACTIVATIONS_SIZE);
-    print_region("kv_cache", __kv_cache_start, REGION_KV_CACHE_SIZE);
+    print_region("kv_cache", kv_cache, REGION_KV_CACHE_SIZE);
 }
 
 // With one core a panic has nobody to stop, with several it may need the exclusive accesses of
@@ -178,6 +180,7 @@ static void choose_tier(void)
         least = tiers[core] < least ? tiers[core] : least;
     }
     nn_tier_init(least);
+    prefetch_ahead = cpu_prefetch_bytes(); // where cores differ, the boot core's
 }
 
 static void core_init(int core, int n_cores, void *arg)
@@ -217,10 +220,10 @@ void kernel_boot(paddr_t fdt, unsigned el)
     panic_init();
     // RAM, console and CPUs, as the FDT describes them; from here on panic() can speak.
     platform_init(&platform, fdt, image_address(_start), el);
+    layout_check(&platform); // does this RAM hold the plan made on the host?
     if (!BLOB_APPENDED) {
         card_reserve(&platform, BLOB_SIZE); // when no loader has brought the model
     }
-    layout_check(&platform); // does this RAM hold the plan made on the host?
     n_cpus = secondary_prepare(platform.cpus, platform.n_cpu < CPU_MAX ? platform.n_cpu : CPU_MAX);
     layout_map(&platform); // identity map; caches on
     entry_el = el;
@@ -234,12 +237,14 @@ noreturn void kernel_main(void)
     choose_tier();
     describe();
     describe_to_model();
-    banner(); // before what may take a while or be refused
+    uint8_t *kv_cache = layout_kv_cache(&platform);
+    banner(kv_cache); // before what may take a while or be refused
     if (!BLOB_APPENDED && platform.initrd_from_card) {
         card_load(&platform, BUILD_ID, BLOB_SIZE, print_line);
     }
     const uint8_t *blob = blob_check(&platform, BUILD_ID, BLOB_SIZE); // ours, and whole?
     model_init(blob); // tensor views into the weights; nothing is copied
+    kv_cache_init(kv_cache);
     idle_init();
 
     struct link_io io;

@@ -2,6 +2,7 @@
 #include "platform/from_fdt.h"
 
 #include "lib/text.h"
+#include "platform/bootargs.h"
 #include "platform/fdt_devices.h"
 
 void platform_add_range(struct platform *p, const char *what, struct range *ranges, int *n,
@@ -36,6 +37,8 @@ static void read_chosen(struct platform *p, const struct fdt *fdt, int chosen)
     struct range initrd;
     if (fdt_cells(start, &at_start, start.size / 4, &initrd.start) &&
         fdt_cells(end, &at_end, end.size / 4, &initrd.end) && initrd.start < initrd.end) {
+        p->initrd = initrd;
+    } else if (bootargs_initrd(fdt_string(fdt_get(fdt, chosen, "bootargs")), &initrd)) {
         p->initrd = initrd;
     }
 }

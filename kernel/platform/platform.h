@@ -6,6 +6,7 @@
 #include "platform/board.h"
 
 #define PLATFORM_MAX_RANGES 32
+#define PLATFORM_MAX_TAKEN  4
 
 struct platform {
     char name[40], title[40];              // of the board
@@ -17,6 +18,9 @@ struct platform {
     // initrd.
     struct range reserved[PLATFORM_MAX_RANGES];
     int n_reserved;
+    struct range image;                     // all planned regions; empty before layout_check()
+    struct range taken[PLATFORM_MAX_TAKEN]; // of free RAM, since boot (platform/free_ram.h)
+    int n_taken;
     struct range fdt;       // empty: the board's values are used
     struct range initrd;    // as the loader says; empty: none
     bool initrd_from_card;  // a place for it, to be filled by card_load()

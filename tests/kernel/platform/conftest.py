@@ -9,7 +9,13 @@ from tests.kernel.build import build_program
 
 HERE = Path(__file__).parent
 SOURCES = [
-    *("platform/platform.c", "platform/from_fdt.c", "platform/fdt_devices.c", "platform/board.c"),
+    *(
+        "platform/platform.c",
+        "platform/from_fdt.c",
+        "platform/fdt_devices.c",
+        "platform/board.c",
+        "platform/bootargs.c",
+    ),
     *("lib/fdt.c", "lib/atags.c", "lib/format.c"),
 ]
 

@@ -71,6 +71,33 @@ def test_an_initrd_that_ends_before_it_starts_is_none(driver: Path) -> None:
     assert facts(driver, board(chosen))["initrd"] == ["0x0..0x0"]
 
 
+@pytest.mark.parametrize(
+    ("bootargs", "initrd"),
+    [
+        ("initrdmem=0x140000000,0x1000", "0x140000000..0x140001000"),
+        ("quiet initrdmem=4096,10 threads=4", "0x1000..0x100a"),
+        ("initrdmem=0X1fF,0xA", "0x1ff..0x209"),
+        ("xinitrdmem=1,2", "0x0..0x0"),
+        ("initrdmem=", "0x0..0x0"),
+        ("initrdmem=1", "0x0..0x0"),
+        ("initrdmem=1,", "0x0..0x0"),
+        ("initrdmem=0x,1", "0x0..0x0"),
+        ("initrdmem=1,0", "0x0..0x0"),
+        ("initrdmem=1,2G", "0x0..0x0"),
+        ("initrdmem=0xffffffffffffffff,2", "0x0..0x0"),
+        ("initrdmem=18446744073709551616,1", "0x0..0x0"),
+    ],
+)
+def test_bootargs_may_say_where_the_initrd_is(driver: Path, bootargs: str, initrd: str) -> None:
+    assert facts(driver, board(Node("chosen", {"bootargs": bootargs})))["initrd"] == [initrd]
+
+
+def test_what_the_loader_wrote_comes_before_bootargs(driver: Path) -> None:
+    written: dict[str, Value] = {"linux,initrd-start": [0x1000], "linux,initrd-end": [0x2000]}
+    chosen = Node("chosen", {"bootargs": "initrdmem=0x5000,0x1000", **written})
+    assert facts(driver, board(chosen))["initrd"] == ["0x1000..0x2000"]
+
+
 @pytest.mark.parametrize("stdout", ["/serial@2000", "console:115200n8", "console"])
 def test_stdout_path_chooses_among_uarts(driver: Path, stdout: str) -> None:
     tree = board(
@@ -248,7 +275,7 @@ def test_damaged_trees_are_read_without_harm(driver: Path) -> None:
     }
     tree = board(
         Node("aliases", {"serial0": "/soc/uart"}),
-        Node("chosen", {"stdout-path": "serial0:1n8", "linux,initrd-start": [1], "bootargs": "x"}),
+        Node("chosen", {"stdout-path": "serial0:1n8", "bootargs": "initrdmem=0x10000,0x1000"}),
         Node("memory@0", {"device_type": "memory", "reg": cells64(0, 1 << 30)}),
         Node("soc", soc, [Node("uart", {"compatible": "arm,pl011", "reg": [0, 4]})]),
     )
