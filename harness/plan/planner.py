@@ -29,6 +29,7 @@ from harness.plan.memory import (
     align_up,
     extra_kernel_bytes,
 )
+from harness.plan.texts import key_rows, n_texts_of, text_buffers
 
 N_CTX_DEFAULT = 2048
 N_BATCHES = (16, 12, 8, 4, 2, 1)
@@ -72,7 +73,7 @@ def plan_memory(
     if plan.ram_needed_bytes > ram:
         raise PlanError(
             f"{model.name} with n_ctx={n_ctx} needs {_mib(plan.ram_needed_bytes)} of RAM "
-            f"(weights {_mib(plan.blob_size_bytes)}, KV cache {_mib(plan.kv_bytes)}), "
+            f"(weights {_mib(plan.blob_size_bytes)}, {_grows(plan)}), "
             f"{board.name} has {_mib(ram)}",
             hint=_hint(planner, n_ctx),
         )
@@ -91,6 +92,8 @@ class _Planner:
 
     def plan(self, n_ctx: int) -> MemoryPlan:
         """The plan with the largest batch that keeps the state within its budget."""
+        if self.model.makes_vectors:
+            return self._plan(n_ctx, n_ctx)  # a text is not cut
         for n_batch in N_BATCHES:
             plan = self._plan(n_ctx, n_batch)
             if plan.state_bytes <= STATE_BUDGET:
@@ -105,14 +108,17 @@ class _Planner:
         entries = self.contents.entries(n_ctx)
         blob_bytes = blob_size_bytes(entries)
         appended = blob_bytes <= APPEND_LIMIT
-        n_ctx_padded = align_up(n_ctx, CTX_ALIGN)
+        vectors = self.model.makes_vectors
+        n_ctx_padded = key_rows(n_ctx) if vectors else align_up(n_ctx, CTX_ALIGN)
         kv_rows = hyper.n_layer * hyper.n_head_kv * n_ctx_padded
         # Of the keys, and as many of the values.
         kv_bytes = kv_rows * kv_row_bytes(self.kv_type, hyper.head_size)
         budget = KERNEL_BUDGET + extra_kernel_bytes(t.type for t in self.model.tensors.values())
         link = link_buffers()
         session = session_buffers(hyper, n_ctx)
-        activations = activation_buffers(hyper, n_batch, n_ctx)
+        activations = (
+            text_buffers(hyper, n_ctx) if vectors else activation_buffers(hyper, n_batch, n_ctx)
+        )
 
         regions: list[Region] = []
 
@@ -130,8 +136,9 @@ class _Planner:
         add("link", "rw", link.offset)
         add("session", "rw", session.offset)
         add("activations", "rw", activations.offset)
-        # From 2 MiB on, aligned so that the MMU maps it in whole blocks.
-        add("kv_cache", "rw", 2 * kv_bytes, 2 * MIB if 2 * kv_bytes >= 2 * MIB else PAGE)
+        if not vectors:
+            # From 2 MiB on, aligned so that the MMU maps it in whole blocks.
+            add("kv_cache", "rw", 2 * kv_bytes, 2 * MIB if 2 * kv_bytes >= 2 * MIB else PAGE)
 
         initrd_bytes = 0 if appended else blob_bytes
         image_bytes = regions[-1].end - board.ram_base
@@ -148,10 +155,10 @@ class _Planner:
             n_ctx=n_ctx,
             n_ctx_padded=n_ctx_padded,
             n_batch=n_batch,
-            n_logit_rows=n_logit_rows(hyper, n_batch),
-            kv_type=self.kv_type,
-            kv_k_offset=0,
-            kv_v_offset=kv_bytes,
+            n_logit_rows=1 if vectors else n_logit_rows(hyper, n_batch),
+            kv_type="f32" if vectors else self.kv_type,
+            kv_k_offset=activations.offset_of("ACT_KEYS") if vectors else 0,
+            kv_v_offset=activations.offset_of("ACT_VALUES") if vectors else kv_bytes,
             text_size_bytes=text_size_bytes(n_ctx),
             scratch_size_bytes=scratch_size_bytes(n_ctx),
             act_quant_row_size=row.size_bytes,
@@ -162,6 +169,8 @@ class _Planner:
             regions=tuple(regions),
             buffers=(*link.buffers, *session.buffers, *activations.buffers),
             blob=entries,
+            n_texts=n_texts_of(n_ctx) if vectors else 0,
+            architecture=self.model.architecture,
         )
 
 
@@ -235,6 +244,12 @@ def _largest_ctx(planner: _Planner, n_ctx: int) -> int | None:
         else:
             high = middle
     return low
+
+
+def _grows(plan: MemoryPlan) -> str:
+    if plan.n_texts:
+        return f"texts of one pass {_mib(plan.texts_bytes)}"
+    return f"KV cache {_mib(plan.kv_bytes)}"
 
 
 def _mib(size_bytes: int) -> str:

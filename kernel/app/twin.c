@@ -36,7 +36,7 @@
 alignas(PAGE_BYTES) uint8_t __link_start[REGION_LINK_SIZE];
 alignas(PAGE_BYTES) uint8_t __session_start[REGION_SESSION_SIZE];
 alignas(PAGE_BYTES) uint8_t __activations_start[REGION_ACTIVATIONS_SIZE];
-alignas(PAGE_BYTES) uint8_t __kv_cache_start[REGION_KV_CACHE_SIZE];
+alignas(PAGE_BYTES) uint8_t __kv_cache_start[REGION_KV_CACHE_SIZE + 1]; // there may be none
 
 #define NS_PER_S 1000000000ull
 

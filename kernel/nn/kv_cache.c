@@ -1,4 +1,5 @@
-// The KV cache in its planned region.
+// The KV cache in its planned region; for texts that become vectors, one layer of it among the
+// activations.
 #include "nn/kv_cache.h"
 
 #include "gen/layout.h"
@@ -18,10 +19,19 @@ union row {
     uint8_t bytes[4 * HEAD_SIZE + 2];
 };
 
+#if BIDIRECTIONAL
+#define REGION_START  __activations_start
+#define PLACE(layer_) 0
+#else
+#define REGION_START  __kv_cache_start
+#define PLACE(layer_) (layer_)
+#endif
+
 static uint8_t *head_start(size_t region_offset, int layer, int kv_head)
 {
-    const size_t head = (size_t)layer * N_HEAD_KV + (size_t)kv_head;
-    return __kv_cache_start + region_offset + head * N_CTX_PADDED * ROW_BYTES;
+    (void)layer;
+    const size_t head = (size_t)PLACE(layer) * N_HEAD_KV + (size_t)kv_head;
+    return REGION_START + region_offset + head * N_CTX_PADDED * ROW_BYTES;
 }
 
 const void *kv_cache_k(int layer, int kv_head)
