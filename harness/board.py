@@ -22,6 +22,10 @@ ALIASES = {"pi3": "raspi3b", "pi4": "raspi4b"}
 RAM_SIZE = re.compile(r"(\d+)([mg])")  # of a version: 512m, 8g
 IMAGE_ALIGN = 2 << 20  # the boot protocol puts an Image text_offset above such a boundary
 TIERS = ("neon", "dotprod", "i8mm")
+# QEMU reads an initrd by one read(), which gives less than 2 GiB (hw/core/loader.c), and keeps a
+# copy beside the guest's. A larger blob's file is mapped as the top of a virt machine's RAM.
+INITRD_LIMIT = 1 << 30
+MAP_ALIGN = 2 << 20  # where it may begin; its end: a multiple of 64 KiB, any system's page
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,14 @@ class Board:
         """All ranges together."""
         return sum(r.size_bytes for r in self.ram)
 
+    def maps_blob(self, size_bytes: int) -> bool:
+        """Whether QEMU maps a blob of so many bytes instead of loading it as initrd."""
+        return size_bytes > INITRD_LIMIT and self.machine.split(",")[0] == "virt"
+
+    def mapped_blob_base(self, size_bytes: int) -> int:
+        """Where such a blob begins: it ends where RAM does, or a little before."""
+        return (self.main_ram.end - size_bytes) // MAP_ALIGN * MAP_ALIGN
+
     def with_ram(self, size_bytes: int) -> "Board":
         """The same board with so much RAM fitted.
 
@@ -161,6 +173,14 @@ def load_board(name: str, directory: Path = BOARDS_DIR) -> Board:
         raise BoardError(f"no board is called {name!r}", hint="boards: " + ", ".join(known))
     board = _read_board(name, directory)
     return board.with_ram(_ram_bytes(board.ram_sizes[0])) if board.ram_sizes else board
+
+
+def versions_of(board: Board, directory: Path = BOARDS_DIR) -> list[Board]:
+    """The board with each size of RAM that it is made with, ascending; none for a machine."""
+    stems = (board.name, board.name.rpartition("-")[0])
+    stem = next(name for name in stems if name in board_names(directory))
+    sizes = sorted(board.ram_sizes, key=_ram_bytes)
+    return [load_board(f"{stem}-{size}", directory) for size in sizes]
 
 
 def _ram_bytes(version: str) -> int:

@@ -32,6 +32,10 @@ class PlanError(HarnessError):
     """The model does not fit the board."""
 
 
+class FitError(PlanError):
+    """There is a plan, but the board has too little RAM for it."""
+
+
 class CodegenError(HarnessError):
     """A header cannot be generated from this model."""
 

@@ -38,6 +38,7 @@ HARNESS: dict[str, set[str]] = {
     "reference": {"errors", "gguf"},
     "verify": {"errors", "gguf", "link", "reference"},
     "bench": {"errors", "gguf", "compile"},
+    "fit": {"errors", "board", "gguf", "plan", "bench"},
 }
 COMPOSITION = {"app", "cli"}  # may use everything; nobody uses them
 
