@@ -20,7 +20,7 @@ from harness.flash.lsblk import parse_lsblk
 from harness.flash.safety import judge
 from harness.image.card.mbr import read_boot_record
 from tests.harness.cli.image_directory import add_card, image_directory
-from tests.harness.flash.lsblk_says import NVME, answer, part, reader
+from tests.harness.flash.lsblk_says import NVME, answer, device, part, reader
 from tests.harness.image.card.made import PI4_FILES, made_firmware
 
 Capture = pytest.CaptureFixture[str]
@@ -90,12 +90,14 @@ def test_without_a_place_nothing_is_guessed(built: Built, bench: Bench, capsys: 
 
 
 def test_the_list_has_every_disk_and_its_verdict(bench: Bench, capsys: Capture) -> None:
+    bench.devices.append(device("loop7", "loop", MIB, mountpoints=["/snap/core/1"]))
     assert main(["flash", "--list"]) == 0
     out = capsys.readouterr().out
     assert "/dev/nvme0n1    refused" in out
     assert "nvme0n1 holds this system" in out
     assert "/dev/sdb        candidate  STORAGE DEVICE" in out
     assert f"serial number {SERIAL}" in out
+    assert "loop7" not in out
 
 
 def test_a_card_is_written_once_its_name_is_typed(
