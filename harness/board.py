@@ -30,11 +30,12 @@ MAP_ALIGN = 2 << 20  # where it may begin; its end: a multiple of 64 KiB, any sy
 
 @dataclass(frozen=True)
 class Uart:
-    """The console; irq is the GIC interrupt id."""
+    """The console; irq is the GIC interrupt id, clock_hz what its speed is divided from."""
 
     kind: str
     base: int
     irq: int
+    clock_hz: int = 0  # only the firmware knows it: the speed stays what it is
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ KERNEL: dict[str, set[str]] = {
     "nn": {"lib", "smp", "gen/model", "gen/layout"},
     "llm": {"lib", "nn", "gen/model", "gen/layout"},
     "link": {"lib", "gen/link"},
+    "loader": {"lib", "arch", "link", "gen/link", "gen/loader"},
 }
 HARNESS: dict[str, set[str]] = {
     "errors": set(),
@@ -40,7 +41,7 @@ HARNESS: dict[str, set[str]] = {
     "bench": {"errors", "gguf", "compile"},
     "fit": {"errors", "board", "gguf", "plan", "bench"},
 }
-COMPOSITION = {"app", "cli"}  # may use everything; nobody uses them
+COMPOSITION = {"app", "cli", "plugin"}  # may use everything; nobody uses them
 
 # Each third-party library has one home, a file or a folder; tests may use all of them.
 HOMES: dict[str, set[str]] = {
@@ -54,6 +55,7 @@ HOMES: dict[str, set[str]] = {
     "torch": {"harness/train"},
     "sentencepiece": {"harness/train"},
     "matplotlib": {"harness/bench", "harness/train"},
+    "pytest": {"harness/plugin"},
 }
 STANDARD_C = {"stdalign.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdnoreturn.h"}
 INTRINSICS = {"arm_neon.h": r"_neon\w*\.[ch]$", "arm_acle.h": r"^arch/crc32_arm\.c$"}

@@ -52,7 +52,8 @@ class Bar:
         if self.unit != "B":
             return f"{rate:.1f} {self.unit}/s"
         left_s = (self.total - self.done) / max(rate, 1e-9)
-        return f"{rate / 1e6:.0f} MB/s" + (f"  {left_s:.0f} s left" if self.done else "")
+        speed = f"{rate / 1e6:.0f} MB/s" if rate >= 1e6 else f"{rate / 1e3:.1f} kB/s"
+        return speed + (f"  {left_s:.0f} s left" if self.done else "")
 
 
 @contextmanager
