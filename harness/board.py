@@ -213,17 +213,17 @@ class Board:
         return dataclasses.replace(self, ram=ram)
 
 
-def board_names(directory: Path = BOARDS_DIR) -> list[str]:
-    """All boards that have a definition."""
-    return sorted(path.stem for path in directory.glob("*.toml"))
-
-
 def board_name(name: str) -> str:
     """The name of the definition: raspi4b for pi4, and raspi4b-4g for pi4-4g."""
     for alias, board in ALIASES.items():
         if name == alias or name.startswith(f"{alias}-"):
             return board + name.removeprefix(alias)
     return name
+
+
+def board_names(directory: Path = BOARDS_DIR) -> list[str]:
+    """All boards that have a definition."""
+    return sorted(path.stem for path in directory.glob("*.toml"))
 
 
 def known_boards(directory: Path = BOARDS_DIR) -> tuple[Board, ...]:
