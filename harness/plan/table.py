@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.plan.memory import KIB, MIB, STATE_BUDGET, MemoryPlan
+from harness.plan.memory import KIB, MIB, MemoryPlan
 
 _WHAT = {
     "kernel": "text, rodata, data, bss (budget)",
@@ -61,14 +61,14 @@ def render_table(plan: MemoryPlan) -> str:
 
 def over_budget(plan: MemoryPlan) -> str:
     """The table's line on the state as a sentence, when it exceeds its budget; else empty."""
-    if plan.state_bytes <= STATE_BUDGET:
+    if plan.state_bytes <= plan.state_budget:
         return ""
     return f"state: {_size(plan.state_bytes)}, {_of_budget(plan)}, though the batch is one token"
 
 
 def _of_budget(plan: MemoryPlan) -> str:
-    verdict = "of" if plan.state_bytes <= STATE_BUDGET else "MORE THAN"
-    return f"{verdict} {_size(STATE_BUDGET)}"
+    verdict = "of" if plan.state_bytes <= plan.state_budget else "MORE THAN"
+    return f"{verdict} {_size(plan.state_budget)}"
 
 
 def _size(size_bytes: int) -> str:
