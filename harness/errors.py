@@ -76,6 +76,22 @@ class BenchError(HarnessError):
     """Nothing can be counted, or counts cannot be compared."""
 
 
+class FlashError(HarnessError):
+    """Nothing is written: the card, its list or the wish for it is not what it should be."""
+
+
+class CardMismatchError(FlashError):
+    """A card gives back other bytes than were written to it."""
+
+    exit_code = 1
+
+
+class CardFailedError(FlashError):
+    """A card, or its reader, failed while it was written or read."""
+
+    exit_code = 3
+
+
 class TargetError(HarnessError):
     """The target misbehaved: it panicked, died, or fell silent."""
 

@@ -26,11 +26,8 @@ PER_WEIGHT: Final[Mapping[str, Mapping[str, float]]] = {
         "q6_k": 0.245, "iq4_nl": 0.260, "iq4_xs": 0.240,
     },
 }  # fmt: skip
-TIER_OF_DECODING: Final = {
-    "neon": "neon",
-    "dotprod": "dotprod",
-    "i8mm": "dotprod",
-}  # i8mm: batches only
+# SMMLA multiplies batches only.
+TIER_OF_DECODING: Final = {"neon": "neon", "dotprod": "dotprod", "i8mm": "dotprod"}
 
 # The rest, the same on every tier. From tests/bench/baseline.json (5 layers of 256, 4 heads of 64,
 # 2 for keys and values, feed-forward 512, vocabulary 2048), decode, cortex-a72, 1 core:

@@ -14,6 +14,7 @@ from harness.link.channel import Message
 from harness.link.generation import Collector, Generation, Stats, Token
 from harness.link.line import SILENCE_S, TURN_S, Line
 from harness.link.messages import (
+    EmbedFlag,
     ErrorCode,
     GenerateFlag,
     Msg,
@@ -23,11 +24,20 @@ from harness.link.messages import (
     Welcome,
 )
 from harness.link.prompt import EchoedPrompt, Prompt
-from harness.link.stream import ByteStream, StreamEnded, timeout_scale
+from harness.link.stream import ByteStream, StreamEnded, TargetLost, TargetReset, timeout_scale
+from harness.link.vectors import (
+    POOLINGS,
+    Embeddings,
+    VectorCollector,
+    pack_embed,
+    unpack_embedded,
+    unpack_vector,
+)
 
 HELLO_EVERY_S = 0.3
 FRESH_S = 5.0  # idle for longer: the kernel may have given us up (GIVE_UP_MS), so greet it again
 BOOT_LIMIT_S = 600.0  # a target that talks, but never answers HELLO
+BACK_S = 300.0  # a person finds the cable, or the switch
 
 AnyPrompt = Prompt | str | Sequence[int]
 
@@ -40,6 +50,9 @@ _HINTS = {
     ErrorCode.ADDRESS: "the memory plan lists the addresses that exist",
     ErrorCode.NO_TURN: "leave it out, or put its words into the user's turn",
     ErrorCode.TURN_MARK: "write it otherwise, or send the whole prompt with --raw",
+    ErrorCode.NO_VECTORS: "`run` goes on with a text; `embed` wants an embedding model",
+    ErrorCode.NO_TEXT: "`embed` makes vectors of texts",
+    ErrorCode.NO_POOLING: "--pooling mean, cls or last",
 }
 
 
@@ -65,6 +78,7 @@ class Session:
         self.tier = GenerateFlag(0)  # or TIER_...: what the kernel may compute with at most
         self._welcome: Welcome | None = None
         self._ended_at = clock()
+        self._n_past = 0  # tokens in the context, as the target said last
         self._in_doubt = False  # answers to an earlier request may still come: HELLO clears them
         self._generating = False
         self._interrupted = False
@@ -93,8 +107,25 @@ class Session:
         self._end()
         _check_welcome(welcome, expected_build_id)
         self._welcome = welcome
+        self._n_past = welcome.n_past
         self._in_doubt = False
         return welcome
+
+    def reconnect(self, *, patience_s: float = BACK_S) -> Welcome:
+        """After TargetLost: wait until the line and the target are back, and greet it.
+
+        The last TargetLost when they do not come within patience_s. The context is to be taken for
+        lost: of an answer that was cut off nobody knows how much of it the target has kept.
+        """
+        known = self.welcome
+        deadline = self._line.clock() + patience_s * timeout_scale()
+        while True:
+            try:
+                self._line.reopen(max(deadline - self._line.clock(), 0.0))
+                return self.connect(expected_build_id=known.build_id)
+            except TargetLost:
+                if self._line.clock() >= deadline:
+                    raise
 
     def tokenize(self, prompt: AnyPrompt) -> list[int]:
         """Token ids of a prompt, as the kernel's tokenizer sees it."""
@@ -130,7 +161,14 @@ class Session:
             flags |= GenerateFlag.APPEND
         request = messages.pack_generate(params or SamplingParams(), flags)
         with self._catch_interrupt():
+            n_past = self._n_past
             self._begin()
+            if append and self._n_past != n_past:
+                raise TargetReset(
+                    f"the target has {self._n_past} tokens in its context, {n_past} were left "
+                    "there: it has started again meanwhile",
+                    hint="begin the conversation afresh",
+                )
             collector = Collector(
                 self.welcome.n_vocab_rows,
                 want_logits=want_logits,
@@ -141,10 +179,44 @@ class Session:
             self._line.send(Msg.GENERATE, request)
             done = self._collect(collector)
             self._end()
+            self._n_past = self._n_past if done is None else done.n_past
         if done is None:
             return collector.result(prompt.ids or (), Stop.ABORT, None)
         ids = collector.prompt.ids() if prompt.ids is None else prompt.ids
         return collector.result(ids, done.stop, self._stats(done))
+
+    def embed(
+        self,
+        prompts: Sequence[AnyPrompt],
+        *,
+        pooling: str | None = None,
+        on_text: Callable[[int], None] | None = None,
+    ) -> Embeddings:
+        """A vector of each text; as many texts as fit go through the model together.
+
+        pooling: of POOLINGS; None: the model's own. Ctrl-C raises KeyboardInterrupt: nothing is
+        half a vector.
+        """
+        if not prompts:
+            raise LinkError("there are no texts", hint="give one at least")
+        flags = POOLINGS[pooling] if pooling else EmbedFlag(0)
+        if self.tier:
+            flags |= EmbedFlag(int(self.tier))
+        collector = VectorCollector(len(prompts), on_text)
+        self._begin()
+        for i, prompt in enumerate(prompts):
+            first = EmbedFlag.FIRST if i == 0 else EmbedFlag(0)
+            last = EmbedFlag.LAST if i == len(prompts) - 1 else EmbedFlag(0)
+            self._send_prompt(as_prompt(prompt))
+            self._line.send(Msg.EMBED, pack_embed(flags | first | last))
+        for message in self._replies("the next vector"):
+            if message.type == Msg.VECTOR:
+                collector.add(unpack_vector(message.payload))
+            elif message.type == Msg.EMBEDDED:
+                end = unpack_embedded(message.payload)
+                break
+        self._end()
+        return collector.result(end)
 
     def abort(self) -> None:
         """End the running generate() with stop "abort"; for callbacks and other threads."""
@@ -226,7 +298,7 @@ class Session:
                     line.drop_unsent()
                     line.finish()
                     raise _refused(messages.unpack_error(message.payload))
-                if message.type in (Msg.DONE, Msg.MEM_DATA):
+                if message.type in (Msg.DONE, Msg.MEM_DATA, Msg.EMBEDDED):
                     self._in_doubt = False
                 yield message
             with self._interruptible():

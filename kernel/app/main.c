@@ -14,6 +14,7 @@
 #include "lib/panic.h"
 #include "nn/kv_cache.h"
 #include "nn/model.h"
+#include "nn/prefetch.h"
 #include "nn/tier.h"
 #include "nn/transformer.h"
 #include "platform/blob.h"
@@ -141,7 +142,9 @@ static void banner(const uint8_t *kv_cache)
     print_region("link", __link_start, REGION_LINK_SIZE);
     print_region("session", __session_start, REGION_SESSION_SIZE);
     print_region("activations", __activations_start, REGION_ACTIVATIONS_SIZE);
-    print_region("kv_cache", kv_cache, REGION_KV_CACHE_SIZE);
+    if (REGION_KV_CACHE_SIZE > 0) {
+        print_region("kv_cache", kv_cache, REGION_KV_CACHE_SIZE);
+    }
 }
 
 // With one core a panic has nobody to stop, with several it may need the exclusive accesses of
@@ -167,6 +170,7 @@ static void choose_tier(void)
         least = tiers[core] < least ? tiers[core] : least;
     }
     nn_tier_init(least);
+    prefetch_ahead = cpu_prefetch_bytes(); // where cores differ, the boot core's
 }
 
 static void core_init(int core, int n_cores, void *arg)

@@ -38,7 +38,7 @@ def test_no_verb_lists_what_is_wrong(capsys: Capture) -> None:
     assert "required: VERB" in failed([], capsys)
 
 
-@pytest.mark.parametrize("word", ["flash", "benhc"])
+@pytest.mark.parametrize("word", ["flsah", "benhc"])
 def test_unknown_verb_names_the_known(word: str, capsys: Capture) -> None:
     err = failed([word], capsys)
     assert word in err
