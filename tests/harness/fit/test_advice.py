@@ -106,6 +106,21 @@ def test_the_advice_is_json_and_says_that_it_is_a_prediction() -> None:
     assert "nothing was run on such a board" in said
 
 
+def test_a_model_that_makes_vectors_decodes_nothing() -> None:
+    arch = dataclasses.replace(TINYLLAMA.hyper.arch, bidirectional=True)
+    tensors = {name: t for name, t in TINYLLAMA.tensors.items() if name != "output.weight"}
+    hyper = dataclasses.replace(TINYLLAMA.hyper, arch=arch)
+    model = dataclasses.replace(TINYLLAMA, hyper=hyper, tensors=tensors)
+    fit = advise(model, FAST, n_ctx=512)
+    assert fit.fits
+    assert fit.ceilings == ()
+    embedding = 32000 * 2048 * 144 // 256
+    assert fit.weights_bytes_per_token == WEIGHTS_BYTES - embedding + 2048 * 144 // 256
+    said = fit_table(fit)
+    assert "per pass" in said
+    assert "none: a model that makes vectors decodes no tokens" in said
+
+
 def test_without_figures_of_the_board_no_speed_is_predicted() -> None:
     fit = advise(TINYLLAMA, PI5_8G, n_ctx=128)
     assert fit.ceilings[0].tokens_per_s is None
