@@ -82,4 +82,5 @@ def fit_table(fit: Fit) -> str:
         rows.append(("prediction", f"from {fit.basis}; nothing was run on such a board"))
     else:
         rows.append(("prediction", f"none: {fit.board} has no figures to reckon a speed from"))
-    return "\n".join(f"{name:<12}{value}" for name, value in rows)
+    width = max(12, len(fit.board) + len("on ") + 2)  # of the facts' table, if the board allows
+    return "\n".join(f"{name:<{width}}{value}" for name, value in rows)

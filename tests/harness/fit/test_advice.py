@@ -9,7 +9,7 @@ from harness.bench import costs
 from harness.bench.baseline import read_baseline
 from harness.bench.costs import PER_WEIGHT, instructions_per_token
 from harness.bench.profile import weights_of
-from harness.board import Prediction
+from harness.board import Prediction, load_board
 from harness.cli.bench import BASELINE
 from harness.cli.inspect import fit_table
 from harness.compile.sources import ROOT
@@ -90,6 +90,15 @@ def test_what_does_not_fit_says_why_and_which_version_holds_it() -> None:
     assert "none fits" in said
     assert "fits on     pi4-8g" in said
     assert advise(llama(40), PI4_4G, n_ctx=2048, versions=[PI4_4G, PI4_8G]).smallest_board is None
+
+
+def test_the_ceiling_of_a_pi_5_lies_above_what_another_program_reaches_there_but_near() -> None:
+    """Ollama decodes Llama 3.1 8B (4.9 GB) at 2.17 tokens/s on one (sbc-reviews, issue 21)."""
+    ceiling = advise(llama(43), load_board("pi5-16g"), n_ctx=2048).ceilings[0]
+    assert ceiling.bytes_read == pytest.approx(4.9e9, rel=0.02)
+    assert ceiling.tokens_per_s is not None
+    assert 2.17 < ceiling.tokens_per_s < 1.5 * 2.17
+    assert ceiling.tokens_per_s == ceiling.by_memory
 
 
 def test_the_advice_is_json_and_says_that_it_is_a_prediction() -> None:
