@@ -18,26 +18,30 @@ KERNEL: dict[str, set[str]] = {
     "nn": {"lib", "smp", "gen/model", "gen/layout"},
     "llm": {"lib", "nn", "gen/model", "gen/layout"},
     "link": {"lib", "gen/link"},
+    "loader": {"lib", "arch", "link", "gen/link", "gen/loader"},
 }
 HARNESS: dict[str, set[str]] = {
     "errors": set(),
     "toolchain": {"errors"},
-    "board": {"errors"},
+    "card": {"errors"},
+    "board": {"errors", "card"},
     "gguf": {"errors"},
     "vocabulary": {"gguf"},
     "synth": {"errors", "gguf"},
     "train": {"errors", "gguf", "synth"},
     "plan": {"errors", "board", "gguf", "vocabulary"},
     "link": {"errors"},
-    "codegen": {"errors", "board", "gguf", "plan", "link"},
+    "codegen": {"errors", "card", "board", "gguf", "plan", "link"},
     "compile": {"errors", "plan", "toolchain"},
-    "image": {"errors", "board", "gguf", "vocabulary", "plan", "codegen", "compile"},
+    "image": {"errors", "card", "board", "gguf", "vocabulary", "plan", "codegen", "compile"},
+    "flash": {"errors", "image"},
     "boot": {"errors", "board", "link"},
     "reference": {"errors", "gguf"},
     "verify": {"errors", "gguf", "link", "reference"},
     "bench": {"errors", "gguf", "compile"},
+    "fit": {"errors", "board", "gguf", "plan", "bench"},
 }
-COMPOSITION = {"app", "cli"}  # may use everything; nobody uses them
+COMPOSITION = {"app", "cli", "plugin"}  # may use everything; nobody uses them
 
 # Each third-party library has one home, a file or a folder; tests may use all of them.
 HOMES: dict[str, set[str]] = {
@@ -51,6 +55,7 @@ HOMES: dict[str, set[str]] = {
     "torch": {"harness/train"},
     "sentencepiece": {"harness/train"},
     "matplotlib": {"harness/bench", "harness/train"},
+    "pytest": {"harness/plugin"},
 }
 STANDARD_C = {"stdalign.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdnoreturn.h"}
 INTRINSICS = {"arm_neon.h": r"_neon\w*\.[ch]$", "arm_acle.h": r"^arch/crc32_arm\.c$"}

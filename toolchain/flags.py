@@ -8,6 +8,7 @@ Kind = Literal["clang", "gcc"]
 Flags = tuple[tuple[str, str], ...]  # (flag, why)
 
 HIDDEN_H = Path(__file__).parent / "hidden.h"
+LOADER_SCRIPT = Path(__file__).parent / "loader.ld"
 
 COMMON: Flags = (
     ("-std=c17", "the language of the kernel"),
@@ -98,7 +99,7 @@ LINK: Flags = (
     ("-zmax-page-size=4096", "segments are packed to pages; permissions follow 4 KiB borders"),
 )
 
-GENERAL_LAYERS = frozenset({"arch", "dev", "platform", "lib"})
+GENERAL_LAYERS = frozenset({"arch", "dev", "platform", "lib", "loader"})
 BOOT_FILES = frozenset({"app/main.c", "app/bench.c"})  # of app, what runs before the MMU is on
 FLOAT_FILES = frozenset({"lib/math.c", "lib/f16.c"})
 
@@ -113,6 +114,14 @@ def compile_flags(kind: Kind, source: str) -> list[str]:
     if not source.endswith(".S"):
         flags += ["-include", str(HIDDEN_H)]
     return flags
+
+
+def loader_flags(kind: Kind, source: str) -> list[str]:
+    """Flags for a source of the chainloader, all of which runs with the MMU off."""
+    machine = ASSEMBLY if source.endswith(".S") else BEFORE_MMU
+    own = CLANG if kind == "clang" else GCC
+    flags = [flag for table in (COMMON, own, KERNEL, machine) for flag, _ in table]
+    return flags if source.endswith(".S") else [*flags, "-include", str(HIDDEN_H)]
 
 
 def _machine(source: str) -> Flags:

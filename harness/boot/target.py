@@ -88,6 +88,10 @@ class FdStream:
                 with suppress(OSError):
                     os.close(fd)
 
+    def reopen(self, timeout_s: float) -> None:
+        """A process that has gone does not come back."""
+        raise StreamEnded(self._describe_end())
+
     def _read_on(self) -> None:
         data = b"more"
         while data:
@@ -133,6 +137,10 @@ class LoggedStream:
     def write(self, data: bytes) -> None:
         """As the stream's."""
         self._stream.write(data)
+
+    def reopen(self, timeout_s: float) -> None:
+        """As the stream's; the file goes on."""
+        self._stream.reopen(timeout_s)
 
     def close(self) -> None:
         """Close the stream and the file."""

@@ -15,11 +15,20 @@ from harness.bench.table import tables
 from harness.cli.bench_kernels import count_kernels
 from harness.cli.bench_mca import model_loops
 from harness.cli.bench_runs import measure, usable_contexts, usable_cores
+from harness.cli.bench_speed import bench_speed
 from harness.cli.manifest import keep_json, require_manifest
-from harness.cli.options import BuildOptions, add_build, add_model, build_options, positive
+from harness.cli.options import (
+    BuildOptions,
+    add_build,
+    add_model,
+    add_where,
+    build_options,
+    positive,
+)
 from harness.cli.pipeline import Built, built_from
 from harness.cli.progress import note
 from harness.cli.report import print_report
+from harness.cli.serial_port import SerialPort
 from harness.compile.sources import ROOT
 from harness.errors import BenchError
 from harness.gguf import read_gguf
@@ -39,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--smp", type=numbers, metavar="1,2,4", help="numbers of cores")
     group.add_argument("--ctx-list", type=numbers, metavar="16,128,1024", help="prompt lengths")
     group.add_argument("-n", "--n-decode", type=positive, metavar="N", help="tokens to decode")
+    add_where(group)
     group = parser.add_argument_group("other questions")
     group.add_argument("--kernels", action="store_true", help="portable against NEON, by operation")
     group.add_argument("--mca", action="store_true", help="cycles of hot loops, by llvm-mca")
@@ -58,6 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build, boot each combination under the plugin, print, plot, save, compare."""
+    if isinstance(args.target, SerialPort):
+        return bench_speed(args, built_from(replace(build_options(args), cpu=None)), args.target)
     baseline = read_baseline(args.check) if args.check else None
     _settle(args, baseline)
     options = replace(build_options(args), cpu=None)

@@ -32,6 +32,7 @@ from harness.link.generation import Stats
 from harness.link.messages import SamplingParams
 from harness.link.prompt import Prompt, Segment
 from harness.link.session import Session
+from harness.link.stream import TargetLost
 
 N_PREDICT = 512  # a reply ends by itself; a model that does not know how must not go on for ever
 HELP = """\
@@ -68,7 +69,9 @@ def run(args: argparse.Namespace) -> int:
         if args.model is None and TRAINED.is_file():
             note("Say something, for example:\n" + "\n".join(f"  {line}" for line in EXAMPLES))
         system = None if not in_turns else _system(session) if args.system is None else args.system
-        conversation = Conversation(session, params, options.clock, system)
+        conversation = Conversation(
+            session, params, options.clock, system, comes_back=options.serial is not None
+        )
         if first is not None:
             conversation.say(first)
         for line in _lines():
@@ -84,15 +87,25 @@ def _system(session: Session) -> str:
 
 
 class Conversation:
-    """Turns and slash commands. `system` begins it; "": nothing does; None: no chat template."""
+    """Turns and slash commands. `system` begins it; "": nothing does; None: no chat template.
+
+    comes_back: a target that is lost is waited for, and the conversation begins afresh.
+    """
 
     def __init__(
-        self, session: Session, params: SamplingParams, clock: str, system: str | None = None
+        self,
+        session: Session,
+        params: SamplingParams,
+        clock: str,
+        system: str | None = None,
+        *,
+        comes_back: bool = False,
     ) -> None:
         self._session = session
         self._clock = clock
         self._system = system
         self._params = params
+        self._comes_back = comes_back
         self._started = False
         self._stats: Stats | None = None
 
@@ -141,6 +154,11 @@ class Conversation:
         except LinkError as error:  # a refused turn (too long) leaves the conversation as it was
             note(f"error: {error}\n  hint: {error.hint or '/reset'}")
             return
+        except TargetLost as lost:
+            if not self._comes_back:
+                raise
+            self._wait_for_target(lost)
+            return
         print(flush=True)
         if answer.stats is not None:  # None: given up before the kernel had the turn
             self._started = True
@@ -148,6 +166,13 @@ class Conversation:
         if answer.stop in ("abort", "context"):
             full = "the context is full: /reset starts afresh"
             note(f"[{full if answer.stop == 'context' else 'stopped'}]")
+
+    def _wait_for_target(self, lost: TargetLost) -> None:
+        print(flush=True)
+        note(f"error: {lost}\n  hint: {lost.hint}\n[waiting for the board; Ctrl-C leaves]")
+        self._started = False
+        welcome = self._session.reconnect()
+        note(f"[{welcome.description}: the board is back; the conversation begins afresh]")
 
     def _turn(self, prompt: Prompt) -> Prompt:
         if self._system is None or prompt.ids is not None:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from harness.board import board_name
+from harness.cli.serial_port import SerialPort, target_of
+from harness.errors import HarnessError
 from harness.link.messages import GenerateFlag, SamplingParams
 from harness.plan import KvType
 from harness.plan.buffers import MAX_CORES
@@ -49,10 +52,13 @@ class TargetOptions:
     twin: bool
     n_cores: int = 1
     tier: str | None = None  # None: all that the CPU has
+    serial: SerialPort | None = None  # a board that is there already; nothing is started
 
     @property
     def clock(self) -> str:
         """What the times of an answer are times of."""
+        if self.serial is not None:
+            return "the board's"
         if self.twin:
             return "this host's"
         if self.icount:
@@ -69,7 +75,9 @@ def add_model(parser: argparse.ArgumentParser, *, image_dir: bool = False) -> No
 def add_build(parser: argparse.ArgumentParser) -> None:
     """What to build, and for what."""
     group = parser.add_argument_group("image")
-    group.add_argument("--board", help=f"a file in images/boards (default: {DEFAULT_BOARD})")
+    group.add_argument(
+        "--board", help=f"a file in images/boards, or pi3, pi4 (default: {DEFAULT_BOARD})"
+    )
     group.add_argument("-c", "--ctx", type=positive, metavar="N", help="context size in tokens")
     group.add_argument(
         "--kv", choices=get_args(KvType), help=f"KV cache type (default: {DEFAULT_KV})"
@@ -108,7 +116,17 @@ def add_target(parser: argparse.ArgumentParser) -> None:
         "--tier", choices=tuple(TIERS),
         help="use no newer instructions than these (default: all that the CPU has)",
     )  # fmt: skip
-    group.add_argument("--target", choices=("qemu", "twin"), default="qemu", help=argparse.SUPPRESS)
+    add_where(group)
+
+
+def add_where(group: "argparse._ArgumentGroup") -> None:
+    """--target: QEMU, or a board that is there already."""
+    group.add_argument(
+        "--target", type=target_of, default="qemu", metavar="WHERE",
+        help="qemu (default), or a board on a serial line: serial:/dev/ttyUSB0[@BAUD] (default: "
+        "115200 baud) talks to the kernel that runs there; with ,chainload[=BAUD] behind it the "
+        "kernel is sent first, to the loader of `build --loader`",
+    )  # fmt: skip
 
 
 def add_prompt(parser: argparse.ArgumentParser) -> None:
@@ -175,7 +193,7 @@ def build_options(args: argparse.Namespace) -> BuildOptions:
     """The image part of the arguments."""
     return BuildOptions(
         model=args.model,
-        board=args.board,
+        board=board_name(args.board) if args.board else None,
         n_ctx=args.ctx,
         kv_type=args.kv,
         ram_bytes=args.ram,
@@ -187,9 +205,26 @@ def build_options(args: argparse.Namespace) -> BuildOptions:
 
 def target_options(args: argparse.Namespace) -> TargetOptions:
     """The target part of the arguments."""
+    serial = args.target if isinstance(args.target, SerialPort) else None
+    if serial is not None:
+        _refuse_machine(args)
     return TargetOptions(
-        args.cpu, args.ram, args.icount, args.target == "twin", args.smp, args.tier
+        args.cpu, args.ram, args.icount, args.target == "twin", args.smp, args.tier, serial
     )
+
+
+def _refuse_machine(args: argparse.Namespace) -> None:
+    """HarnessError for what can be asked of an emulated machine only."""
+    for flag, given in (
+        ("--cpu", args.cpu is not None),
+        ("--smp", args.smp != 1),
+        ("--icount", args.icount),
+    ):
+        if given:
+            raise HarnessError(
+                f"{flag} is for QEMU: a board has the CPU and the cores that it has",
+                hint=f"leave {flag} out, or --target qemu",
+            )
 
 
 def sampling(args: argparse.Namespace) -> SamplingParams:

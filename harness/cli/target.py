@@ -9,6 +9,7 @@ from harness.cli.lock import console_log, locked
 from harness.cli.options import TIERS, TargetOptions
 from harness.cli.pipeline import Built
 from harness.cli.progress import stage
+from harness.cli.serial_port import SerialPort
 from harness.compile import compile_twin, symbolise_report
 from harness.errors import HarnessError, TargetError
 from harness.link.console import TargetPanic
@@ -25,20 +26,38 @@ def running(
 ) -> Iterator[Session]:
     """Boot, connect, and power off at the end. A panic comes with function names.
 
-    extra: more arguments for QEMU.
+    A board on a serial line is only connected to, and goes on running. extra: more arguments for
+    QEMU.
     """
     with console_log(built.directory) as log, _started(built, options, log, extra) as target:
+        if options.serial is not None and options.serial.chainload:
+            _send_kernel(target, built, options.serial)
         session = Session(target.stream, on_console=on_console)
         if options.tier is not None:
             session.tier = TIERS[options.tier]
         try:
             with stage() as on_stage:
-                on_stage("booting")  # a large blob is checked before the kernel answers
+                on_stage(_what_takes_long(options))
                 session.connect(expected_build_id=built.image.build_id)
             yield session
-            _power_off(session)
+            if options.serial is None:
+                _power_off(session)
         except TargetPanic as panic:
             raise named_panic(panic, built.elf, log) from panic
+
+
+def _send_kernel(target: Target, built: Built, serial: SerialPort) -> None:
+    from harness.boot.serial import SerialTarget  # needs pyserial, which nothing else needs
+    from harness.cli.chainload import send_kernel
+
+    assert isinstance(target, SerialTarget)
+    send_kernel(target, built, serial)
+
+
+def _what_takes_long(options: TargetOptions) -> str:
+    if options.serial is not None:
+        return f"waiting for the board on {options.serial}: switch it on, or reset it"
+    return "booting"  # a large blob is checked before the kernel answers
 
 
 def _power_off(session: Session) -> None:
@@ -53,6 +72,10 @@ def _power_off(session: Session) -> None:
 def _started(
     built: Built, options: TargetOptions, log: Path, extra: Sequence[str]
 ) -> AbstractContextManager[Target]:
+    if options.serial is not None:
+        from harness.boot.serial import boot_serial  # needs pyserial, which nothing else needs
+
+        return boot_serial(options.serial.port, options.serial.baud, log)
     if options.twin:
         with locked(built.directory):
             twin = compile_twin(built.directory, built.directory)

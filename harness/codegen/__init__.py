@@ -1,7 +1,13 @@
 """MemoryPlan -> gen/*.h and gen/kernel.ld: what the kernel is compiled for, byte for byte."""
 
 from harness.codegen.chat_template import Chat, ChatForm, Piece, chat_of, fragments, markers
-from harness.codegen.headers import Headers, render_headers, write_headers
+from harness.codegen.headers import (
+    Headers,
+    render_headers,
+    render_loader,
+    write_files,
+    write_headers,
+)
 
 __all__ = [
     "Chat",
@@ -12,5 +18,7 @@ __all__ = [
     "fragments",
     "markers",
     "render_headers",
+    "render_loader",
+    "write_files",
     "write_headers",
 ]

@@ -24,12 +24,14 @@ from harness.codegen.literals import (
 )
 from harness.errors import CodegenError
 from harness.gguf import GGMLType, Model
+from harness.link.load_messages import c_load_constants
 from harness.link.messages import c_constants
 from harness.plan import MemoryPlan
 from harness.plan.blob import OPTIONAL_TENSORS, block_tensors
 from harness.plan.buffers import LINK_SLOT_SIZE, LINK_WINDOW
 from harness.plan.memory import COMMON_TYPES
 
+LOADER_BANNER = "Bareword loader"  # begins as the kernel's: a session sees that the board started
 FORMAT_VERSION = 3  # of model.blob; part of the build id
 
 TEMPLATES_DIR = Path(__file__).parent / "templates"
@@ -70,10 +72,34 @@ def render_headers(
     return Headers(_render(model, board, plan, chat, build_id), build_id, chat)
 
 
+def render_loader(board: Board) -> dict[str, str]:
+    """The generated files of the chainloader, which knows its board and no model."""
+    if board.uart.kind != "pl011":
+        raise CodegenError(
+            f"the loader has no driver for the console of {board.name}, a {board.uart.kind}",
+            hint="load kernels as that board's own boot loader does it",
+        )
+    environment = _environment()
+    context = {
+        "board": board,
+        "banner": f"{LOADER_BANNER}: {board.description}",
+        "link_constants": {**c_constants(), **c_load_constants()},
+    }
+    return {
+        f"gen/{name}.h": environment.get_template(f"{name}.h.j2").render(context)
+        for name in ("link", "loader")
+    }
+
+
 def write_headers(headers: Headers, directory: Path) -> tuple[Path, ...]:
     """Write the files below the directory; a file that would not change keeps its time stamp."""
+    return write_files(headers.files, directory)
+
+
+def write_files(files: Mapping[str, str], directory: Path) -> tuple[Path, ...]:
+    """As write_headers, for texts by their path below the directory."""
     paths = []
-    for name, text in sorted(headers.files.items()):
+    for name, text in sorted(files.items()):
         path = directory / name
         paths.append(path)
         content = text.encode()

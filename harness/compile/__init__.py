@@ -2,6 +2,7 @@
 
 from harness.compile.elf import Elf, check_elf, flat_bytes
 from harness.compile.kernel import Kernel, compile_kernel
+from harness.compile.loader import compile_loader
 from harness.compile.operations import (
     PROMISED,
     Operation,
@@ -20,6 +21,7 @@ __all__ = [
     "check_elf",
     "check_operations",
     "compile_kernel",
+    "compile_loader",
     "compile_twin",
     "extents",
     "flat_bytes",

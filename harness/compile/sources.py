@@ -10,6 +10,8 @@ LAYERS = ("lib", "arch", "dev", "platform", "smp", "nn", "llm", "link")
 PORTABLE_LAYERS = ("lib", "smp", "nn", "llm", "link")
 ROOTS = ("main", "twin", "bench")  # composition roots in kernel/app: one per program
 BARE_ONLY = ("smp/cores.c", "smp/wait_arm.c")  # real cores
+# Of the kernel's other folders, what the chainloader is made of. It has a smaller crc32() itself.
+LOADER_SHARES = ("arch/cache.S", "lib/string.c", "link/frame.c")
 LIBC_HAS = ("lib/string.c",)  # the twin takes these from the host's libc
 
 INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.M)
@@ -28,6 +30,11 @@ def twin_sources() -> list[str]:
         if "_neon" not in source and source not in LIBC_HAS + BARE_ONLY
     ]
     return portable + _app_sources("twin")
+
+
+def loader_sources() -> list[str]:
+    """Sources of the chainloader: its own, and what it shares with the kernel."""
+    return _folder_sources(("loader",), "*.[cS]") + list(LOADER_SHARES)
 
 
 def _folder_sources(layers: tuple[str, ...], pattern: str) -> list[str]:

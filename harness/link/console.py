@@ -8,6 +8,7 @@ from harness.errors import TargetError
 
 PANIC_START = "PANIC cpu="
 PANIC_END = "END PANIC"
+BOOT_START = "Bareword"  # how the first line of the kernel begins, and of the loader
 TAIL_LINES = 40
 TAIL_COLUMNS = 200
 MAX_LINE = 4096  # a line without end (noise) is cut, so that memory stays bounded
@@ -23,9 +24,10 @@ class TargetPanic(TargetError):
 
 
 class Console:
-    """Collects console bytes; knows when a panic report has begun and ended."""
+    """Collects console bytes; knows when a panic report has begun and ended, and a boot begun."""
 
     def __init__(self, on_text: Callable[[str], None] | None = None) -> None:
+        self.boots = 0  # first lines of a boot so far
         self._on_text = on_text
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._lines: deque[str] = deque(maxlen=TAIL_LINES)
@@ -67,6 +69,7 @@ class Console:
     def _end_line(self, line: str) -> None:
         line = line.rstrip("\r")
         self._lines.append(line)
+        self.boots += line.startswith(BOOT_START)
         start = line.find(PANIC_START)
         if start >= 0 and not self._report:
             self._report = [line[start:]]

@@ -89,6 +89,7 @@ class Splitter:
     """Separates frames from console text; text passes as soon as it cannot be a frame."""
 
     def __init__(self) -> None:
+        self.noise = 0  # bytes so far that were neither text nor part of a frame
         self._segment = bytearray()  # after a zero byte, while it may still become a frame
         self._collecting = False
 
@@ -103,6 +104,7 @@ class Splitter:
     def flush(self) -> bytes:
         """The line fell silent: what was collected was no frame. Returns the text in it."""
         text = b"".join(_READABLE_RUN.findall(self._segment))
+        self.noise += len(self._segment) - len(text)
         self._segment.clear()
         self._collecting = False
         return text
@@ -132,6 +134,8 @@ class Splitter:
 
     def _end_segment(self) -> Iterator[Frame | bytes]:
         frame = decode_segment(bytes(self._segment)) if self._segment else None
+        if frame is not None:
+            self._segment.clear()
         text = self.flush()
         self._collecting = True  # this zero byte may be the next frame's first
         if frame is not None:

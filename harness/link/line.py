@@ -4,18 +4,27 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from harness.errors import TargetError
 from harness.link import messages
 from harness.link.channel import Channel, Message
 from harness.link.console import Console
 from harness.link.frame import Frame, Splitter
 from harness.link.messages import Msg
-from harness.link.stream import ByteStream, StreamEnded, timeout_scale
+from harness.link.stream import (
+    ByteStream,
+    Garbled,
+    StreamEnded,
+    TargetLost,
+    TargetReset,
+    timeout_scale,
+)
 
 SILENCE_S = 60.0  # no byte for so long while an answer is due: the target is dead
 PING_EVERY_S = 5.0
 PANIC_SILENCE_S = 1.0  # a panic report without its last line ends so
 TURN_S = 0.1  # longest single read, so that Ctrl-C is noticed
+# No frame for so long, and most of so many bytes is noise: the two ends do not have one speed.
+GARBLED_S = 5.0
+GARBLED_BYTES = 48
 
 
 class Line:
@@ -41,6 +50,10 @@ class Line:
         self._splitter = Splitter()
         self._channel = Channel(resend_s=resend_s * scale)
         self._ping_at = 0.0
+        self._garbled_s = GARBLED_S * scale
+        self._frame_at = clock()  # last frame, or last HELLO; and what had come until then:
+        self._bytes = self._bytes_then = self._noise_then = 0
+        self._boots = 0  # of the target, when it answered HELLO
         self._greeting: int | None = None  # nonce of the HELLO that is not answered yet
 
     @property
@@ -54,6 +67,12 @@ class Line:
         self.inbox.clear()
         self._greeting = nonce
         self.heard_at = self.clock()
+        self._begin_to_judge()
+
+    def reopen(self, timeout_s: float) -> None:
+        """The stream anew, after it ended or fell silent; greet() is next."""
+        self._splitter.flush()
+        self._stream.reopen(timeout_s)
 
     def hello(self) -> None:
         """Say HELLO (again)."""
@@ -93,15 +112,25 @@ class Line:
             self._check_silence(expecting)
             return
         self.heard_at = self.clock()
+        self._bytes += len(data)
         for item in self._splitter.feed(data):
             if isinstance(item, Frame):
+                self._begin_to_judge()
                 self._receive(item)
             else:
                 self._console.feed(item)
+        if self._greeting is None and self._console.boots != self._boots:
+            self._boots = self._console.boots
+            raise TargetReset(
+                self._with_tail(f"the target has started again, expected {expecting}"),
+                hint="a reset, a watchdog, or power that is too weak; ask again",
+            )
+        if self.heard_at - self._frame_at >= self._garbled_s:
+            self._refuse_garbage()
 
-    def dead(self, what: str) -> TargetError:
+    def dead(self, what: str) -> TargetLost:
         """The error for a target that does not answer, with its last words."""
-        return TargetError(
+        return TargetLost(
             self._with_tail(what),
             hint="on a slow or busy host set HARNESS_TIMEOUT_SCALE=4; else see the console log",
         )
@@ -114,6 +143,7 @@ class Line:
             if messages.unpack_welcome(frame.payload).nonce != self._greeting:
                 return
             self._greeting = None
+            self._boots = self._console.boots
         message = self._channel.receive(frame, self.clock())
         if message is not None:
             self.inbox.append(message)
@@ -125,7 +155,22 @@ class Line:
                 self._console.feed(self._splitter.flush())
             self._console.raise_panic()
         if silent_s >= self._silence_s:
+            self._refuse_garbage()
             raise self.dead(f"no byte from the target for {silent_s:.0f} s, expected {expecting}")
+
+    def _begin_to_judge(self) -> None:
+        self._frame_at = self.clock()
+        self._bytes_then, self._noise_then = self._bytes, self._splitter.noise
+
+    def _refuse_garbage(self) -> None:
+        came, noise = self._bytes - self._bytes_then, self._splitter.noise - self._noise_then
+        if noise >= GARBLED_BYTES and 2 * noise > came:
+            raise Garbled(
+                f"what comes from the target is garbled: {noise} of {came} bytes are neither text "
+                "nor part of a message",
+                hint="is the line's speed the board's? e.g. --target serial:PORT@115200; "
+                "else check ground and cable",
+            )
 
     def _flush_output(self) -> None:
         data = self._channel.take_output()

@@ -24,7 +24,7 @@ from harness.link.messages import (
     Welcome,
 )
 from harness.link.prompt import EchoedPrompt, Prompt
-from harness.link.stream import ByteStream, StreamEnded, timeout_scale
+from harness.link.stream import ByteStream, StreamEnded, TargetLost, TargetReset, timeout_scale
 from harness.link.vectors import (
     POOLINGS,
     Embeddings,
@@ -37,6 +37,7 @@ from harness.link.vectors import (
 HELLO_EVERY_S = 0.3
 FRESH_S = 5.0  # idle for longer: the kernel may have given us up (GIVE_UP_MS), so greet it again
 BOOT_LIMIT_S = 600.0  # a target that talks, but never answers HELLO
+BACK_S = 300.0  # a person finds the cable, or the switch
 
 AnyPrompt = Prompt | str | Sequence[int]
 
@@ -77,6 +78,7 @@ class Session:
         self.tier = GenerateFlag(0)  # or TIER_...: what the kernel may compute with at most
         self._welcome: Welcome | None = None
         self._ended_at = clock()
+        self._n_past = 0  # tokens in the context, as the target said last
         self._in_doubt = False  # answers to an earlier request may still come: HELLO clears them
         self._generating = False
         self._interrupted = False
@@ -105,8 +107,25 @@ class Session:
         self._end()
         _check_welcome(welcome, expected_build_id)
         self._welcome = welcome
+        self._n_past = welcome.n_past
         self._in_doubt = False
         return welcome
+
+    def reconnect(self, *, patience_s: float = BACK_S) -> Welcome:
+        """After TargetLost: wait until the line and the target are back, and greet it.
+
+        The last TargetLost when they do not come within patience_s. The context is to be taken for
+        lost: of an answer that was cut off nobody knows how much of it the target has kept.
+        """
+        known = self.welcome
+        deadline = self._line.clock() + patience_s * timeout_scale()
+        while True:
+            try:
+                self._line.reopen(max(deadline - self._line.clock(), 0.0))
+                return self.connect(expected_build_id=known.build_id)
+            except TargetLost:
+                if self._line.clock() >= deadline:
+                    raise
 
     def tokenize(self, prompt: AnyPrompt) -> list[int]:
         """Token ids of a prompt, as the kernel's tokenizer sees it."""
@@ -142,7 +161,14 @@ class Session:
             flags |= GenerateFlag.APPEND
         request = messages.pack_generate(params or SamplingParams(), flags)
         with self._catch_interrupt():
+            n_past = self._n_past
             self._begin()
+            if append and self._n_past != n_past:
+                raise TargetReset(
+                    f"the target has {self._n_past} tokens in its context, {n_past} were left "
+                    "there: it has started again meanwhile",
+                    hint="begin the conversation afresh",
+                )
             collector = Collector(
                 self.welcome.n_vocab_rows,
                 want_logits=want_logits,
@@ -153,6 +179,7 @@ class Session:
             self._line.send(Msg.GENERATE, request)
             done = self._collect(collector)
             self._end()
+            self._n_past = self._n_past if done is None else done.n_past
         if done is None:
             return collector.result(prompt.ids or (), Stop.ABORT, None)
         ids = collector.prompt.ids() if prompt.ids is None else prompt.ids

@@ -21,9 +21,27 @@ class ByteStream(Protocol):
         """Release the line; harmless when repeated."""
         ...
 
+    def reopen(self, timeout_s: float) -> None:
+        """The line anew, waiting for it at most timeout_s; StreamEnded when it does not come."""
+        ...
 
-class StreamEnded(TargetError):
+
+class TargetLost(TargetError):
+    """The target, or the line to it, is gone; on a board both may come back."""
+
+
+class StreamEnded(TargetLost):
     """The other end is gone; the message says how."""
+
+
+class TargetReset(TargetLost):
+    """The target has started again: what it was asked and what it knew is gone."""
+
+
+class Garbled(TargetLost):
+    """What comes is neither text nor frames: most likely the line's speed is another one."""
+
+    exit_code = 2  # the user chooses the speed
 
 
 def timeout_scale() -> float:

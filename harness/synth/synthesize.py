@@ -42,21 +42,22 @@ def synthesize(
 ) -> Path:
     """Write a model of the shape `like`; the same arguments give the same bytes.
 
-    arch None: that of the preset. pre None: a SentencePiece vocabulary, of bert a WordPiece one;
-    else a byte-level BPE one with the regexes of that name, and Llama 3's chat template.
+    arch None: the one that models of this shape have. pre None: a SentencePiece vocabulary, of
+    bert a WordPiece one; else a byte-level BPE one with the regexes of that name, and Llama 3's
+    chat template.
     `changes`: hyper-parameters other than the architecture's usual ones. `optional`: which of the
     tensors that a file of this architecture may hold are in it, by name.
 
     `progress` is told (bytes written, bytes in all). The file appears under its name only when it
     is complete.
     """
-    preset = _preset(like, arch, quant, seed)
-    arch = arch or preset.arch
+    preset, arch = _preset(like, arch, quant, seed)
+    traits = preset.traits if arch == preset.arch else {}
     hyper = _hyper_parameters(
         preset,
         preset.n_vocab if n_vocab is None else n_vocab,
         preset.n_ctx if n_ctx is None else n_ctx,
-        {**TRAITS[arch], "arch": ARCHITECTURES[arch], **(changes or {})},
+        {**TRAITS[arch], **traits, "arch": ARCHITECTURES[arch], **(changes or {})},
     )
     n_tokens = hyper.n_vocab_rows
     tokens = _tokens(arch, n_tokens, pre)
@@ -100,17 +101,17 @@ def _tokens(arch: str, n_tokens: int, pre: str | None) -> TokenTable | MergeTabl
     return make_words(n_tokens) if arch == "bert" else make_vocabulary(n_tokens)
 
 
-def _preset(like: str, arch: str | None, quant: str, seed: int) -> Preset:
+def _preset(like: str, arch: str | None, quant: str, seed: int) -> tuple[Preset, str]:
     for what, value, known in (
         ("--like", like, PRESETS),
-        ("--arch", arch or "llama", ARCHITECTURES),
+        ("--arch", PRESETS[like].arch if arch is None and like in PRESETS else arch, ARCHITECTURES),
         ("--quant", quant, QUANTS),
     ):
         if value not in known:
             raise SynthError(f"{what} is {value!r}", hint=f"choose one of: {', '.join(known)}")
     if seed < 0:
         raise SynthError(f"--seed is {seed}, wanted 0 or more")
-    return PRESETS[like]
+    return PRESETS[like], arch or PRESETS[like].arch
 
 
 def _hyper_parameters(

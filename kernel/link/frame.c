@@ -3,49 +3,68 @@
 #include "link/frame.h"
 
 #include "lib/crc32.h"
-#include "lib/le.h"
 
-#define COBS_FULL_RUN 254 // a run of this many bytes is not followed by an implied zero
+#define COBS_FULL_RUN 254         // a run of this many bytes is not followed by an implied zero
+#define CRC_OF_WHOLE  0x2144df1cu // CRC-32 of anything that its own CRC-32 follows
 
-// Removes the stuffing in place. Returns the number of bytes, 0 for what COBS does not produce.
-static size_t cobs_decode(uint8_t *data, size_t n)
+void frame_begin(struct frame_decoder *decoder, uint8_t *body)
 {
-    size_t in = 0;
-    size_t out = 0;
-    while (in < n) {
-        const size_t run = (size_t)data[in] - 1;
-        if (data[in] == 0 || run > n - in - 1) {
-            return 0;
-        }
-        in++;
-        for (size_t i = 0; i < run; i++) {
-            data[out++] = data[in++];
-        }
-        if (run != COBS_FULL_RUN && in < n) {
-            data[out++] = 0;
-        }
+    decoder->body = body;
+    decoder->n = 0;
+    decoder->crc = 0;
+    decoder->run = 0;
+    decoder->zero_due = false;
+}
+
+static void put(struct frame_decoder *decoder, uint8_t byte)
+{
+    if (decoder->n < FRAME_MAX_BYTES) {
+        decoder->body[decoder->n] = byte;
+        decoder->crc = crc32(decoder->crc, &byte, 1);
     }
-    return out;
+    decoder->n++;
+}
+
+void frame_take(struct frame_decoder *decoder, uint8_t byte)
+{
+    if (decoder->run > 0) {
+        decoder->run--;
+        put(decoder, byte);
+        return;
+    }
+    if (decoder->zero_due) { // only now is it known that the segment goes on
+        put(decoder, 0);
+    }
+    decoder->run = (size_t)byte - 1;
+    decoder->zero_due = decoder->run != COBS_FULL_RUN;
+}
+
+bool frame_end(const struct frame_decoder *decoder, struct frame *frame)
+{
+    const uint8_t *body = decoder->body;
+    if (decoder->run > 0 || decoder->n < FRAME_HEADER_BYTES + FRAME_CRC_BYTES ||
+        decoder->n > FRAME_MAX_BYTES || decoder->crc != CRC_OF_WHOLE || body[3] != 0) {
+        return false;
+    }
+    frame->type = body[0];
+    frame->seq = body[1];
+    frame->ack = body[2];
+    frame->payload = body + FRAME_HEADER_BYTES;
+    frame->n_payload = decoder->n - FRAME_HEADER_BYTES - FRAME_CRC_BYTES;
+    return true;
 }
 
 bool frame_decode(struct frame *frame, uint8_t *segment, size_t n)
 {
-    const size_t size = cobs_decode(segment, n);
-    if (size < FRAME_HEADER_BYTES + FRAME_CRC_BYTES || size > FRAME_MAX_BYTES) {
-        return false;
+    struct frame_decoder decoder;
+    frame_begin(&decoder, segment); // in place: what is written has been read
+    for (size_t i = 0; i < n; i++) {
+        if (segment[i] == 0) {
+            return false;
+        }
+        frame_take(&decoder, segment[i]);
     }
-    const size_t n_body = size - FRAME_CRC_BYTES;
-    if (load_le32(segment + n_body) != crc32(0, segment, n_body) || segment[3] != 0) {
-        return false;
-    }
-    *frame = (struct frame){
-        .type = segment[0],
-        .seq = segment[1],
-        .ack = segment[2],
-        .payload = segment + FRAME_HEADER_BYTES,
-        .n_payload = n_body - FRAME_HEADER_BYTES,
-    };
-    return true;
+    return frame_end(&decoder, frame);
 }
 
 static void cobs_send(const struct link_io *io, const uint8_t *data, size_t n)

@@ -18,6 +18,21 @@ struct frame {
     size_t n_payload;
 };
 
+// A segment as it comes in, byte by byte: no work is left for its end.
+struct frame_decoder {
+    uint8_t *body;
+    size_t n; // decoded; what exceeds FRAME_MAX_BYTES is counted only
+    uint32_t crc;
+    size_t run;    // bytes to come that stand for themselves
+    bool zero_due; // a zero follows them, unless the segment ends
+};
+
+// body: FRAME_MAX_BYTES that receive the frame.
+void frame_begin(struct frame_decoder *decoder, uint8_t *body);
+void frame_take(struct frame_decoder *decoder, uint8_t byte); // byte: not 0
+// At the zero byte behind the segment. False: it holds no frame. The payload lies in body.
+bool frame_end(const struct frame_decoder *decoder, struct frame *frame);
+
 // The frame in the n bytes between two zero bytes, decoded in place. False: they hold none.
 bool frame_decode(struct frame *frame, uint8_t *segment, size_t n);
 

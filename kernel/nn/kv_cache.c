@@ -1,8 +1,7 @@
-// The KV cache in its planned region; for texts that become vectors, one layer of it among the
-// activations.
+// The KV cache in the memory that the platform has for it; for texts that become vectors, one layer
+// of it among the activations.
 #include "nn/kv_cache.h"
 
-#include "gen/layout.h"
 #include "gen/model.h"
 #include "lib/string.h"
 #include "nn/ops.h"
@@ -20,18 +19,23 @@ union row {
 };
 
 #if BIDIRECTIONAL
-#define REGION_START  __activations_start
 #define PLACE(layer_) 0
 #else
-#define REGION_START  __kv_cache_start
 #define PLACE(layer_) (layer_)
 #endif
+
+static uint8_t *cache;
+
+void kv_cache_init(uint8_t *start)
+{
+    cache = start;
+}
 
 static uint8_t *head_start(size_t region_offset, int layer, int kv_head)
 {
     (void)layer;
     const size_t head = (size_t)PLACE(layer) * N_HEAD_KV + (size_t)kv_head;
-    return REGION_START + region_offset + head * N_CTX_PADDED * ROW_BYTES;
+    return cache + region_offset + head * N_CTX_PADDED * ROW_BYTES;
 }
 
 const void *kv_cache_k(int layer, int kv_head)

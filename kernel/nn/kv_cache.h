@@ -5,6 +5,12 @@
 // another's, each from a whole tile on.
 #pragma once
 
+#include "lib/types.h"
+
+// At REGION_KV_CACHE_SIZE bytes, 64-byte aligned; of a model that makes vectors, at the
+// activations. Before anything else here.
+void kv_cache_init(uint8_t *start);
+
 // k, v: [HEAD_SIZE], rounded to the cache's type. 0 <= pos < N_CTX_PADDED.
 void kv_cache_append(int layer, int kv_head, int pos, const float *k, const float *v);
 

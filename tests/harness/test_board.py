@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.board import BOARDS_DIR, board_names, load_board
+from harness.board import BOARDS_DIR, Prediction, RamRange, board_names, load_board
 from harness.errors import BoardError
 
 VIRT = (BOARDS_DIR / "virt.toml").read_text(encoding="utf-8")
@@ -15,6 +15,89 @@ def test_every_board_of_the_project_loads(name: str) -> None:
     board = load_board(name)
     assert board.name == name
     assert board.ram_base < board.load_address < board.ram_base + board.ram_size_bytes
+
+
+# A board whose first gigabyte is shared with a GPU, and whose registers lie below 4 GiB.
+PIECES = """[[ram]]
+base = 0
+size_bytes = 0x3b40_0000
+[[ram]]
+base = 0x4000_0000
+size_bytes = 0xbc00_0000
+[[ram]]
+base = 0x1_0000_0000
+size_bytes = 0x1_0000_0000
+"""
+PREDICTION = """[prediction]
+bandwidth_bytes_per_s = 4_000_000_000
+cores = 4
+mhz = 1500
+ipc = 2
+tier = "neon"
+"""
+
+
+def with_pieces(folder: Path, prediction: str = PREDICTION) -> Path:
+    old = VIRT[VIRT.index("[[ram]]") : VIRT.index("[uart]")]
+    text = VIRT.replace(old, PIECES + prediction).replace("0x4008_0000", "0x8_0000")
+    sizes = 'qemu = []\nram_sizes = ["1g", "2g", "4g", "8g"]'
+    (folder / "pieces.toml").write_text(text.replace("qemu = []", sizes), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("size", "ends"),
+    [
+        ("1g", [0x3B40_0000]),
+        ("2g", [0x3B40_0000, 0x8000_0000]),
+        ("4g", [0x3B40_0000, 0xFC00_0000]),
+        ("8g", [0x3B40_0000, 0xFC00_0000, 0x2_0000_0000]),
+    ],
+)
+def test_a_version_has_the_ranges_below_its_size(
+    size: str, ends: list[int], tmp_path: Path
+) -> None:
+    board = load_board(f"pieces-{size}", with_pieces(tmp_path))
+    assert board.name == f"pieces-{size}"
+    assert [piece.end for piece in board.ram] == ends
+    assert [piece.base for piece in board.ram] == [0, 0x4000_0000, 0x1_0000_0000][: len(ends)]
+    assert board.main_ram == RamRange(0, 0x3B40_0000)
+    assert board.ram_size_bytes == sum(piece.size_bytes for piece in board.ram)
+
+
+def test_without_a_size_the_first_version_is_meant(tmp_path: Path) -> None:
+    board = load_board("pieces", with_pieces(tmp_path))
+    assert (board.name, board.ram_size_bytes) == ("pieces", 0x3B40_0000)
+
+
+@pytest.mark.parametrize("name", ["pieces-3g", "pieces-", "pieces-8G"])
+def test_a_size_that_is_not_made_lists_those_that_are(name: str, tmp_path: Path) -> None:
+    with pytest.raises(BoardError, match="pieces is not made with") as error:
+        load_board(name, with_pieces(tmp_path))
+    assert "pieces-1g, pieces-2g" in error.value.hint
+    with pytest.raises(BoardError, match="no board is called 'virt-8g'"):
+        load_board("virt-8g")
+
+
+def test_an_emulated_machine_has_as_much_ram_as_one_likes() -> None:
+    board = load_board("virt").with_ram(8 << 30)
+    assert board.ram == (RamRange(0x4000_0000, 8 << 30),)
+    with pytest.raises(BoardError, match="4096 bytes of RAM has none at 0x40080000"):
+        board.with_ram(4096)
+
+
+def test_a_prediction_is_optional_and_checked(tmp_path: Path) -> None:
+    board = load_board("pieces", with_pieces(tmp_path))
+    assert board.prediction == Prediction(4_000_000_000, 4, 1500, 2.0, "neon")
+    assert load_board("virt").prediction is None
+    for old, new, message in (
+        ('"neon"', '"sse"', "prediction.tier is 'sse', wanted neon or dotprod or i8mm"),
+        ("ipc = 2", "ipc = 0", "prediction.ipc is 0, wanted a number above 0"),
+        ("ipc = 2", "ipc = true", "prediction.ipc is True, wanted a number above 0"),
+        ("mhz", "hz", "unknown key prediction.hz"),
+    ):
+        with pytest.raises(BoardError, match=message):
+            load_board("pieces", with_pieces(tmp_path, PREDICTION.replace(old, new)))
 
 
 def test_virt_el2_differs_from_virt_by_its_entry() -> None:
@@ -45,8 +128,15 @@ def test_an_unknown_board_lists_the_known(name: str) -> None:
         ("version = 2\n", "version = 3\n", "gic.version is 3, wanted 2"),
         ("qemu = []", "qemu = [1]", "key qemu is .1., wanted a list of strings"),
         ("[uart]", "[[uart]]", "wanted a table"),
+        ("[[ram]]", "[ram]", "key ram is .*, wanted a list of tables"),
+        ("base = 0x4000_0000", "", "key ram.base is missing"),
         ("0x4008_0000", "0x4008_1000", "load_address is 0x40081000"),
-        ("0x4000_0000", "0x4000_1000", "ram_base"),
+        ("base = 0x4000_0000", "base = 0x8000_0000", "load_address is 0x40080000, where ram has"),
+        ("size_bytes = 0x2000_0000", "size_bytes = 0", "ram has 0x0 bytes at 0x40000000"),
+        ("[uart]", "[[ram]]\nbase = 0\nsize_bytes = 4096\n[uart]", "from 0x60000000 on"),
+        ("qemu = []", 'qemu = []\nram_sizes = ["8 GB"]', "ram_sizes has '8 GB'"),
+        ("qemu = []", 'qemu = []\nram_sizes = ["512m"]', "has none at 0x40080000"),
+        ("[gic]", "[prediction]\n[gic]", "key prediction.bandwidth_bytes_per_s is missing"),
         ("qemu = []", "qemu = [", "virt.toml"),
     ],
 )

@@ -1,12 +1,16 @@
 """harness/cli/chat.py: which requests a conversation makes."""
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from harness.cli.chat import Conversation
 from harness.link.generation import Generation, Stats
 from harness.link.messages import SamplingParams
 from harness.link.prompt import Prompt
+from harness.link.stream import TargetLost
 
 STATS = Stats(1, 0, 1, 2, 1000, 1, 1, 1)
 
@@ -78,3 +82,48 @@ def test_a_chat_model_need_not_be_told_anything() -> None:
     session = FakeSession()
     Conversation(session, SamplingParams(), "a clock", "").take("one")  # type: ignore[arg-type]
     assert session.asked == [(Prompt.of_turns(("user", b"one")), False)]
+
+
+@dataclass
+class LossySession(FakeSession):
+    """Its cable is pulled out in the second turn."""
+
+    reconnected: int = 0
+
+    def generate(
+        self, prompt: Prompt, _params: SamplingParams, *, append: bool, **_: Any
+    ) -> Generation:
+        answer = super().generate(prompt, _params, append=append)
+        if len(self.asked) == 2:
+            raise TargetLost("/dev/ttyUSB0 is gone", hint="is it plugged in?")
+        return answer
+
+    def reconnect(self) -> SimpleNamespace:
+        self.reconnected += 1
+        return SimpleNamespace(description="a board")
+
+
+def test_a_board_that_comes_back_begins_a_new_conversation(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    session = LossySession()
+    conversation = Conversation(
+        session,  # type: ignore[arg-type]
+        SamplingParams(),
+        "a clock",
+        comes_back=True,
+    )
+    for line in ("one", "two", "three"):
+        assert conversation.take(line)
+    assert session.reconnected == 1
+    assert [append for _, append in session.asked] == [False, True, False]
+    said = capsys.readouterr().err
+    assert "/dev/ttyUSB0 is gone" in said
+    assert "the board is back" in said
+
+
+def test_a_machine_of_ours_that_is_lost_ends_the_chat() -> None:
+    conversation = Conversation(LossySession(), SamplingParams(), "a clock")  # type: ignore[arg-type]
+    conversation.take("one")
+    with pytest.raises(TargetLost):
+        conversation.take("two")

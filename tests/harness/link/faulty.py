@@ -51,5 +51,8 @@ class FaultyStream:
     def write(self, data: bytes) -> None:
         self._stream.write(self.noise_out.apply(data))
 
+    def reopen(self, timeout_s: float) -> None:
+        self._stream.reopen(timeout_s)
+
     def close(self) -> None:
         self._stream.close()

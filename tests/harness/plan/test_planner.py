@@ -273,6 +273,7 @@ def test_the_table_names_every_region_with_its_address() -> None:
 
 
 def test_a_second_board_moves_every_address() -> None:
-    moved = dataclasses.replace(VIRT, ram_base=0, load_address=0x80000)
+    ram = (dataclasses.replace(VIRT.main_ram, base=0),)
+    moved = dataclasses.replace(VIRT, ram=ram, load_address=0x80000)
     here, there = plan_memory(STORIES260K, VIRT), plan_memory(STORIES260K, moved)
     assert [r.base - 0x40000000 for r in here.regions] == [r.base for r in there.regions]

@@ -111,7 +111,7 @@ class CtrlC:
     """Puts a 0x03 between two frames, after the silence that ends a segment."""
 
     def __init__(self, stream: ByteStream) -> None:
-        self.read, self.close = stream.read, stream.close
+        self.read, self.close, self.reopen = stream.read, stream.close, stream.reopen
         self._write = stream.write
 
     def write(self, data: bytes) -> None:

@@ -1,0 +1,237 @@
+"""A conversation with the chainloader: find it, change the speed, send a kernel, start it."""
+
+import secrets
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.errors import LinkError
+from harness.link import load_messages as load
+from harness.link.frame import Frame, Splitter, encode_frame
+from harness.link.load_messages import LoaderWelcome, LoadMsg
+from harness.link.messages import Msg, pack_hello, unpack_welcome
+from harness.link.stream import ByteStream, TargetLost, timeout_scale
+
+FIND_S = 0.3  # from one HELLO to the next
+ANSWER_S = (
+    0.1  # to the first repetition of a request, besides the time on the line: USB takes 16 ms
+)
+ANSWER_MAX_S = 3.0
+PATIENCE_S = 30.0  # for one request, repetitions included
+BYTES_PER_S = 4000.0  # of the line, until it has been measured; QEMU's is hardly faster
+MEASURED_BYTES = 500  # fewer say more about the answer's way than about the line
+FRAME_BLOCKS, FIRST_FRAME_BLOCKS = 31, 8  # data of a frame: 992 bytes on a good line
+WINDOW_BLOCKS = load.STATUS_BLOCKS  # sent before it is asked what is missing
+# Where one block a frame is what arrives: so many copies of each question, and, of a few blocks
+# that are still missing, of each block. Cheaper than another round.
+NOISY_COPIES, FEW_BLOCKS, FEW_COPIES = 3, 32, 2
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What it took to send a kernel."""
+
+    size_bytes: int
+    line_bytes: int  # all that went over the line for it
+    crc: int
+    seconds: float
+
+
+class KernelRuns(LinkError):
+    """HELLO was answered by a kernel, not by a loader."""
+
+
+class Loader:
+    """The host's end; raises TargetLost when the loader falls silent."""
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        *,
+        on_text: Callable[[bytes], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream = stream
+        self._on_text = on_text
+        self._clock = clock
+        self._scale = timeout_scale()
+        self._splitter = Splitter()
+        self._number = 0
+        self._sent = 0
+        self._s_per_byte = 1 / BYTES_PER_S
+
+    def find(self, patience_s: float = PATIENCE_S) -> LoaderWelcome:
+        """Say HELLO until a loader answers; KernelRuns when a kernel does."""
+        nonce = secrets.randbits(32)
+        hello = pack_hello(nonce)
+        deadline = self._clock() + patience_s * self._scale
+        while self._clock() < deadline:
+            self._send(Msg.HELLO, hello, 0)
+            for frame in self._frames(FIND_S):
+                if frame.type == LoadMsg.WELCOME:
+                    welcome = load.unpack_load_welcome(frame.payload)
+                    if welcome.nonce == nonce:
+                        return _checked(welcome)
+                elif frame.type == Msg.WELCOME and unpack_welcome(frame.payload).nonce == nonce:
+                    raise KernelRuns("a kernel runs, not the loader", hint="reboot it first")
+        raise TargetLost(
+            f"no loader has answered for {patience_s * self._scale:.0f} s",
+            hint="does the board start the image of `build --loader`? Reset it, or switch it off "
+            "and on",
+        )
+
+    def change_baud(self, baud: int, set_host: Callable[[int], None], base: int) -> bool:
+        """Both ends at `baud`; False: that does not work, and both are at `base` again."""
+        self._request(LoadMsg.BAUD, load.TWO_U32.pack(baud, 0))
+        set_host(baud)
+        try:
+            self.find(0.5 * load.FALL_BACK_MS / 1000)
+            return True
+        except TargetLost:
+            set_host(base)
+        time.sleep(load.FALL_BACK_MS / 1000)  # it hears nothing meanwhile, and does the same
+        self.find()
+        return False
+
+    def push(self, kernel: bytes, on_progress: Callable[[int], None] = lambda _: None) -> Pushed:
+        """Send all of it, and have the loader compare the CRC of what lies in its memory."""
+        started, sent_before = self._clock(), self._sent
+        crc = zlib.crc32(kernel)
+        self._request(LoadMsg.BEGIN, load.TWO_U32.pack(len(kernel), crc))
+        n_blocks = -(-len(kernel) // load.BLOCK_BYTES)
+        frame_blocks = FIRST_FRAME_BLOCKS
+        first = 0
+        while first < n_blocks:
+            # Fewer blocks where each round loses many: the answer, a bit each, must arrive too.
+            window = min(max(16 * frame_blocks, 128), WINDOW_BLOCKS, n_blocks - first)
+            missing = list(range(first, first + window))
+            while missing:
+                is_noisy = frame_blocks == 1
+                copies = FEW_COPIES if is_noisy and len(missing) <= FEW_BLOCKS else 1
+                for at, count in copies * list(_runs(missing, frame_blocks)):
+                    start, end = at * load.BLOCK_BYTES, (at + count) * load.BLOCK_BYTES
+                    self._send(LoadMsg.DATA, at.to_bytes(4, "little") + kernel[start:end], 0)
+                tried = len(missing)
+                missing = self._missing(first, window, missing, NOISY_COPIES if is_noisy else 1)
+                on_progress(min((first + window - len(missing)) * load.BLOCK_BYTES, len(kernel)))
+                frame_blocks = _adapted(frame_blocks, len(missing) / tried)
+            first += window
+        self._request(
+            LoadMsg.VERIFY, bytes(8), answer_s=ANSWER_S + len(kernel) / 1e6
+        )  # it reads memory without a cache
+        seconds = self._clock() - started
+        return Pushed(len(kernel), self._sent - sent_before, crc, seconds)
+
+    def run(self) -> None:
+        """Start what was sent. Repeated until a loader no longer answers HELLO."""
+        while True:
+            number = self._next_number()
+            self._send(LoadMsg.RUN, bytes(8), number)
+            for frame in self._frames(ANSWER_MAX_S):
+                if frame.type == LoadMsg.DONE and frame.ack == number:
+                    return
+            try:
+                self.find(ANSWER_MAX_S)  # the request was lost, or only its answer
+            except (TargetLost, KernelRuns):
+                return
+
+    def _missing(self, first: int, count: int, tried: Sequence[int], copies: int) -> list[int]:
+        """Of the blocks that were sent, those that have not arrived."""
+        answer = self._request(
+            LoadMsg.STATUS,
+            load.TWO_U32.pack(first, count),
+            on_its_way=len(tried) * load.BLOCK_BYTES,
+            copies=copies,
+            wanted=lambda frame: (
+                frame.type == LoadMsg.MAP and len(frame.payload) == 4 + -(-count // 8)
+            ),
+        )
+        there = int.from_bytes(answer.payload[4:], "little")
+        return [block for block in tried if not there >> (block - first) & 1]
+
+    def _request(
+        self,
+        kind: LoadMsg,
+        payload: bytes,
+        *,
+        answer_s: float = ANSWER_S,
+        on_its_way: int = 0,
+        copies: int = 1,
+        wanted: Callable[[Frame], bool] = lambda frame: frame.type == LoadMsg.DONE,
+    ) -> Frame:
+        """The answer; repeated while none comes.
+
+        on_its_way: bytes of data that are read before the request.
+        """
+        number = self._next_number()
+        started = self._clock()
+        answer_s += 1.5 * on_its_way * self._s_per_byte
+        first_s = answer_s
+        while self._clock() < started + PATIENCE_S * self._scale:
+            for _ in range(copies):
+                self._send(kind, payload, number)
+            for frame in self._frames(answer_s):
+                if frame.ack != number:
+                    continue  # of an earlier request that was repeated
+                if frame.type == LoadMsg.REFUSED:
+                    why = frame.payload.decode("utf-8", "replace")
+                    raise LinkError(f"the loader refused {kind.name}: {why}")
+                if wanted(frame):
+                    took_s = self._clock() - started
+                    if on_its_way >= MEASURED_BYTES and took_s < first_s * self._scale:
+                        self._s_per_byte += (took_s / on_its_way - self._s_per_byte) / 2
+                    return frame
+            answer_s = max(answer_s, min(2 * answer_s, ANSWER_MAX_S))
+        raise TargetLost(
+            f"the loader has not answered {kind.name} for {PATIENCE_S * self._scale:.0f} s",
+            hint="is the cable still there? Reset the board to begin again",
+        )
+
+    def _frames(self, wait_s: float) -> Iterator[Frame]:
+        """What comes within wait_s."""
+        deadline = self._clock() + wait_s * self._scale
+        while (left := deadline - self._clock()) > 0:
+            for item in self._splitter.feed(self._stream.read(left)):
+                if isinstance(item, Frame):
+                    yield item
+                else:
+                    self._on_text(item)
+
+    def _send(self, kind: int, payload: bytes, number: int) -> None:
+        data = encode_frame(Frame(kind, number, 0, payload))
+        self._sent += len(data)
+        self._stream.write(data)
+
+    def _next_number(self) -> int:
+        self._number = self._number % 255 + 1  # never 0, which HELLO and DATA have
+        return self._number
+
+
+def _checked(welcome: LoaderWelcome) -> LoaderWelcome:
+    if welcome.protocol != load.LOAD_PROTOCOL:
+        raise LinkError(
+            f"the loader speaks protocol {welcome.protocol}, the harness {load.LOAD_PROTOCOL}",
+            hint="put the loader of this version on the card: build --loader",
+        )
+    return welcome
+
+
+def _runs(blocks: Sequence[int], longest: int) -> Iterator[tuple[int, int]]:
+    """(first, count) of neighbours, count at most `longest`."""
+    start, count = blocks[0], 0
+    for block in blocks:
+        if block != start + count or count == longest:
+            yield start, count
+            start, count = block, 0
+        count += 1
+    yield start, count
+
+
+def _adapted(frame_blocks: int, lost: float) -> int:
+    """Shorter frames where many are lost, longer ones where hardly any is."""
+    if lost > 0.8:
+        return max(frame_blocks // 8, 1)
+    if lost > 0.25:
+        return max(frame_blocks // 2, 1)
+    return min(2 * frame_blocks, FRAME_BLOCKS) if lost < 0.02 else frame_blocks

@@ -1,0 +1,178 @@
+"""The pytest plugin, run by pytest in projects of its own."""
+
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from harness.boot.qemu import find_qemu
+from harness.compile.twin import native_compiler
+from harness.errors import HarnessError
+from harness.plugin.capabilities import capabilities_of, why_not
+from harness.synth import synthesize
+from tests.models import ROOT
+from toolchain import find_toolchain
+
+pytest_plugins = ["pytester"]
+
+# The module, whether or not an installed Bareword has its entry point.
+PLUGIN = ("-p", "no:bareword", "-p", "harness.plugin")
+HEAVY = ("numpy", "serial", "qemu", "jinja2", "elftools", "harness.cli", "harness.link")
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    return pytester
+
+
+def test_a_project_that_does_not_ask_sees_nothing_of_it(project: pytest.Pytester) -> None:
+    """Options, fixtures and markers of the same names stay its own; nothing heavy is imported."""
+    project.makepyprojecttoml("[tool.pytest.ini_options]\naddopts = '--strict-markers'\n")
+    project.makeconftest(
+        """
+        import pytest
+        def pytest_addoption(parser):
+            parser.addoption("--target", type=int)
+            parser.addoption("--port")
+        @pytest.fixture
+        def dut(pytestconfig):
+            return pytestconfig.getoption("--target")
+        """
+    )
+    project.makepyfile(
+        f"""
+        import sys
+        def test_own(dut):
+            assert dut == 7
+        def test_light():
+            assert "harness.plugin" in sys.modules
+            assert not {set(HEAVY)} & set(sys.modules)
+        """
+    )
+    # As the entry point loads it: nobody has named it.
+    loads = "import pytest, harness.plugin as p; raise SystemExit(pytest.main(['-q', '-p', "
+    loads += "'no:bareword', '--target', '7', '--port', 'x'], plugins=[p]))"
+    result = project.run(sys.executable, "-c", loads)
+    result.assert_outcomes(passed=2)
+
+
+def test_its_options_and_markers_are_told_where_it_is_asked_for(project: pytest.Pytester) -> None:
+    asked = project.runpytest_subprocess(*PLUGIN, "--help")
+    asked.stdout.fnmatch_lines(["*--target=WHERE*", "*--port=PORT*", "*--model=FILE*"])
+    markers = project.runpytest_subprocess(*PLUGIN, "--markers")
+    markers.stdout.fnmatch_lines(["@pytest.mark.needs(*", "@pytest.mark.cores(*"])
+
+
+def test_wrong_options_are_named(project: pytest.Pytester) -> None:
+    project.makepyfile("def test_it(dut): pass")
+    for options, said in (
+        (("--target", "usb:x"), "*usb:x*is not qemu, or serial:PORT*"),
+        (("--target", "qemu", "--port", "x"), "*--target and --port: one of them*"),
+        (("--model", "none.gguf"), "*--model none.gguf is not there*"),
+    ):
+        result = project.runpytest_subprocess(*PLUGIN, *options)
+        result.assert_outcomes(errors=1)
+        result.stdout.fnmatch_lines([said])
+
+
+DESCRIPTION = "pi5, 4 x Cortex-A76 (dotprod), EL2, tiny, 2400 MHz"
+
+
+def test_capabilities_come_from_what_the_kernel_says() -> None:
+    target = capabilities_of(DESCRIPTION, 2 << 30)
+    assert (target.board, target.cores, target.cpu) == ("pi5", 4, "Cortex-A76")
+    assert target.features == {"neon", "dotprod"}
+    assert target.mhz == 2400
+    with pytest.raises(HarnessError, match="describes itself"):
+        capabilities_of("nonsense", 0)
+
+
+@pytest.mark.parametrize(
+    ("marker", "args", "reason"),
+    [
+        ("needs", ("dotprod",), None),
+        ("needs", ("dotprod", "i8mm"), "needs i8mm, Cortex-A76 has dotprod"),
+        ("cores", (4,), None),
+        ("cores", (8,), "needs 8 cores, the target has 4"),
+        ("ram", ("2G",), None),
+        ("ram", ("4G",), "needs 4G of RAM, the target has 2048M"),
+        ("boards", ("pi4", "pi5"), None),
+        ("boards", ("pi4",), "is for pi4, not pi5"),
+    ],
+)
+def test_a_marker_says_why_a_test_cannot_run(
+    marker: str, args: tuple[object, ...], reason: str | None
+) -> None:
+    assert why_not(capabilities_of(DESCRIPTION, 2 << 30), marker, args) == reason
+
+
+PROJECT = """
+    import pytest
+    from harness.link.messages import SamplingParams
+
+    GREEDY = SamplingParams(n_predict=5, temp=0.0, ignore_eog=True)
+
+    def test_an_answer(dut):
+        assert len(dut.generate("x", GREEDY).ids) == 5
+
+    def test_the_same_again(dut, console, model):
+        assert len(dut.generate("x", GREEDY).ids) == 5
+        assert dut.welcome.n_ctx > 0
+        assert model.name == "micro.gguf"
+
+    @pytest.mark.cores(8)
+    def test_many_cores(dut):
+        assert False
+
+    @pytest.mark.needs("neon")
+    @pytest.mark.ram("1M")
+    def test_what_every_target_has(target):
+        assert target.capabilities.cores == 1
+
+    @pytest.mark.needs("nonsense")
+    def test_a_marker_of_nonsense(target):
+        assert False
+"""
+
+
+@pytest.fixture(scope="module")
+def micro(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    try:
+        find_toolchain()
+        native_compiler()
+        find_qemu()
+    except HarnessError as missing:
+        pytest.skip(str(missing).splitlines()[0])
+    folder = tmp_path_factory.mktemp("model")
+    return synthesize("micro", quant="Q8_0", path=folder / "micro.gguf")
+
+
+@pytest.mark.target
+@pytest.mark.parametrize(
+    ("options", "figure"),
+    [(("--target", "qemu", "--icount"), "instructions_per_token")],
+)
+def test_a_project_s_tests_run_on_a_target(
+    project: pytest.Pytester, micro: Path, options: tuple[str, ...], figure: str
+) -> None:
+    project.makepyprojecttoml("[tool.pytest.ini_options]\nbareword = true\n")
+    project.makepyfile(PROJECT)
+    report = project.path / "report.xml"
+    build = micro.parent / "build"  # the second run finds the image there
+    result = project.runpytest_subprocess(
+        *PLUGIN, *options, "--model", str(micro), "--image-dir", str(build), "-rs",
+        f"--junitxml={report}", "-o", "junit_family=xunit1",
+    )  # fmt: skip
+    result.assert_outcomes(passed=3, skipped=1, errors=1)
+    result.stdout.fnmatch_lines(["*needs 8 cores, the target has 1*"])
+    result.stdout.fnmatch_lines(["*no feature is called 'nonsense'*"])
+    cases = {case.get("name"): case for case in ET.parse(report).iter("testcase")}
+    values = {
+        (name, found.get("name")): float(found.get("value", "nan"))
+        for name, case in cases.items()
+        for found in case.iter("property")
+    }
+    assert values["test_an_answer", figure] > 10_000
+    assert ("test_what_every_target_has", figure) not in values

@@ -1,0 +1,170 @@
+"""The chainloader on QEMU's virt: kernels over its serial line, clean and damaged, and back."""
+
+import json
+import re
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.board import load_board
+from harness.boot import Target, boot
+from harness.boot.chainload import chainload
+from harness.cli.main import main
+from harness.cli.pipeline import Built
+from harness.errors import BootError
+from harness.link.generation import Generation
+from harness.link.session import Session
+from harness.link.stream import ByteStream, timeout_scale
+from tests.cable import cable
+from tests.harness.link.faulty import FaultyStream
+from tests.models import ROOT, Models
+from tests.target.machine import Workshop, greedy
+
+pytestmark = [pytest.mark.target, pytest.mark.slow]
+
+LIMIT_S = 300.0
+PARAMS = greedy(6, ignore_eog=True)
+
+
+@dataclass(frozen=True)
+class Loader:
+    """What QEMU starts: the loader; the weights travel as initrd, as on a card."""
+
+    kernel8: Path
+    blob: Path | None
+
+
+@pytest.fixture(scope="module")
+def loader_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("loader")
+    assert main(["build", "--loader", "-o", str(folder)]) == 0
+    return folder / "virt" / "loader" / "loader.img"
+
+
+@pytest.fixture(scope="module")
+def built(workshop: Workshop, models: Models) -> Iterator[Built]:
+    with pytest.MonkeyPatch.context() as patch:
+        # What goes over the line is the kernel alone, at the 10 kB/s of QEMU's.
+        patch.setattr("harness.plan.planner.APPEND_LIMIT", 0)
+        yield workshop.image(models("micro-Q8_0"), n_ctx=256)
+
+
+@pytest.fixture(scope="module")
+def wanted(workshop: Workshop, built: Built) -> Generation:
+    """What the kernel says when QEMU itself loads it."""
+    return workshop.answer(built, "Once", PARAMS)
+
+
+@contextmanager
+def loader(image: Path, built: Built, log: str, board: str = "virt") -> Iterator[Target]:
+    """A machine whose reset leads to the loader again, where the harness's QEMU would end."""
+    with boot(
+        Loader(image, built.image.blob),
+        load_board(board),
+        log=built.directory / log,
+        extra=["-action", "reboot=reset"],
+    ) as target:
+        yield target
+
+
+def read_until(stream: ByteStream, words: bytes) -> bytes:
+    data = b""
+    end = time.monotonic() + LIMIT_S * timeout_scale()
+    while words not in data:
+        assert time.monotonic() < end, data
+        data += stream.read(0.5)
+    return data
+
+
+def assert_same(stream: ByteStream, built: Built, wanted: Generation) -> None:
+    session = Session(stream)
+    session.connect(expected_build_id=built.image.build_id)
+    answer = session.generate("Once", PARAMS, want_logits=True)
+    assert answer.ids == wanted.ids
+    assert answer.logits is not None
+    assert wanted.logits is not None
+    assert answer.logits.tobytes() == wanted.logits.tobytes()
+
+
+def test_a_kernel_that_is_sent_has_the_bits_of_one_that_is_loaded(
+    loader_image: Path, built: Built, wanted: Generation
+) -> None:
+    """Sent to the loader, and then once more: the running kernel reboots into it."""
+    kernel = built.image.kernel8.read_bytes()
+    with loader(loader_image, built, "chainload.log") as target:
+        for _ in range(2):
+            said: list[str] = []
+            pushed = chainload(target.stream, kernel, say=said.append)
+            assert pushed.crc == zlib.crc32(kernel)
+            assert_same(target.stream, built, wanted)
+    assert said[0] == "a kernel runs: rebooting it"
+    assert "QEMU virt" in said[1]
+    assert f"{built.board.load_address:#x}" in said[1]
+
+
+def test_one_bad_byte_in_a_hundred_changes_nothing(
+    loader_image: Path, built: Built, wanted: Generation
+) -> None:
+    kernel = built.image.kernel8.read_bytes()
+    with loader(loader_image, built, "noisy.log") as target:
+        noisy = FaultyStream(target.stream, 0.01, seed=5)
+        pushed = chainload(noisy, kernel)
+        assert pushed.crc == zlib.crc32(kernel)
+        assert noisy.faults > len(kernel) / 100
+        assert_same(target.stream, built, wanted)
+
+
+def test_a_host_of_raspbootin_s_kind_is_served_at_el2_too(
+    loader_image: Path, built: Built, wanted: Generation
+) -> None:
+    """The kernel finds the exception level that the firmware has chosen."""
+    kernel = built.image.kernel8.read_bytes()
+    with loader(loader_image, built, "raspbootin.log", board="virt-el2") as target:
+        read_until(target.stream, b"\x03\x03\x03")
+        target.stream.write(struct.pack("<I", len(kernel)))
+        read_until(target.stream, b"OK")
+        target.stream.write(kernel)
+        banner = read_until(target.stream, b"cores run")
+        assert re.search(rb"Bareword: .*EL2", banner)
+        assert_same(target.stream, built, wanted)
+
+
+def test_a_board_that_starts_kernels_is_told(built: Built) -> None:
+    extra = ["-action", "reboot=reset"]
+    with (
+        boot(built.image, built.board, log=built.directory / "none.log", extra=extra) as target,
+        pytest.raises(BootError, match="runs a kernel again, not the loader"),
+    ):
+        chainload(target.stream, built.image.kernel8.read_bytes())
+
+
+def test_run_sends_its_kernel_over_a_serial_line(
+    loader_image: Path, built: Built, wanted: Generation, tmp_path: Path
+) -> None:
+    with (
+        loader(loader_image, built, "run.log") as target,
+        cable(target.stream, tmp_path) as wire,
+    ):
+        command = [sys.executable, "-m", "harness", "run", "-m", str(built.directory)]
+        command += ["--target", f"serial:{wire.port},chainload", "--raw", "-p", "Once", "-n", "6"]
+        done = subprocess.run(
+            [*command, "--temp", "0", "--ignore-eos", "--json"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S * timeout_scale(),
+        )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ids"] == list(wanted.ids)
+    assert "[sending at 1500000 baud]" in done.stderr
+    assert (
+        f"{zlib.crc32(built.image.kernel8.read_bytes()):08x} verified on the board" in done.stderr
+    )
