@@ -37,6 +37,7 @@ HARNESS: dict[str, set[str]] = {
     "reference": {"errors", "gguf"},
     "verify": {"errors", "gguf", "link", "reference"},
     "bench": {"errors", "gguf", "compile"},
+    "labgrid": {"errors", "link", "boot"},
 }
 COMPOSITION = {"app", "cli", "plugin"}  # may use everything; nobody uses them
 
@@ -53,6 +54,9 @@ HOMES: dict[str, set[str]] = {
     "sentencepiece": {"harness/train"},
     "matplotlib": {"harness/bench", "harness/train"},
     "pytest": {"harness/plugin"},
+    "labgrid": {"harness/labgrid"},
+    "attr": {"harness/labgrid"},
+    "pexpect": {"harness/labgrid"},
 }
 STANDARD_C = {"stdalign.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdnoreturn.h"}
 INTRINSICS = {"arm_neon.h": r"_neon\w*\.[ch]$", "arm_acle.h": r"^arch/crc32_arm\.c$"}
