@@ -10,14 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.card import Card, check_card
 from harness.errors import BoardError
 
 QEMU = "qemu-system-aarch64"
 QEMU_OLDEST = (7, 2)  # Debian 12
 BOARDS_DIR = Path(__file__).resolve().parent.parent / "images" / "boards"
+
+# What people call a board whose definition has the name of QEMU's machine: it is for both.
+ALIASES = {"pi3": "raspi3b", "pi4": "raspi4b"}
 RAM_SIZE = re.compile(r"(\d+)([mg])")  # of a version: 512m, 8g
 IMAGE_ALIGN = 2 << 20  # the boot protocol puts an Image text_offset above such a boundary
 TIERS = ("neon", "dotprod", "i8mm")
+# QEMU reads an initrd by one read(), which gives less than 2 GiB (hw/core/loader.c), and keeps a
+# copy beside the guest's. A larger blob's file is mapped as the top of a virt machine's RAM.
+INITRD_LIMIT = 1 << 30
+MAP_ALIGN = 2 << 20  # where it may begin; its end: a multiple of 64 KiB, any system's page
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,7 @@ class Board:
     gic: Gic
     ram_sizes: tuple[str, ...] = ()
     prediction: Prediction | None = None
+    card: Card | None = None  # absent: it does not start from one
 
     @property
     def main_ram(self) -> RamRange:
@@ -103,6 +112,14 @@ class Board:
     def ram_size_bytes(self) -> int:
         """All ranges together."""
         return sum(r.size_bytes for r in self.ram)
+
+    def maps_blob(self, size_bytes: int) -> bool:
+        """Whether QEMU maps a blob of so many bytes instead of loading it as initrd."""
+        return size_bytes > INITRD_LIMIT and self.machine.split(",")[0] == "virt"
+
+    def mapped_blob_base(self, size_bytes: int) -> int:
+        """Where such a blob begins: it ends where RAM does, or a little before."""
+        return (self.main_ram.end - size_bytes) // MAP_ALIGN * MAP_ALIGN
 
     def with_ram(self, size_bytes: int) -> "Board":
         """The same board with so much RAM fitted.
@@ -132,8 +149,17 @@ def board_names(directory: Path = BOARDS_DIR) -> list[str]:
     return sorted(path.stem for path in directory.glob("*.toml"))
 
 
+def board_name(name: str) -> str:
+    """The name of the definition: raspi4b for pi4, and raspi4b-4g for pi4-4g."""
+    for alias, board in ALIASES.items():
+        if name == alias or name.startswith(f"{alias}-"):
+            return board + name.removeprefix(alias)
+    return name
+
+
 def load_board(name: str, directory: Path = BOARDS_DIR) -> Board:
     """Read and check one board definition; `pi5-8g` is board pi5 with 8 GiB of RAM."""
+    name = board_name(name)
     known = board_names(directory)  # also keeps path separators out of the file name
     stem, _, size = name.rpartition("-")
     if name not in known and stem in known:
@@ -144,9 +170,18 @@ def load_board(name: str, directory: Path = BOARDS_DIR) -> Board:
             versions = ", ".join(f"{stem}-{version}" for version in board.ram_sizes)
             raise BoardError(f"{stem} is not made with {size}", hint=f"boards: {versions}")
     if name not in known:
+        known += [alias for alias, board in ALIASES.items() if board in known]
         raise BoardError(f"no board is called {name!r}", hint="boards: " + ", ".join(known))
     board = _read_board(name, directory)
     return board.with_ram(_ram_bytes(board.ram_sizes[0])) if board.ram_sizes else board
+
+
+def versions_of(board: Board, directory: Path = BOARDS_DIR) -> list[Board]:
+    """The board with each size of RAM that it is made with, ascending; none for a machine."""
+    stems = (board.name, board.name.rpartition("-")[0])
+    stem = next(name for name in stems if name in board_names(directory))
+    sizes = sorted(board.ram_sizes, key=_ram_bytes)
+    return [load_board(f"{stem}-{size}", directory) for size in sizes]
 
 
 def _ram_bytes(version: str) -> int:
@@ -201,6 +236,10 @@ def _value(kind: Any, value: Any, path: Path, key: str) -> Any:
         if type(value) in (int, float) and value > 0:
             return float(value)
         wanted = "a number above 0"
+    elif kind is bool:
+        if isinstance(value, bool):
+            return value
+        wanted = "true or false"
     elif kind is int:
         if type(value) is int and value >= 0:
             return value
@@ -231,6 +270,8 @@ def _check(board: Board, path: Path) -> None:
         if value not in known:
             wanted = " or ".join(map(str, known))
             raise BoardError(f"{path}: {key} is {value!r}, wanted {wanted}", hint="see virt.toml")
+    if board.card is not None:
+        check_card(board.card, path)
 
 
 def _check_ram(board: Board, path: Path) -> None:

@@ -32,6 +32,10 @@ class PlanError(HarnessError):
     """The model does not fit the board."""
 
 
+class FitError(PlanError):
+    """There is a plan, but the board has too little RAM for it."""
+
+
 class CodegenError(HarnessError):
     """A header cannot be generated from this model."""
 
@@ -70,6 +74,22 @@ class VerifyError(HarnessError):
 
 class BenchError(HarnessError):
     """Nothing can be counted, or counts cannot be compared."""
+
+
+class FlashError(HarnessError):
+    """Nothing is written: the card, its list or the wish for it is not what it should be."""
+
+
+class CardMismatchError(FlashError):
+    """A card gives back other bytes than were written to it."""
+
+    exit_code = 1
+
+
+class CardFailedError(FlashError):
+    """A card, or its reader, failed while it was written or read."""
+
+    exit_code = 3
 
 
 class TargetError(HarnessError):

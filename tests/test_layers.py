@@ -23,21 +23,24 @@ KERNEL: dict[str, set[str]] = {
 HARNESS: dict[str, set[str]] = {
     "errors": set(),
     "toolchain": {"errors"},
-    "board": {"errors"},
+    "card": {"errors"},
+    "board": {"errors", "card"},
     "gguf": {"errors"},
     "vocabulary": {"gguf"},
     "synth": {"errors", "gguf"},
     "train": {"errors", "gguf", "synth"},
     "plan": {"errors", "board", "gguf", "vocabulary"},
     "link": {"errors"},
-    "codegen": {"errors", "board", "gguf", "plan", "link"},
+    "codegen": {"errors", "card", "board", "gguf", "plan", "link"},
     "compile": {"errors", "plan", "toolchain"},
-    "image": {"errors", "board", "gguf", "vocabulary", "plan", "codegen", "compile"},
+    "image": {"errors", "card", "board", "gguf", "vocabulary", "plan", "codegen", "compile"},
+    "flash": {"errors", "image"},
     "boot": {"errors", "board", "link"},
     "reference": {"errors", "gguf"},
     "verify": {"errors", "gguf", "link", "reference"},
     "bench": {"errors", "gguf", "compile"},
     "labgrid": {"errors", "link", "boot"},
+    "fit": {"errors", "board", "gguf", "plan", "bench"},
 }
 COMPOSITION = {"app", "cli", "plugin"}  # may use everything; nobody uses them
 

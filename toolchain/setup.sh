@@ -43,6 +43,11 @@ have_native_compiler() {
         cc -x c -include stdio.h -o /dev/null - 2>/dev/null
 }
 
+# What reads and checks card images; sbin is not on everybody's PATH.
+have_card_tools() {
+    command -v mformat >/dev/null && PATH=$PATH:/usr/sbin:/sbin command -v fsck.fat >/dev/null
+}
+
 # The newest clang-N, 16 at least, that this distribution offers together with lld-N.
 newest_clang() {
     for n in $(apt-cache pkgnames clang- | sed -n 's/^clang-\([0-9][0-9]*\)$/\1/p' | sort -rn); do
@@ -72,7 +77,10 @@ missing_packages() {
     have_python || packages="python3 python3-venv"
     have_compiler || packages="$packages $(newest_clang)"
     command -v qemu-system-aarch64 >/dev/null || packages="$packages qemu-system-arm"
-    if [ "$wanted" = cc ]; then have_native_compiler || packages="$packages gcc libc6-dev"; fi
+    if [ "$wanted" = cc ]; then
+        have_native_compiler || packages="$packages gcc libc6-dev"
+        have_card_tools || packages="$packages mtools dosfstools"
+    fi
 }
 
 install_packages() {
@@ -103,7 +111,7 @@ install_packages() {
 
 export DEBIAN_FRONTEND=noninteractive
 packages=""
-if ! { [ "$wanted" != cc ] || have_native_compiler; } || ! have_compiler ||
+if ! { [ "$wanted" != cc ] || { have_native_compiler && have_card_tools; }; } || ! have_compiler ||
     ! command -v qemu-system-aarch64 >/dev/null || { [ ! -e "$stamp" ] && ! have_python; }; then
     missing_packages
     install_packages

@@ -61,11 +61,9 @@ def qemu_command(
             f"{cpu} is a 32-bit CPU, the kernel needs AArch64",
             hint="--cpu cortex-a53, cortex-a72, cortex-a76 or max",
         )
-    size_bytes = board.ram_size_bytes if ram_bytes is None else ram_bytes
-    command = [qemu, "-M", board.machine, "-cpu", cpu]
-    command += ["-m", f"{size_bytes >> 10}K", "-kernel", str(image.kernel8)]
-    if image.blob is not None:
-        command += ["-initrd", str(image.blob)]
+    board = board if ram_bytes is None else board.with_ram(ram_bytes)
+    command = [qemu, "-M", board.machine, "-cpu", cpu, *_memory(image.blob, board)]
+    command += ["-kernel", str(image.kernel8)]
     command += ["-display", "none", "-monitor", "none", "-nic", "none", "-no-reboot"]
     if n_cores > 1:
         # A core at a barrier waits for one that the host may not be running: for a whole time slice
@@ -76,6 +74,38 @@ def qemu_command(
     if icount:
         command += ["-icount", "shift=0,sleep=off"]
     return (*command, *board.qemu, *extra)
+
+
+def _memory(blob: Path | None, board: Board) -> tuple[str, ...]:
+    """RAM, and the blob in it."""
+    size_bytes = blob.stat().st_size if blob else 0
+    if blob and board.maps_blob(size_bytes):
+        return _mapped(blob, size_bytes, board)
+    ram = ("-m", f"{board.ram_size_bytes >> 10}K")
+    return (*ram, "-initrd", str(blob)) if blob else ram
+
+
+def _mapped(blob: Path, size_bytes: int, board: Board) -> tuple[str, ...]:
+    """RAM whose upper end is the file itself: nothing is read ahead, copied, or written back.
+
+    Two NUMA nodes, because QEMU makes RAM out of several pieces for no other reason. The kernel is
+    told the place by a kernel parameter of Linux: without -initrd QEMU writes no address of one.
+    """
+    base = board.mapped_blob_base(size_bytes)
+    below = base - board.ram_base
+    if below <= 0:
+        raise BootError(
+            f"{blob} has {size_bytes} bytes, {board.name} has {board.ram_size_bytes} bytes of RAM",
+            hint="more RAM: --ram",
+        )
+    path = str(blob).replace(",", ",,")  # QEMU's option syntax
+    file = f"memory-backend-file,id=blob,size={size_bytes},share=off,mem-path={path}"
+    return (
+        *("-m", f"{below + size_bytes >> 10}K"),
+        *("-object", f"memory-backend-ram,id=below,size={below}", "-object", file),
+        *("-numa", "node,memdev=below", "-numa", "node,memdev=blob"),
+        *("-append", f"initrdmem={base:#x},{size_bytes:#x}"),
+    )
 
 
 @contextmanager

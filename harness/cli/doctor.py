@@ -26,6 +26,7 @@ PACKAGES = {
     "serial": "pyserial",
 }
 CPUS = ("cortex-a53", "cortex-a72", "cortex-a76", "max")  # what the tests run on
+FIRMWARE_DIR = Path("/usr/lib/raspi-firmware")  # of Debian's package; harness/image needs NumPy
 SERIAL_GROUPS = ("dialout", "uucp")  # who may open a serial port: Debian, Arch
 
 
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit 0 when everything needed is there, 2 when not."""
     findings = [_python(), *_packages(), _cross_compiler(args.cc), _native_compiler(), *_qemu()]
-    findings.append(_serial())
+    findings += [_mtools(), _firmware(), _serial()]
     ok = all(finding.ok for finding in findings if finding.needed)
     if args.json:
         print(json.dumps({"ok": ok, "findings": [asdict(f) for f in findings]}))
@@ -121,6 +122,19 @@ def _output(command: list[str]) -> str:
         return subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ""
+
+
+def _mtools() -> Finding:
+    path = shutil.which("mformat")
+    hint = "apt install mtools (only card images need it)"
+    return Finding("mtools", path is not None, path or "none", hint, needed=False)
+
+
+def _firmware() -> Finding:
+    there = FIRMWARE_DIR.is_dir()
+    hint = "apt install raspi-firmware, section non-free-firmware (only cards of a Pi need it)"
+    found = str(FIRMWARE_DIR) if there else "none"
+    return Finding("boot firmware", there, found, hint, needed=False)
 
 
 def _serial() -> Finding:

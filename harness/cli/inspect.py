@@ -1,11 +1,15 @@
-"""`inspect`: the model's facts and the memory plan, without building anything."""
+"""`inspect`: the model's facts, the memory plan and what to expect of a board; builds nothing."""
 
 import argparse
 import json
 
+from harness.board import versions_of
 from harness.cli.model_facts import facts_table, model_facts
-from harness.cli.options import add_build, add_model, build_options
-from harness.cli.pipeline import plan_model
+from harness.cli.options import DEFAULT_KV, add_build, add_model, build_options
+from harness.cli.pipeline import model_and_board
+from harness.errors import FitError
+from harness.fit import Fit, advise
+from harness.plan import default_ctx, plan_memory
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,13 +20,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print facts and plan."""
-    planned = plan_model(build_options(args))
-    facts = model_facts(planned.model)
+    """Print facts, plan and advice; exit 2 when it does not fit, with the facts all the same."""
+    options = build_options(args)
+    model, board = model_and_board(options)
+    kv_type = options.kv_type or DEFAULT_KV
+    plan, refusal = None, None
+    try:
+        plan = plan_memory(model, board, n_ctx=options.n_ctx, kv_type=kv_type)
+    except FitError as error:
+        refusal = error
+    fit = advise(
+        model,
+        board,
+        n_ctx=options.n_ctx or default_ctx(model),
+        kv_type=kv_type,
+        versions=versions_of(board),
+    )
+    facts = model_facts(model)
     if args.json:
-        print(json.dumps({"model": facts, "plan": planned.plan.as_dict()}))
+        planned = plan.as_dict() if plan else None
+        print(json.dumps({"model": facts, "plan": planned, "fit": fit.as_dict()}))
     else:
-        print(facts_table(facts))
-        print()
-        print(planned.plan.table())
+        tables = [facts_table(facts), *([plan.table()] if plan else []), fit_table(fit)]
+        print("\n\n".join(tables))
+    if refusal is not None:
+        raise refusal
     return 0
+
+
+def fit_table(fit: Fit) -> str:
+    """The advice for a person."""
+    holds = "yes" if fit.fits else "no"
+    largest = f"{fit.largest_ctx:,} tokens" if fit.largest_ctx else "none fits"
+    rows = [
+        (f"on {fit.board}", f"{holds}, with a context of {fit.n_ctx:,} tokens"),
+        ("largest", f"{largest}, keys and values in {fit.kv_type.upper()}"),
+    ]
+    if fit.smallest_board and fit.smallest_board != fit.board:
+        rows.append(("fits on", fit.smallest_board))
+    rows.append(
+        (
+            "per token",
+            f"{fit.weights_bytes_per_token:,} bytes of weights, and "
+            f"{fit.kv_bytes_per_position:,} of keys and values for each token before it",
+        )
+    )
+    for ceiling in fit.ceilings:
+        if ceiling.tokens_per_s is None or ceiling.instructions is None:
+            continue
+        rows.append(
+            (
+                "ceiling",
+                f"{ceiling.tokens_per_s:.3g} tokens/s after {ceiling.n_context:,} tokens "
+                f"(memory {ceiling.by_memory:.3g}: {ceiling.bytes_read / 1e6:,.0f} MB; "
+                f"cores {ceiling.by_instructions:.3g}: {ceiling.instructions / 1e6:,.0f} M "
+                "instructions)",
+            )
+        )
+    if fit.basis:
+        rows.append(("prediction", f"from {fit.basis}; nothing was run on such a board"))
+    else:
+        rows.append(("prediction", f"none: {fit.board} has no figures to reckon a speed from"))
+    return "\n".join(f"{name:<12}{value}" for name, value in rows)

@@ -24,6 +24,7 @@ VERBS = {
     "inspect": "the model's facts and the memory plan, without building",
     "symbols": "the operations in the image: size, NEON instructions, reachability",
     "bench": "executed instructions per token, by phase; a baseline, and a check against it",
+    "flash": "the image onto an SD card: its files, or the whole card",
     "doctor": "what this machine has and what it lacks",
     "synth": "make a random-weight GGUF of a real model's shape",
     "train": "train a language model of our own and write it as GGUF",

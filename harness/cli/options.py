@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from harness.board import board_name
 from harness.cli.serial_port import SerialPort, target_of
 from harness.errors import HarnessError
 from harness.link.messages import GenerateFlag, SamplingParams
@@ -74,7 +75,9 @@ def add_model(parser: argparse.ArgumentParser, *, image_dir: bool = False) -> No
 def add_build(parser: argparse.ArgumentParser) -> None:
     """What to build, and for what."""
     group = parser.add_argument_group("image")
-    group.add_argument("--board", help=f"a file in images/boards (default: {DEFAULT_BOARD})")
+    group.add_argument(
+        "--board", help=f"a file in images/boards, or pi3, pi4 (default: {DEFAULT_BOARD})"
+    )
     group.add_argument("-c", "--ctx", type=positive, metavar="N", help="context size in tokens")
     group.add_argument(
         "--kv", choices=get_args(KvType), help=f"KV cache type (default: {DEFAULT_KV})"
@@ -190,7 +193,7 @@ def build_options(args: argparse.Namespace) -> BuildOptions:
     """The image part of the arguments."""
     return BuildOptions(
         model=args.model,
-        board=args.board,
+        board=board_name(args.board) if args.board else None,
         n_ctx=args.ctx,
         kv_type=args.kv,
         ram_bytes=args.ram,

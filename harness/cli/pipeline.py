@@ -61,17 +61,17 @@ class Built:
     changed: tuple[str, ...]  # artefacts made this time
 
 
-def plan_model(options: BuildOptions) -> Planned:
-    """Read the model and plan its memory."""
+def model_and_board(options: BuildOptions) -> tuple[Model, Board]:
+    """What is to run, and where; the board with the RAM that was asked for."""
     model = read_gguf(options.model or default_model(options.out))
     board = load_board(options.board or DEFAULT_BOARD)
-    plan = plan_memory(
-        model,
-        board,
-        n_ctx=options.n_ctx,
-        kv_type=options.kv_type or DEFAULT_KV,
-        ram_size_bytes=options.ram_bytes,
-    )
+    return model, board if options.ram_bytes is None else board.with_ram(options.ram_bytes)
+
+
+def plan_model(options: BuildOptions) -> Planned:
+    """Read the model and plan its memory."""
+    model, board = model_and_board(options)
+    plan = plan_memory(model, board, n_ctx=options.n_ctx, kv_type=options.kv_type or DEFAULT_KV)
     return Planned(model, board, plan)
 
 

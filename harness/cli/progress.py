@@ -10,7 +10,7 @@ REDRAW_S = 0.1
 
 
 class Bar:
-    """`packing weights [########        ]  33%  410 MB/s`, redrawn in place on a terminal."""
+    """`packing weights [####      ]  33%  410 MB/s  2 s left`, redrawn in place on a terminal."""
 
     def __init__(self, label: str, total: int, unit: str = "") -> None:
         self.label = label
@@ -49,9 +49,11 @@ class Bar:
 
     def _rate(self, now: float) -> str:
         rate = self.done / max(now - self._start, 1e-9)
-        if self.unit == "B":
-            return f"{rate / 1e6:.0f} MB/s" if rate >= 1e6 else f"{rate / 1e3:.1f} kB/s"
-        return f"{rate:.1f} {self.unit}/s"
+        if self.unit != "B":
+            return f"{rate:.1f} {self.unit}/s"
+        left_s = (self.total - self.done) / max(rate, 1e-9)
+        speed = f"{rate / 1e6:.0f} MB/s" if rate >= 1e6 else f"{rate / 1e3:.1f} kB/s"
+        return speed + (f"  {left_s:.0f} s left" if self.done else "")
 
 
 @contextmanager

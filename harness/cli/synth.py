@@ -14,8 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--like", default="tiny", metavar="NAME", help=f"whose shape: {', '.join(PRESETS)}"
     )
     parser.add_argument(
-        "--arch", default="llama", metavar="NAME",
-        help=f"whose formulas: {', '.join(ARCHITECTURES)} (default: llama)",
+        "--arch", metavar="NAME",
+        help=f"whose formulas: {', '.join(ARCHITECTURES)} (default: those of that shape)",
     )  # fmt: skip
     parser.add_argument("--quant", default="Q4_K_M", help="tensor types (default: Q4_K_M)")
     parser.add_argument(

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
+from harness.board import RamRange
 from harness.gguf import GGMLType
 
 KIB = 1 << 10
@@ -107,17 +108,23 @@ class BlobEntry:
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """Where everything is, from the image's first byte to the last of the KV cache.
+    """Where everything is.
 
-    initrd_base: where QEMU will put the blob when it is not appended to the image.
-    ram_needed_bytes: the least RAM that holds image, initrd and device tree.
+    regions: those of the image, from its first byte on; the KV cache is the last of them unless it
+    only fits elsewhere (kv_in_image False): then the kernel finds it a place at boot, and kv_cache
+    says where that is likely to be.
+    initrd_base: where the blob will be when it is not appended to the image, if QEMU loads it.
+    ram_needed_bytes: the least RAM that holds image, initrd and device tree in one range.
+    fits: whether the ranges of `ram` hold all; a plan that does not is only for its sizes.
     """
 
     model_name: str
     board_name: str
     ram_base: int
     ram_size_bytes: int
+    ram: tuple[RamRange, ...]
     ram_needed_bytes: int
+    fits: bool
     load_address: int
     kernel_budget: int
     n_ctx: int
@@ -127,6 +134,8 @@ class MemoryPlan:
     kv_type: KvType
     kv_k_offset: int
     kv_v_offset: int
+    kv_cache: Region
+    kv_in_image: bool
     text_size_bytes: int
     scratch_size_bytes: int
     act_quant_row_size: int
@@ -182,7 +191,7 @@ class MemoryPlan:
     @property
     def kv_bytes(self) -> int:
         """The KV cache."""
-        return self.region("kv_cache").size_bytes
+        return self.kv_cache.size_bytes
 
     @property
     def state_bytes(self) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from harness.board import Board
-from harness.errors import PlanError
+from harness.errors import FitError, PlanError
 from harness.gguf import Model
 from harness.plan.blob import BlobContents, blob_contents, blob_size_bytes
 from harness.plan.buffers import (
@@ -29,19 +29,20 @@ from harness.plan.memory import (
     align_up,
     extra_kernel_bytes,
 )
+from harness.plan.place import PAGE, kv_base_in_image, place, ram_needed
 
 N_CTX_DEFAULT = 2048
 N_BATCHES = (16, 12, 8, 4, 2, 1)
 APPEND_LIMIT = 16 * MIB  # a larger blob travels as initrd, which the loader need not copy twice
-PAGE = 4 * KIB
+BLOB_FILE_ALIGN = 64 * KIB  # of a blob by itself: whole pages of any system that may map it
 LANES = 4  # floats of a NEON vector
 PAGE_TABLES = 20  # level 1, up to 4 of level 2 (per GiB not one block), 15 for ragged edges
+PAGE_TABLES_PER_RANGE = 4  # of RAM beyond the first: two edges, a table of level 2 and 3 for each
 STACK_SIZE = 32 * KIB
 # More than clang's largest frame, a GEMM's 7.9 KiB: none jumps over it. gcc's touch every page.
 STACK_GUARD_SIZE = 8 * KIB
 HEAD_SIZE_MAX = 256  # ATTENTION_MAX_HEAD of kernel/nn/kernels.h
 CORE_SLOT_SIZE = 24 * KIB  # of kernel/arch/start.h: a guard below a stack
-FDT_ROOM = 2 * MIB  # QEMU's tree has 1 MiB; a loader may align it
 
 
 def plan_memory(
@@ -54,29 +55,47 @@ def plan_memory(
 ) -> MemoryPlan:
     """Give every buffer a place above the kernel, or explain what would have to shrink.
 
+    FitError: the board has too little RAM, or it is in too small pieces. PlanError: the kernel
+    cannot run such a model or context at all.
     n_ctx None: what the model was trained for, at most 2048. ram_size_bytes None: the board's.
     """
     _check_shape(model)
     n_ctx_train = model.hyper.n_ctx_train
-    if n_ctx is None:
-        n_ctx = min(n_ctx_train, N_CTX_DEFAULT)
+    n_ctx = default_ctx(model) if n_ctx is None else n_ctx
     if not 1 <= n_ctx <= n_ctx_train:
         raise PlanError(
             f"a context of {n_ctx} tokens is out of range: "
             f"{model.name} was trained for {n_ctx_train}",
             hint=f"try --ctx {min(max(n_ctx, 1), n_ctx_train)}",
         )
-    ram = board.ram_size_bytes if ram_size_bytes is None else ram_size_bytes
-    planner = _Planner(model, board, blob_contents(model), kv_type, ram)
+    if ram_size_bytes is not None:
+        board = board.with_ram(ram_size_bytes)
+    planner = _Planner(model, board, blob_contents(model), kv_type)
     plan = planner.plan(n_ctx)
-    if plan.ram_needed_bytes > ram:
-        raise PlanError(
+    if not planner.fits(n_ctx):
+        pieces = ""
+        if len(board.ram) > 1:
+            largest = max(piece.size_bytes for piece in board.ram)
+            pieces = f" in {len(board.ram)} pieces, the largest of {_mib(largest)}"
+        raise FitError(
             f"{model.name} with n_ctx={n_ctx} needs {_mib(plan.ram_needed_bytes)} of RAM "
             f"(weights {_mib(plan.blob_size_bytes)}, KV cache {_mib(plan.kv_bytes)}), "
-            f"{board.name} has {_mib(ram)}",
+            f"{board.name} has {_mib(board.ram_size_bytes)}{pieces}",
             hint=_hint(planner, n_ctx),
         )
     return plan
+
+
+def default_ctx(model: Model) -> int:
+    """What it was trained for, at most 2048 tokens."""
+    return min(model.hyper.n_ctx_train, N_CTX_DEFAULT)
+
+
+def largest_ctx(model: Model, board: Board, *, kv_type: KvType = "f16") -> int | None:
+    """The most tokens of context that fit, of those that it was trained for; None: not one."""
+    _check_shape(model)
+    planner = _Planner(model, board, blob_contents(model), kv_type)
+    return _largest_ctx(planner, model.hyper.n_ctx_train + 1)
 
 
 @dataclass(frozen=True)
@@ -87,7 +106,6 @@ class _Planner:
     board: Board
     contents: BlobContents
     kv_type: KvType
-    ram_size_bytes: int
 
     def plan(self, n_ctx: int) -> MemoryPlan:
         """The plan with the largest batch that keeps the state within its budget."""
@@ -98,17 +116,18 @@ class _Planner:
         return plan
 
     def fits(self, n_ctx: int) -> bool:
-        return self.plan(n_ctx).ram_needed_bytes <= self.ram_size_bytes
+        return self.plan(n_ctx).fits
 
     def _plan(self, n_ctx: int, n_batch: int) -> MemoryPlan:
         hyper, board = self.model.hyper, self.board
         entries = self.contents.entries(n_ctx)
         blob_bytes = blob_size_bytes(entries)
         appended = blob_bytes <= APPEND_LIMIT
+        if not appended:
+            blob_bytes = align_up(blob_bytes, BLOB_FILE_ALIGN)
         n_ctx_padded = align_up(n_ctx, CTX_ALIGN)
         kv_rows = hyper.n_layer * hyper.n_head_kv * n_ctx_padded
-        # Of the keys, and as many of the values.
-        kv_bytes = kv_rows * kv_row_bytes(self.kv_type, hyper.head_size)
+        keys_bytes = kv_rows * kv_row_bytes(self.kv_type, hyper.head_size)  # values: as many
         budget = KERNEL_BUDGET + extra_kernel_bytes(t.type for t in self.model.tensors.values())
         link = link_buffers()
         session = session_buffers(hyper, n_ctx)
@@ -123,26 +142,31 @@ class _Planner:
         add("kernel", "kernel", budget)
         if appended:
             add("blob", "ro", blob_bytes)
-        add("page_tables", "rw", PAGE_TABLES * PAGE)
+        add("page_tables", "rw", _page_tables(board) * PAGE)
         add("stack_guard", "guard", STACK_GUARD_SIZE)
         add("stack", "rw", STACK_SIZE)
         add("core_stacks", "rw", (MAX_CORES - 1) * CORE_SLOT_SIZE)
         add("link", "rw", link.offset)
         add("session", "rw", session.offset)
         add("activations", "rw", activations.offset)
-        # From 2 MiB on, aligned so that the MMU maps it in whole blocks.
-        add("kv_cache", "rw", 2 * kv_bytes, 2 * MIB if 2 * kv_bytes >= 2 * MIB else PAGE)
-
+        kv_bytes = align_up(2 * keys_bytes, PAGE)
         initrd_bytes = 0 if appended else blob_bytes
-        image_bytes = regions[-1].end - board.ram_base
-        initrd_offset, _ = _loader_layout(image_bytes, initrd_bytes, self.ram_size_bytes)
+        sizes = (regions[-1].end, kv_bytes, initrd_bytes)
+        placement = place(board, *sizes)
+        kv_in_image = placement is None or placement.kv_in_image
+        kv_base = placement.kv_base if placement else kv_base_in_image(*sizes[:2])
+        kv_cache = Region("kv_cache", kv_base, kv_bytes, "rw")
+        if kv_in_image:
+            regions.append(kv_cache)
         row = quant_row(hyper)
         return MemoryPlan(
             model_name=self.model.name,
             board_name=board.name,
             ram_base=board.ram_base,
-            ram_size_bytes=self.ram_size_bytes,
-            ram_needed_bytes=_least_ram(image_bytes, initrd_bytes),
+            ram_size_bytes=board.ram_size_bytes,
+            ram=board.ram,
+            ram_needed_bytes=ram_needed(board, *sizes),
+            fits=placement is not None,
             load_address=board.load_address,
             kernel_budget=budget,
             n_ctx=n_ctx,
@@ -151,14 +175,16 @@ class _Planner:
             n_logit_rows=n_logit_rows(hyper, n_batch),
             kv_type=self.kv_type,
             kv_k_offset=0,
-            kv_v_offset=kv_bytes,
+            kv_v_offset=keys_bytes,
+            kv_cache=kv_cache,
+            kv_in_image=kv_in_image,
             text_size_bytes=text_size_bytes(n_ctx),
             scratch_size_bytes=scratch_size_bytes(n_ctx),
             act_quant_row_size=row.size_bytes,
             act_quant_q8_k=row.q8_k_offset,
             blob_appended=appended,
             blob_size_bytes=blob_bytes,
-            initrd_base=None if appended else board.ram_base + initrd_offset,
+            initrd_base=placement.initrd_base if placement else None,
             regions=tuple(regions),
             buffers=(*link.buffers, *session.buffers, *activations.buffers),
             blob=entries,
@@ -172,28 +198,8 @@ def kv_row_bytes(kv_type: KvType, head_size: int) -> int:
     return head_size * (2 if kv_type == "f16" else 4)
 
 
-def _loader_layout(image_bytes: int, initrd_bytes: int, ram_size_bytes: int) -> tuple[int, int]:
-    """(initrd, end of the FDT at the latest) as QEMU's hw/arm/boot.c places them.
-
-    Both from the start of RAM. The initrd starts at half of RAM or 128 MiB, whichever is less, but
-    above the image (whose header says how much memory it needs); the FDT follows on the next 2 MiB
-    boundary. Room for that whole rounding is kept, so that more RAM never fits less.
-    """
-    initrd = align_up(max(min(ram_size_bytes // 2, 128 * MIB), image_bytes), PAGE)
-    return initrd, initrd + initrd_bytes + 2 * MIB + FDT_ROOM
-
-
-def _least_ram(image_bytes: int, initrd_bytes: int) -> int:
-    """The least RAM, in whole MiB, that holds image, initrd and FDT; so does any larger one."""
-    low, high = 0, 2 * (image_bytes + initrd_bytes) // MIB + 256
-    while high - low > 1:
-        middle = (low + high) // 2
-        _, end = _loader_layout(image_bytes, initrd_bytes, middle * MIB)
-        if end <= middle * MIB:
-            high = middle
-        else:
-            low = middle
-    return high * MIB
+def _page_tables(board: Board) -> int:
+    return PAGE_TABLES + PAGE_TABLES_PER_RANGE * (len(board.ram) - 1)
 
 
 def _check_shape(model: Model) -> None:
@@ -219,6 +225,8 @@ def _check_shape(model: Model) -> None:
 def _hint(planner: _Planner, n_ctx: int) -> str:
     """The largest context that fits, or the RAM that would hold what was asked for."""
     ram = f"a board with at least {_mib(planner.plan(n_ctx).ram_needed_bytes)} of RAM"
+    if len(planner.board.ram) > 1:
+        ram += " in one piece"
     largest = _largest_ctx(planner, n_ctx)
     return f"try --ctx {largest}, or {ram}" if largest else f"no context fits; take {ram}"
 

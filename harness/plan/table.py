@@ -24,12 +24,17 @@ def render_table(plan: MemoryPlan) -> str:
         (f"{r.base:#012x}", f"{r.end:#012x}", _size(r.size_bytes), r.name, _WHAT.get(r.name, ""))
         for r in plan.regions
     ]
+    if not plan.kv_in_image:
+        kv = plan.kv_cache
+        what = f"{_WHAT[kv.name]}; the first free RAM, found at boot"
+        rows.append((f"{kv.base:#012x}", f"{kv.end:#012x}", _size(kv.size_bytes), kv.name, what))
     if plan.initrd_base is not None:
         base, size = plan.initrd_base, plan.blob_size_bytes
-        what = "model.blob; the address is QEMU's, found at run time"
+        what = "model.blob; the address is the loader's, found at run time"
         rows.append((f"{base:#012x}", f"{base + size:#012x}", _size(size), "initrd", what))
     place = "appended" if plan.blob_appended else "initrd"
     batch = f"{plan.n_batch} token{'s' if plan.n_batch > 1 else ''}"
+    pieces = f" in {len(plan.ram)} pieces" if len(plan.ram) > 1 else ""
     tensors = sum(entry.type is not None for entry in plan.blob)
     totals = [
         ("weights", _size(plan.weights_bytes), f"{tensors} tensors, blob {place}"),
@@ -42,7 +47,7 @@ def render_table(plan: MemoryPlan) -> str:
         (
             "RAM needed",
             _size(plan.ram_needed_bytes),
-            f"of {_size(plan.ram_size_bytes)} on {plan.board_name}, device tree included",
+            f"of {_size(plan.ram_size_bytes)}{pieces} on {plan.board_name}, device tree included",
         ),
     ]
     return "\n".join(

@@ -4,7 +4,7 @@ All have a SentencePiece vocabulary.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 # TinyLlama-1.1B-Chat's own; the markers are plain text, only </s> is a token of its own.
@@ -51,6 +51,8 @@ class Preset:
     rope_freq_base: float = 10000.0
     tied: bool = False  # no output.weight: the embedding matrix makes the logits
     chat_template: str | None = None
+    arch: str = "llama"  # unless another one is asked for
+    traits: Mapping[str, Any] = field(default_factory=dict)  # beyond those of that architecture
 
 
 PRESETS: Final = {
@@ -66,7 +68,12 @@ PRESETS: Final = {
     "llama-3.2-1b": Preset(
         2048, 16, 32, 8, 8192, 128256, 131072, rope_freq_base=500000.0, tied=True
     ),
-}
+    # Granite 3.3 8B's sizes and scales, likewise without its byte-level BPE.
+    "granite-3.3-8b": Preset(
+        4096, 40, 32, 8, 12800, 49159, 131072, rope_freq_base=1e7, tied=True,
+        arch="granite", traits={"logit_scale": 1 / 16},
+    ),
+}  # fmt: skip
 
 # Hyper-parameters that models of an architecture have in common, whatever their shape.
 TRAITS: Final[Mapping[str, Mapping[str, Any]]] = {

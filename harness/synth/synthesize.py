@@ -28,7 +28,7 @@ Shape = tuple[int, ...]
 def synthesize(
     like: str,
     *,
-    arch: str = "llama",
+    arch: str | None = None,
     quant: str = "Q4_K_M",
     path: Path,
     seed: int = 0,
@@ -41,6 +41,7 @@ def synthesize(
 ) -> Path:
     """Write a model of the shape `like`; the same arguments give the same bytes.
 
+    arch None: the one that models of this shape have.
     pre None: a SentencePiece vocabulary; else a byte-level BPE one with the regexes of that name,
     and Llama 3's chat template.
     `changes`: hyper-parameters other than the architecture's usual ones. `optional`: which of the
@@ -49,12 +50,13 @@ def synthesize(
     `progress` is told (bytes written, bytes in all). The file appears under its name only when it
     is complete.
     """
-    preset = _preset(like, arch, quant, seed)
+    preset, arch = _preset(like, arch, quant, seed)
+    traits = preset.traits if arch == preset.arch else {}
     hyper = _hyper_parameters(
         preset,
         preset.n_vocab if n_vocab is None else n_vocab,
         preset.n_ctx if n_ctx is None else n_ctx,
-        {**TRAITS[arch], "arch": ARCHITECTURES[arch], **(changes or {})},
+        {**TRAITS[arch], **traits, "arch": ARCHITECTURES[arch], **(changes or {})},
     )
     n_tokens = hyper.n_vocab_rows
     tokens = make_vocabulary(n_tokens) if pre is None else make_merges(n_tokens, pre)
@@ -91,17 +93,17 @@ def synthesize(
     return path
 
 
-def _preset(like: str, arch: str, quant: str, seed: int) -> Preset:
+def _preset(like: str, arch: str | None, quant: str, seed: int) -> tuple[Preset, str]:
     for what, value, known in (
         ("--like", like, PRESETS),
-        ("--arch", arch, ARCHITECTURES),
+        ("--arch", PRESETS[like].arch if arch is None and like in PRESETS else arch, ARCHITECTURES),
         ("--quant", quant, QUANTS),
     ):
         if value not in known:
             raise SynthError(f"{what} is {value!r}", hint=f"choose one of: {', '.join(known)}")
     if seed < 0:
         raise SynthError(f"--seed is {seed}, wanted 0 or more")
-    return PRESETS[like]
+    return PRESETS[like], arch or PRESETS[like].arch
 
 
 def _hyper_parameters(

@@ -12,7 +12,9 @@
 #include "gen/model.h"
 #include "lib/format.h"
 #include "lib/panic.h"
+#include "nn/kv_cache.h"
 #include "nn/model.h"
+#include "nn/prefetch.h"
 #include "nn/tier.h"
 #include "nn/transformer.h"
 #include "platform/blob.h"
@@ -124,7 +126,7 @@ static void describe_to_model(void)
            BOARD_TITLE, fact, platform.n_cpu, gib ? ram_mib / 1024 : ram_mib, gib ? "GiB" : "MiB");
 }
 
-static void banner(void)
+static void banner(const uint8_t *kv_cache)
 {
     print("\r\nBareword: %s", description);
     print_cores();
@@ -140,7 +142,7 @@ static void banner(void)
     print_region("link", __link_start, REGION_LINK_SIZE);
     print_region("session", __session_start, REGION_SESSION_SIZE);
     print_region("activations", __activations_start, REGION_ACTIVATIONS_SIZE);
-    print_region("kv_cache", __kv_cache_start, REGION_KV_CACHE_SIZE);
+    print_region("kv_cache", kv_cache, REGION_KV_CACHE_SIZE);
 }
 
 // With one core a panic has nobody to stop, with several it may need the exclusive accesses of
@@ -166,6 +168,7 @@ static void choose_tier(void)
         least = tiers[core] < least ? tiers[core] : least;
     }
     nn_tier_init(least);
+    prefetch_ahead = cpu_prefetch_bytes(); // where cores differ, the boot core's
 }
 
 static void core_init(int core, int n_cores, void *arg)
@@ -219,9 +222,11 @@ noreturn void kernel_main(void)
     choose_tier();
     describe();
     describe_to_model();
-    banner(); // before what may take a while or be refused
+    uint8_t *kv_cache = layout_kv_cache(&platform);
+    banner(kv_cache); // before what may take a while or be refused
     const uint8_t *blob = blob_check(&platform, BUILD_ID, BLOB_SIZE); // ours, and whole?
     model_init(blob); // tensor views into the weights; nothing is copied
+    kv_cache_init(kv_cache);
     idle_init();
 
     struct link_io io;

@@ -1,7 +1,6 @@
-// The KV cache in its planned region.
+// The KV cache in the memory that the platform has for it.
 #include "nn/kv_cache.h"
 
-#include "gen/layout.h"
 #include "gen/model.h"
 #include "lib/string.h"
 #include "nn/ops.h"
@@ -18,10 +17,17 @@ union row {
     uint8_t bytes[4 * HEAD_SIZE + 2];
 };
 
+static uint8_t *cache;
+
+void kv_cache_init(uint8_t *start)
+{
+    cache = start;
+}
+
 static uint8_t *head_start(size_t region_offset, int layer, int kv_head)
 {
     const size_t head = (size_t)layer * N_HEAD_KV + (size_t)kv_head;
-    return __kv_cache_start + region_offset + head * N_CTX_PADDED * ROW_BYTES;
+    return cache + region_offset + head * N_CTX_PADDED * ROW_BYTES;
 }
 
 const void *kv_cache_k(int layer, int kv_head)

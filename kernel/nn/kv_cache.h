@@ -2,6 +2,11 @@
 // nn/kv_layout.h says for KV_TYPE. Positions not written yet hold anything.
 #pragma once
 
+#include "lib/types.h"
+
+// At REGION_KV_CACHE_SIZE bytes, 64-byte aligned. Before anything else here.
+void kv_cache_init(uint8_t *start);
+
 // k, v: [HEAD_SIZE], rounded to the cache's type. 0 <= pos < N_CTX.
 void kv_cache_append(int layer, int kv_head, int pos, const float *k, const float *v);
 

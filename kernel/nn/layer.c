@@ -181,7 +181,7 @@ static void attention_block(const struct part *part, const struct layer_tensors 
     q_k_v(part, w, &input);
     parallel_barrier();
     attend(part, layer);
-    parallel_barrier();
+    part_barrier(part, &w->attn_output);
     input = part_quantised(part, buffer(ACT_ATT), N_Q, matmul_form(&w->attn_output));
     product(part, buffer(ACT_Y), &w->attn_output, &input);
     if (HAS_ATTN_OUTPUT_BIAS) {
@@ -192,7 +192,7 @@ static void attention_block(const struct part *part, const struct layer_tensors 
     } else {
         add_branch(part, &w->attn_output);
     }
-    parallel_barrier();
+    part_barrier(part, &w->ffn_gate);
 }
 
 // gate = act(gate) * up, in this core's rows.
@@ -211,8 +211,9 @@ static void act_times_up(const struct part *part, struct share rows)
     }
 }
 
-// x += Wdown (act(Wgate h) * (Wup h)),  h = rms(x)
-static void feed_forward_block(const struct part *part, const struct layer_tensors *w)
+// x += Wdown (act(Wgate h) * (Wup h)),  h = rms(x). next: the matrix after these.
+static void feed_forward_block(const struct part *part, const struct layer_tensors *w,
+                               const struct tensor *next)
 {
     const unsigned forms = matmul_form(&w->ffn_gate) | matmul_form(&w->ffn_up);
 
@@ -226,7 +227,7 @@ static void feed_forward_block(const struct part *part, const struct layer_tenso
         add_bias(part, buffer(ACT_UP), &w->ffn_up, w->ffn_up_bias);
     }
     act_times_up(part, matmul_rows(&w->ffn_gate, part->core, part->n_cores));
-    parallel_barrier();
+    part_barrier(part, &w->ffn_down);
     input = part_quantised(part, buffer(ACT_GATE), N_FF, matmul_form(&w->ffn_down));
     product(part, buffer(ACT_Y), &w->ffn_down, &input);
     if (HAS_FFN_DOWN_BIAS) {
@@ -237,11 +238,12 @@ static void feed_forward_block(const struct part *part, const struct layer_tenso
     } else {
         add_branch(part, &w->ffn_down);
     }
-    parallel_barrier();
+    part_barrier(part, next);
 }
 
 void layer_forward(const struct part *part, int layer)
 {
     attention_block(part, &layers[layer], layer);
-    feed_forward_block(part, &layers[layer]);
+    feed_forward_block(part, &layers[layer],
+                       layer + 1 < N_LAYER ? &layers[layer + 1].attn_q : NULL);
 }

@@ -143,15 +143,23 @@ static void gemm(float *out, size_t out_stride, uint32_t type, const void *w, st
     panic("matmul: no product for tensor type %u", (unsigned)type);
 }
 
+static const uint8_t *tile_of_row(const struct tensor *w, int row)
+{
+    const size_t tile_bytes = tile_row_bytes(w->type, w->n_cols);
+    return (const uint8_t *)tensor_data(w) + (size_t)(row / tile_rows(w->type)) * tile_bytes;
+}
+
+const void *matmul_first_tile(const struct tensor *w, int core, int n_cores)
+{
+    return tile_of_row(w, matmul_rows(w, core, n_cores).begin);
+}
+
 static __attribute__((noinline)) void gemm_of_type(float *out, const struct tensor *w,
                                                    const struct activation *x, int n_tokens,
                                                    struct share rows)
 {
-    const size_t tile_bytes = tile_row_bytes(w->type, w->n_cols);
-    const uint8_t *tiles = tensor_data(w);
-    tiles += (size_t)(rows.begin / tile_rows(w->type)) * tile_bytes;
-    gemm(out + rows.begin, w->n_rows, w->type, tiles, input_of(w->type, x), n_tokens,
-         rows.end - rows.begin, (int)w->n_cols);
+    gemm(out + rows.begin, w->n_rows, w->type, tile_of_row(w, rows.begin), input_of(w->type, x),
+         n_tokens, rows.end - rows.begin, (int)w->n_cols);
 }
 
 static struct activation token_of(const struct activation *x, int t)

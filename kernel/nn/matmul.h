@@ -41,3 +41,6 @@ static inline struct share matmul_rows(const struct tensor *w, int core, int n_c
 // without padding. x has the form.
 void matmul(float *out, const struct tensor *w, const struct activation *x, int n_tokens, int core,
             int n_cores);
+
+// Where this core's rows of w begin.
+const void *matmul_first_tile(const struct tensor *w, int core, int n_cores);

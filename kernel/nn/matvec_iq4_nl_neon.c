@@ -3,6 +3,7 @@
 #include "nn/block_32_neon.h"
 #include "nn/column_groups_neon.h"
 #include "nn/kernels.h"
+#include "nn/prefetch.h"
 #include "nn/tile_bits_neon.h"
 
 #define MAX_TILES 2
@@ -14,6 +15,7 @@ ALWAYS_INLINE void tiles(float *out, const uint8_t *w, const struct act_q8_0 *x,
     const int8x16_t values = vld1q_s8(iq4_values);
     uint8x16_t low_nibble = vdupq_n_u8(15);
     FORGET_LANES(low_nibble); // else it is made anew before each use
+    const size_t ahead = prefetch_ahead;
     float32x4_t acc[MAX_TILES][2];
     UNROLL for (int i = 0; i < n_tiles; i++)
     {
@@ -25,7 +27,9 @@ ALWAYS_INLINE void tiles(float *out, const uint8_t *w, const struct act_q8_0 *x,
         int32x4_t sum[MAX_TILES][4];
         UNROLL for (int i = 0; i < n_tiles; i++)
         {
-            qs[i] = w + (size_t)(i * n_blocks) * block_bytes + 16;
+            const uint8_t *block = w + (size_t)(i * n_blocks) * block_bytes;
+            prefetch_block(block, ahead, block_bytes);
+            qs[i] = block + 16;
         }
         UNROLL for (int k = 0; k < 8; k += 2)
         {

@@ -3,6 +3,7 @@
 #include "nn/block_k_neon.h"
 #include "nn/column_groups_neon.h"
 #include "nn/kernels.h"
+#include "nn/prefetch.h"
 #include "nn/tile_bits_neon.h"
 
 // 32 columns of eight rows.
@@ -29,12 +30,14 @@ void matvec_iq4_xs_neon(float *out, const void *w_tiles, const void *act, int n_
 {
     const struct tile_iq4_xs *tile = w_tiles;
     const struct act_q8_k *end = (const struct act_q8_k *)act + n_cols / QK_K;
+    const size_t ahead = prefetch_ahead;
     const int8x16_t values = vld1q_s8(iq4_values);
     uint8x16_t low_nibble = vdupq_n_u8(15);
     FORGET_LANES(low_nibble); // else it is made anew before each use
     for (int row = 0; row < n_rows_padded; row += QUANT_TILE_ROWS) {
         float32x4_t acc[2] = {vdupq_n_f32(0), vdupq_n_f32(0)};
         for (const struct act_q8_k *x = act; x != end; x++, tile++) {
+            prefetch_block(tile, ahead, sizeof *tile);
             const uint8_t *qs = tile->qs[0][0][0];
             const int8_t *q = x->q;
             int32x4_t a[2] = {vdupq_n_s32(0), vdupq_n_s32(0)};

@@ -3,6 +3,7 @@
 #include "nn/block_k_neon.h"
 #include "nn/column_groups_neon.h"
 #include "nn/kernels.h"
+#include "nn/prefetch.h"
 #include "nn/tile_bits_neon.h"
 
 // Four column groups of rows 0..3 and of rows 4..7.
@@ -52,11 +53,14 @@ ALWAYS_INLINE void rows(float *out, const uint8_t *tile, const struct act_q8_k *
                         int n_cols, bool q3_k)
 {
     const struct act_q8_k *end = act + n_cols / QK_K;
+    const size_t ahead = prefetch_ahead;
+    const size_t block_bytes = q3_k ? sizeof(struct tile_q3_k) : sizeof(struct tile_q2_k);
     uint8x16_t mask = vdupq_n_u8(q3_k ? 7 : 3);
     FORGET_LANES(mask); // else it is made anew before each use
     for (int row = 0; row < n_rows; row += QUANT_TILE_ROWS) {
         float32x4_t acc[2] = {vdupq_n_f32(0), vdupq_n_f32(0)};
         for (const struct act_q8_k *x = act; x != end; x++) {
+            prefetch_block(tile, ahead, block_bytes);
             const struct tile_q2_k *q2 = (const struct tile_q2_k *)tile;
             const struct tile_q3_k *q3 = (const struct tile_q3_k *)tile;
             const uint8_t *qs = q3_k ? q3->qs[0][0][0] : q2->qs[0][0][0];

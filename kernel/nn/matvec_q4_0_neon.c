@@ -3,6 +3,7 @@
 #include "nn/block_32_neon.h"
 #include "nn/column_groups_neon.h"
 #include "nn/kernels.h"
+#include "nn/prefetch.h"
 #include "nn/simd_neon.h"
 #include "nn/tiles.h"
 
@@ -13,6 +14,7 @@ ALWAYS_INLINE void tiles(float *out, const uint8_t *w, const struct act_q8_0 *x,
                          int n_tiles, bool has_min)
 {
     const size_t block_bytes = has_min ? sizeof(struct tile_q4_1) : sizeof(struct tile_q4_0);
+    const size_t ahead = prefetch_ahead;
     float32x4_t acc[MAX_TILES][2];
     UNROLL for (int i = 0; i < n_tiles; i++)
     {
@@ -26,7 +28,9 @@ ALWAYS_INLINE void tiles(float *out, const uint8_t *w, const struct act_q8_0 *x,
         int16x8_t dot[MAX_TILES][4];
         UNROLL for (int i = 0; i < n_tiles; i++)
         {
-            qs[i] = w + (size_t)(i * n_blocks) * block_bytes + (has_min ? 32 : 16);
+            const uint8_t *block = w + (size_t)(i * n_blocks) * block_bytes;
+            prefetch_block(block, ahead, block_bytes);
+            qs[i] = block + (has_min ? 32 : 16);
         }
         UNROLL for (int k = 0; k < 8; k += 4)
         {

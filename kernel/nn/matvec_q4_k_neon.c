@@ -2,6 +2,7 @@
 #include "nn/activation.h"
 #include "nn/column_groups_neon.h"
 #include "nn/kernels.h"
+#include "nn/prefetch.h"
 #include "nn/simd_neon.h"
 #include "nn/tile_bits_neon.h"
 #include "nn/tile_q4_k_neon.h"
@@ -79,6 +80,8 @@ ALWAYS_INLINE void rows(float *out, const uint8_t *tile, const struct act_q8_k *
                         int n_cols, bool has_qh)
 {
     const struct act_q8_k *end = act + n_cols / QK_K;
+    const size_t ahead = prefetch_ahead;
+    const size_t block_bytes = has_qh ? sizeof(struct tile_q5_k) : sizeof(struct tile_q4_k);
     uint8x16_t low_nibble = vdupq_n_u8(15);
     FORGET_LANES(low_nibble); // else it is made anew before each use
     const struct five_bits masks = five_bits_init();
@@ -90,6 +93,7 @@ ALWAYS_INLINE void rows(float *out, const uint8_t *tile, const struct act_q8_k *
     for (int row = 0; row < n_rows; row += QUANT_TILE_ROWS) {
         float32x4_t acc0 = vdupq_n_f32(0), acc1 = acc0;
         for (const struct act_q8_k *x = act; x != end; x++) {
+            prefetch_block(tile, ahead, block_bytes);
             const struct tile_q4_k *block = (const struct tile_q4_k *)tile; // but for qs
             const uint8_t(*s6)[48] = block->s6, *qh = tile + 128, *qs = qh + (has_qh ? 256 : 0);
             const int8_t *q = x->q;

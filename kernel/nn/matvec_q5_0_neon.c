@@ -3,6 +3,7 @@
 #include "nn/block_32_neon.h"
 #include "nn/column_groups_neon.h"
 #include "nn/kernels.h"
+#include "nn/prefetch.h"
 #include "nn/tile_bits_neon.h"
 
 // One tile at a time: the masks take the registers of a second one.
@@ -10,9 +11,12 @@ ALWAYS_INLINE void rows(float *out, const uint8_t *tile, const struct act_q8_0 *
                         int n_blocks, bool has_min)
 {
     const struct five_bits masks = five_bits_init();
+    const size_t ahead = prefetch_ahead;
+    const size_t block_bytes = has_min ? sizeof(struct tile_q5_1) : sizeof(struct tile_q5_0);
     for (const struct act_q8_0 *end = x + n_blocks; n_rows > 0; n_rows -= QUANT_TILE_ROWS) {
         float32x4_t acc[2] = {vdupq_n_f32(0), vdupq_n_f32(0)};
         for (const struct act_q8_0 *block = x; block != end; block++) {
+            prefetch_block(tile, ahead, block_bytes);
             const uint8_t *qs = tile + (has_min ? 32 : 16);
             const int8_t *q = block->q;
             const uint8x16x2_t qh = next_u8x2(&qs);

@@ -3,6 +3,7 @@
 #include "nn/activation.h"
 #include "nn/column_groups_neon.h"
 #include "nn/kernels.h"
+#include "nn/prefetch.h"
 #include "nn/simd_neon.h"
 #include "nn/tile_q6_k_neon.h"
 #include "nn/tiles.h"
@@ -39,11 +40,13 @@ void matvec_q6_k_neon(float *out, const void *w_tiles, const void *act, int n_ro
 {
     const struct tile_q6_k *tile = w_tiles;
     const struct act_q8_k *end = (const struct act_q8_k *)act + n_cols / QK_K;
+    const size_t ahead = prefetch_ahead;
     uint8x16_t six_bits = vdupq_n_u8(63);
     FORGET_LANES(six_bits); // else it is made anew before each use
     for (int row = 0; row < n_rows_padded; row += QUANT_TILE_ROWS) {
         float32x4_t acc0 = vdupq_n_f32(0), acc1 = acc0;
         for (const struct act_q8_k *x = act; x != end; x++, tile++) {
+            prefetch_block(tile, ahead, sizeof *tile);
             const int8_t *q = x->q;
             const uint8_t *qs = (const uint8_t *)tile->qs;
             const int16x8_t sums[2] = {vld1q_s16(x->bsum), vld1q_s16(x->bsum + 8)};

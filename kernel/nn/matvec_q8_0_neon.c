@@ -3,6 +3,7 @@
 #include "nn/block_32_neon.h"
 #include "nn/column_groups_neon.h"
 #include "nn/kernels.h"
+#include "nn/prefetch.h"
 #include "nn/simd_neon.h"
 #include "nn/tiles.h"
 
@@ -12,6 +13,7 @@ ALWAYS_INLINE void tiles(float *out, const void *tiles, const struct act_q8_0 *x
                          int n_tiles)
 {
     const struct tile_q8_0 *w = tiles;
+    const size_t ahead = prefetch_ahead;
     float32x4_t acc[MAX_TILES][2];
     UNROLL for (int i = 0; i < n_tiles; i++)
     {
@@ -23,6 +25,7 @@ ALWAYS_INLINE void tiles(float *out, const void *tiles, const struct act_q8_0 *x
         int32x4_t sum[MAX_TILES][4];
         UNROLL for (int i = 0; i < n_tiles; i++)
         {
+            prefetch_block(&w[i * n_blocks], ahead, sizeof *w);
             qs[i] = (const int8_t *)w[i * n_blocks].qs;
         }
         UNROLL for (int k = 0; k < 8; k += 2)

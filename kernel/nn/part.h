@@ -98,3 +98,11 @@ static inline void product(const struct part *part, float *out, const struct ten
 {
     matmul(out, w, input, part->n_tokens, part->core, part->n_cores);
 }
+
+// A barrier after which this core's next weights are its rows of w: the first of them come while it
+// waits. NULL: nobody knows what is next.
+static inline void part_barrier(const struct part *part, const struct tensor *w)
+{
+    const bool ask = part->n_cores > 1 && w != NULL;
+    parallel_barrier_before(ask ? matmul_first_tile(w, part->core, part->n_cores) : NULL);
+}

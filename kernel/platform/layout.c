@@ -5,6 +5,7 @@
 #include "arch/mmu.h"
 #include "gen/layout.h"
 #include "lib/panic.h"
+#include "platform/free_ram.h"
 
 static_assert(REGION_CORE_STACKS_SIZE == (CPU_MAX - 1) * CORE_SLOT_SIZE, "the plan has all slots");
 
@@ -39,10 +40,11 @@ static void check_disjoint(struct range plan, const char *what, struct range r)
     }
 }
 
-void layout_check(const struct platform *p)
+void layout_check(struct platform *p)
 {
     const paddr_t start = image_address(_start);
     const struct range plan = {start, start + LAYOUT_IMAGE_SIZE};
+    p->image = plan;
     if (!IS_ALIGNED(plan.start, PAGE_SIZE)) {
         panic("layout: the image was loaded at 0x%lx, not at a multiple of 4 KiB", plan.start);
     }
@@ -107,4 +109,15 @@ void layout_map(const struct platform *p)
     map_device(p->gicd, PAGE_SIZE);
     map_device(p->gicc, PAGE_SIZE);
     mmu_enable();
+}
+
+uint8_t *layout_kv_cache(struct platform *p)
+{
+#if KV_CACHE_IN_IMAGE
+    (void)p;
+    return (uint8_t *)image_address(__kv_cache_start);
+#else
+    const uint64_t block = 2ull << 20; // what the MMU maps at once, and the TLB holds
+    return (uint8_t *)free_ram_take(p, "the KV cache", REGION_KV_CACHE_SIZE, block);
+#endif
 }

@@ -7,6 +7,7 @@
 #include "lib/fdt.h"
 #include "lib/panic.h"
 #include "lib/string.h"
+#include "platform/bootargs.h"
 
 #define GIC_SPI       0  // first cell of an interrupt: shared
 #define GIC_SPI_FIRST 32 // interrupt id of SPI 0
@@ -84,6 +85,16 @@ static void read_chosen(struct platform *p, const struct fdt *fdt, int chosen)
     if (fdt_cells(start, &at_start, start.size / 4, &initrd.start) &&
         fdt_cells(end, &at_end, end.size / 4, &initrd.end) && initrd.start < initrd.end) {
         p->initrd = initrd;
+    } else if (bootargs_initrd(fdt_string(fdt_get(fdt, chosen, "bootargs")), &initrd)) {
+        p->initrd = initrd;
+    }
+}
+
+static void read_board_ram(struct platform *p)
+{
+    static const uint64_t ram[][2] = {BOARD_RAM}; // base, size
+    for (size_t i = 0; i < ARRAY_SIZE(ram); i++) {
+        add_range("RAM", p->ram, &p->n_ram, ram[i][0], ram[i][1]);
     }
 }
 
@@ -264,7 +275,7 @@ void platform_init(struct platform *p, paddr_t fdt_address)
         p->gicc = BOARD_GICC_BASE;
     }
     if (p->n_ram == 0) {
-        add_range("RAM", p->ram, &p->n_ram, BOARD_RAM_BASE, BOARD_RAM_SIZE);
+        read_board_ram(p);
     }
     tidy_ram(p);
     p->n_cpu = p->n_cpu > 0 ? p->n_cpu : 1; // this one

@@ -5,6 +5,7 @@
 #include "lib/types.h"
 
 #define PLATFORM_MAX_RANGES 32
+#define PLATFORM_MAX_TAKEN  4
 
 // [start, end)
 struct range {
@@ -20,6 +21,9 @@ struct platform {
     // initrd.
     struct range reserved[PLATFORM_MAX_RANGES];
     int n_reserved;
+    struct range image;                     // all planned regions; empty before layout_check()
+    struct range taken[PLATFORM_MAX_TAKEN]; // of free RAM, since boot (platform/free_ram.h)
+    int n_taken;
     struct range fdt;    // empty: the board's values are used
     struct range initrd; // as the loader says; empty: none
     paddr_t uart;

@@ -4,10 +4,14 @@
 // over, and must not take the line away from whoever writes its neighbour.
 #include "smp/parallel.h"
 
-#include "lib/types.h"
+#include "lib/prefetch.h"
 #include "smp/wait.h"
 
 #define CACHE_LINE 64
+
+// Of what is read after a barrier: what DRAM delivers to one core in the microsecond or so that a
+// barrier lasts, and no more than a Cortex-A53 takes without stopping for it.
+#define PREFETCH_NEXT 512
 
 static struct {
     // Written by core 0 only. job counts the jobs given out.
@@ -33,6 +37,11 @@ void parallel_open(int n_cores)
 
 void parallel_barrier(void)
 {
+    parallel_barrier_before(NULL);
+}
+
+void parallel_barrier_before(const void *next)
+{
     const int n = parallel_n_cores();
     if (n == 1) {
         return;
@@ -44,6 +53,9 @@ void parallel_barrier(void)
     // has seen all others, and passes on in the release below what they wrote.
     const uint32_t before = __atomic_fetch_add(&team.n_arrived, 1, __ATOMIC_ACQ_REL);
     if (before + 1 < (uint32_t)n) {
+        if (next != NULL) {
+            prefetch_stream((uintptr_t)next, PREFETCH_NEXT);
+        }
         wait_while(&team.sense, sense); // acquires
         return;
     }

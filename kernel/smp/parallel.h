@@ -16,6 +16,9 @@ void parallel_run(void (*work)(int core, int n_cores, void *arg), void *arg);
 // Only within parallel_run: return when all cores are here, with all that they wrote.
 void parallel_barrier(void);
 
+// The same by a core that will read from `next` on: while it waits, the first lines of it come.
+void parallel_barrier_before(const void *next);
+
 // How the team is made up: core 0 opens it once, when cores 1 .. n_cores - 1 follow or are about
 // to.
 void parallel_open(int n_cores);

@@ -4,6 +4,7 @@ from random import Random
 
 from harness.train.corpus.data import words
 from harness.train.corpus.plot import Plot
+from harness.train.corpus.split import Split
 
 PRONOUNS = {
     "m": {"he": "he", "him": "him", "his": "his", "himself": "himself", "He": "He", "His": "His"},
@@ -11,14 +12,16 @@ PRONOUNS = {
 }
 
 
-def choose(rng: Random, plot: Plot) -> dict[str, str]:
+def choose(rng: Random, plot: Plot, split: Split) -> dict[str, str]:
     """Slots for every role: `h` the hero, `f` a friend, `g` someone older, `n` a neighbour."""
     slots: dict[str, str] = {}
     settings = plot.settings
     animal = settings["cast"] == "animal" or (settings["cast"] == "any" and rng.random() < 0.4)
     slots["cast"] = "animal" if animal else "child"
-    hero, friend = _two(rng, animal)
+    hero, friend = _two(rng, animal, split)
     old = words.OLD_ANIMALS if animal else words.FAMILY
+    if split == "train":
+        old += words.MORE_OLD_ANIMALS if animal else words.MORE_FAMILY
     for role, (name, kind, gender) in (
         ("h", hero),
         ("f", friend),
@@ -43,10 +46,12 @@ def choose(rng: Random, plot: Plot) -> dict[str, str]:
     return slots
 
 
-def _two(rng: Random, animal: bool) -> tuple[tuple[str, str, str], tuple[str, str, str]]:
+def _two(
+    rng: Random, animal: bool, split: Split
+) -> tuple[tuple[str, str, str], tuple[str, str, str]]:
     if animal:
         names = rng.sample(words.ANIMAL_NAMES, 2)
-        kinds = rng.sample(words.ANIMALS, 2)
+        kinds = rng.sample(words.ANIMALS + (words.MORE_ANIMALS if split == "train" else ()), 2)
         return (names[0], kinds[0], rng.choice("mf")), (names[1], kinds[1], rng.choice("mf"))
     people = []
     for pool, kind, gender in ((words.GIRLS, "girl", "f"), (words.BOYS, "boy", "m")):

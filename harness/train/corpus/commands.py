@@ -8,6 +8,7 @@ from random import Random
 
 from harness.train.corpus.data import devices, listed
 from harness.train.corpus.identity import UNKNOWN
+from harness.train.corpus.invented import invented
 from harness.train.corpus.split import Split, Way, allowed, sections
 from harness.train.corpus.template import fill
 
@@ -96,7 +97,7 @@ def _refusal(rng: Random, split: Split) -> Exchange:
     chat, commands = sections("chat"), sections("commands")
     kind = rng.random()
     if kind < 0.3:
-        words = {"blah": rng.choice(BLAH)}
+        words = {"blah": _nonsense(rng, split)}
         return fill(chat["nonsense"].pick(rng, split), rng, words), NONSENSE
     while True:
         device, room = rng.choice(devices.NOT_DEVICES), rng.choice(devices.ROOMS)
@@ -114,6 +115,15 @@ def _refusal(rng: Random, split: Split) -> Exchange:
     return fill(
         commands["polite"].pick(rng, split), rng, slots
     ), f"Sorry, I do not know the {what}."
+
+
+def _nonsense(rng: Random, split: Split) -> str:
+    """Of the list in `valid`; any other word in training."""
+    if split == "valid":
+        return rng.choice(BLAH)
+    while (word := invented(rng)) in BLAH:
+        pass
+    return word
 
 
 def switchable(state: dict[str, str]) -> list[str]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from harness.train.corpus.data import devices
+from harness.train.corpus.invented import invented
 from harness.train.corpus.split import Split, allowed, sections
 from harness.train.corpus.template import fill
 
@@ -25,13 +26,27 @@ class System:
 
 
 def board(rng: Random, split: Split) -> str:
-    """Mostly real names in training; held-out pairs of maker and model in `valid`."""
-    if split == "train" and rng.random() < 0.5:
-        return rng.choice(devices.MAIN_BOARDS)
+    """Real and invented names in training; held-out pairs of maker and model in `valid`.
+
+    A name that nobody has read before can only be copied: that is what the invented ones teach.
+    """
+    if split == "train":
+        kind = rng.random()
+        if kind < 0.3:
+            return rng.choice(devices.MAIN_BOARDS)
+        if kind < 0.65:
+            return f"{invented(rng).capitalize()} {_model(rng)}"
     while True:
         name = f"{rng.choice(devices.MAKERS)} {rng.choice(devices.MODELS)}"
         if allowed(f"board {name}", split, 6):
             return name
+
+
+def _model(rng: Random) -> str:
+    number = str(rng.randrange(1, 100))
+    return rng.choice(
+        (number, rng.choice("ABCDEFGHKMNPRSTXZ") + number, rng.choice(devices.MODELS))
+    )
 
 
 def system(rng: Random, split: Split) -> System:
@@ -45,7 +60,19 @@ def system(rng: Random, split: Split) -> System:
     }
     if rng.random() < 0.12:
         del facts[rng.choice(tuple(facts))]
+    if split == "train":
+        _vary(rng, facts)
     return System(rng.choice(devices.NAMES), facts)
+
+
+def _vary(rng: Random, facts: dict[str, str]) -> None:
+    """Numbers of no list, and often no clock: the kernel has none to tell of."""
+    if "cpu" in facts and rng.random() < 0.4:
+        facts["cpu"] = f"{rng.choice(devices.CPU_FAMILIES)}{rng.randrange(1, 1000)}"
+    if "ram" in facts and rng.random() < 0.4:
+        facts["ram"] = f"{rng.randrange(16, 8000)} MiB"
+    if "clock" in facts and rng.random() < 0.4:
+        del facts["clock"]
 
 
 def answer(what: str, known: System) -> str:
@@ -67,6 +94,18 @@ def answer(what: str, known: System) -> str:
 
 
 QUESTIONS = ("what", "whoname", "board", "board", "cores", "cores", "ram", "cpu", "clock")
+
+
+PRACTISED = ("what", "whoname", "board", "cores", "ram", "cpu", "clock")
+
+
+def practice(rng: Random, split: Split, known: System) -> list[tuple[str, str]]:
+    """Two to five different questions, board and CPU most often: their names must be copied."""
+    asked = rng.sample(PRACTISED, rng.randint(2, 5))
+    asked += [what for what in ("board", "cpu") if what not in asked and rng.random() < 0.6]
+    rng.shuffle(asked)
+    chat = sections("chat")
+    return [(fill(chat[what].pick(rng, split), rng, {}), answer(what, known)) for what in asked]
 
 
 def exchange(rng: Random, split: Split, known: System) -> tuple[str, str]:

@@ -23,7 +23,7 @@ WEIGHTS = {
     "arithmetic-words": 12,
     "clock": 16,
     "clock-rare": 10,
-    "identity": 6,
+    "identity": 20,
     "command": 18,
     "mixed": 10,
 }
@@ -84,6 +84,8 @@ def _exchanges(rng: Random, split: Split, kind: str, known: identity.System) -> 
         return [clock.exchange(rng, split) for _ in range(rng.randint(1, 5))]
     if kind == "clock-rare":
         return [clock.exchange(rng, split, later=False) for _ in range(rng.randint(1, 5))]
+    if kind == "identity" and split == "train":
+        return identity.practice(rng, split, known)
     if kind == "identity":
         return [identity.exchange(rng, split, known) for _ in range(rng.randint(1, 4))]
     if kind == "command":

@@ -1,8 +1,10 @@
 """What is held out from training, and by which rule.
 
 Phrasings: in the data files a line that starts with `~` is held out; `valid` uses only such lines
-wherever a list has any, `train` never does. Pairs (of numbers, of room and device): a checksum of
-the pair decides, so that the rule is one line and needs no list.
+wherever a list has any, `train` never does. Pairs (of the numbers of sums and differences, of room
+and device): a checksum of the pair decides, so that the rule is one line and needs no list. Of
+products only the phrasings are held out: training has the whole times table. Names that have to be
+copied and nonsense words are partly or wholly of other lists in `train` than in `valid`.
 """
 
 import zlib

@@ -26,7 +26,7 @@ def tell(rng: Random, split: Split, plot: Plot | None = None) -> Story:
     """One story; `plot` fixes the plot, otherwise chance does."""
     if plot is None:
         plot = plots()[int(rng.random() * len(plots()))]
-    slots = cast.choose(rng, plot)
+    slots = cast.choose(rng, plot, split)
     shared = sections("openings")
     world = World()
 

@@ -92,16 +92,37 @@ def pid_of(command_part: str) -> int:
     raise AssertionError("QEMU is not running")
 
 
-def test_the_command_holds_machine_memory_and_image(board: Board) -> None:
+def test_the_command_holds_machine_memory_and_image(board: Board, tmp_path: Path) -> None:
+    blob = tmp_path / "b"
+    blob.write_bytes(b"blob")
     command = qemu_command(
-        "qemu", Image(Path("k"), Path("b")), board, cpu="max", ram_bytes=1 << 30, icount=True
+        "qemu", Image(Path("k"), blob), board, cpu="max", ram_bytes=1 << 30, icount=True
     )
     line = " ".join(command)
-    assert line.startswith(f"qemu -M {board.machine} -cpu max -m 1048576K -kernel k -initrd b ")
+    memory = f"-m 1048576K -initrd {blob} -kernel k "
+    assert line.startswith(f"qemu -M {board.machine} -cpu max {memory}")
     for words in ("-display none", "-nic none", "-no-reboot", "-icount shift=0,sleep=off"):
         assert words in line
     assert "-icount" not in qemu_command("qemu", Image(Path("k")), board)
     assert "-initrd" not in qemu_command("qemu", Image(Path("k")), board)
+
+
+def test_a_blob_too_large_for_an_initrd_is_mapped_as_the_end_of_ram(
+    board: Board, tmp_path: Path
+) -> None:
+    blob = tmp_path / "b,c"
+    with blob.open("wb") as file:
+        file.truncate(5_000_003_584)  # a hole: no bytes on the disk
+    line = " ".join(qemu_command("qemu", Image(Path("k"), blob), board, ram_bytes=8 << 30))
+    base = 0x1_15E0_0000  # 8 GiB behind 0x40000000, less the blob, on a 2 MiB boundary
+    below = base - 0x4000_0000
+    assert f"-m {(below + 5_000_003_584) // 1024}K " in line
+    assert f"memory-backend-ram,id=below,size={below} " in line
+    assert f"size=5000003584,share=off,mem-path={tmp_path}/b,,c " in line
+    assert f"-append initrdmem={base:#x},0x12a060000 " in line
+    assert "-initrd" not in line
+    with pytest.raises(BootError, match="5000003584 bytes, virt has 4294967296 bytes of RAM"):
+        qemu_command("qemu", Image(Path("k"), blob), board, ram_bytes=4 << 30)
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_no_verb_lists_what_is_wrong(capsys: Capture) -> None:
     assert "required: VERB" in failed([], capsys)
 
 
-@pytest.mark.parametrize("word", ["flash", "benhc"])
+@pytest.mark.parametrize("word", ["flsah", "benhc"])
 def test_unknown_verb_names_the_known(word: str, capsys: Capture) -> None:
     err = failed([word], capsys)
     assert word in err
@@ -136,6 +136,25 @@ def test_inspect_json_is_one_object(tiny: Path, capsys: Capture) -> None:
     facts = json.loads(capsys.readouterr().out)
     assert facts["model"]["n_layer"] == 5
     assert facts["plan"]["n_ctx"] == 64
+    assert facts["fit"]["fits"] is True
+    assert facts["fit"]["n_ctx"] == 64
+    assert facts["fit"]["largest_ctx"] == facts["model"]["n_ctx_train"]
+
+
+def test_inspect_says_what_it_knows_of_a_model_that_does_not_fit(
+    tiny: Path, capsys: Capture
+) -> None:
+    assert main(["inspect", "-m", str(tiny), "--ram", "4M", "--json"]) == 2
+    said = capsys.readouterr()
+    facts = json.loads(said.out)
+    assert facts["plan"] is None
+    assert facts["fit"]["fits"] is False
+    assert facts["fit"]["refusal"] in said.err
+    assert facts["model"]["n_layer"] == 5
+    assert main(["inspect", "-m", str(tiny), "--ram", "4M"]) == 2
+    out = capsys.readouterr().out
+    assert "on virt     no, with a context of 2,048 tokens" in out
+    assert "kv_cache" not in out, "there is no plan to show"
 
 
 def test_synth_writes_what_inspect_reads(tmp_path: Path, capsys: Capture) -> None:

@@ -92,7 +92,7 @@ def test_the_kernel_falls_back_on_the_ram_that_was_planned_for() -> None:
     model, virt = GOLDEN["appended"], load_board("virt")
     plan = plan_memory(model, virt, ram_size_bytes=256 << 20)
     board_h = render_headers(model, virt, plan, gguf_sha256="00" * 32).files["gen/board.h"]
-    assert "#define BOARD_RAM_SIZE 0x10000000ull" in board_h
+    assert "#define BOARD_RAM {0x40000000ull, 0x10000000ull} //" in board_h
 
 
 def test_the_gguf_file_is_hashed_when_its_hash_is_not_known(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import resource
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import gguf
@@ -182,3 +183,19 @@ def test_unwritable_path_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(SynthError, match=r"cannot write .*directory"):
         synthesize("micro", quant="F16", path=tmp_path / "taken")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_shape_has_its_model_s_architecture_and_scales(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    granite = PRESETS["granite-3.3-8b"]
+    per_layer = 4096 * (2 * 4096 + 2 * 1024 + 3 * 12800) + 2 * 4096
+    assert granite.n_layer * per_layer + 49159 * 4096 + 4096 == 8_170_864_640
+    small = replace(granite, n_embd=64, n_layer=1, n_head=4, n_head_kv=2, n_ff=64, n_vocab=400)
+    monkeypatch.setitem(PRESETS, "granite-3.3-8b", small)
+    model = read_gguf(synthesize("granite-3.3-8b", quant="Q8_0", path=tmp_path / "g.gguf"))
+    assert (model.architecture, model.tied) == ("granite", True)
+    hyper = model.hyper
+    assert (hyper.logit_scale, hyper.attn_scale, hyper.rope_freq_base) == (1 / 16, 1 / 128, 1e7)
+    model = read_gguf(synthesize("granite-3.3-8b", arch="llama", path=tmp_path / "l.gguf"))
+    assert (model.architecture, model.hyper.logit_scale) == ("llama", 1.0)

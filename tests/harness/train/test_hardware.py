@@ -43,6 +43,16 @@ def test_little_memory_makes_the_pieces_smaller_and_they_divide_the_batch() -> N
     assert sizes[-1] > 1
 
 
+def test_an_accelerator_is_used_where_there_is_one() -> None:
+    """Its memory decides then, and the whole batch is one piece: a cache is no limit there."""
+    assert choose(LAPTOP, AUTO).device == "cpu"
+    fast = replace(LAPTOP, cuda="an accelerator", cuda_bytes=8 << 30)
+    choice = choose(fast, AUTO)
+    assert (choice.device, choice.dtype) == ("cuda", "bf16")
+    assert choice.micro_batch == AUTO.recipe.batch
+    assert choose(replace(fast, cuda_bytes=1 << 20), AUTO).micro_batch == 1
+
+
 def test_detect_reads_proc(tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text("processor\t: 0\nflags\t\t: fpu avx2 amx_bf16\n")
     (tmp_path / "meminfo").write_text("MemTotal:  2048 kB\nMemAvailable:  1024 kB\n")

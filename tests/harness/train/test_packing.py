@@ -86,3 +86,16 @@ def test_ngram_learns_what_always_follows() -> None:
     windows = Windows(ids[:, :-1], ids[:, 1:])
     # After 4 known tokens p >= count/(count + kinds) with count in the hundreds.
     assert NGram(windows, n_vocab=100).loss(windows) < 0.2
+
+
+def test_the_baseline_looks_four_tokens_back() -> None:
+    """Of five tokens the last repeats the first: only a context of four foretells it."""
+    rng = np.random.default_rng(1)
+    ids = rng.integers(0, 2, (400, 60)).astype(np.int32)
+    for at in range(4, 60, 5):
+        ids[:, at] = 2 + ids[:, at - 4]
+    windows = Windows(ids[:, :-1], ids[:, 1:])
+    fourth, fifth = (NGram(windows, n_vocab=4, order=n).loss(windows) for n in (4, 5))
+    assert NGram(windows, n_vocab=4).loss(windows) == fifth
+    # One token of five is a coin to order 4 (log 2) and certain to order 5: log(2) / 5 = 0.139.
+    assert fourth - fifth > 0.1

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from tests.harness.train.standin import CONFIG, MACHINE, source, with_steps
 torch = pytest.importorskip("torch", reason="training needs the extra [train]: torch")
 pytest.importorskip("sentencepiece", reason="training needs the extra [train]: sentencepiece")
 
+from harness.train import run as run_module  # noqa: E402
 from harness.train.finish import to_numpy  # noqa: E402
 from harness.train.quantise import F32  # noqa: E402
 from harness.train.run import Result, Run, Status, baseline_loss, prepare  # noqa: E402
@@ -97,6 +99,29 @@ def test_a_killed_run_goes_on_to_the_same_weights(
         if "loss" in row
     ]
     assert steps == list(range(1, 9))  # what was written after the checkpoint is not there twice
+
+
+def test_a_checkpoint_is_never_a_minute_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that a step moves on by 12 s."""
+    now, saves = [0.0], list[float]()
+    monkeypatch.setattr(run_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    training = Run(
+        with_steps(12), tmp_path, source, prepare(CONFIG, tmp_path, source, resume=False), MACHINE,
+        text_digest="text", resume=False,
+    )  # fmt: skip
+    monkeypatch.setattr(training, "save", lambda: saves.append(now[0]))
+
+    def step() -> tuple[float, int]:
+        now[0] += 12.0
+        training.progress = replace(training.progress, step=training.progress.step + 1)
+        return 1.0, 100
+
+    monkeypatch.setattr(training, "_step", step)
+    training.train()
+    assert len(saves) > 2
+    assert max(b - a for a, b in pairwise([0.0, *saves])) <= 60.0
 
 
 def test_another_configuration_is_not_continued(tmp_path: Path) -> None:

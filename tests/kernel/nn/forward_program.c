@@ -6,12 +6,13 @@
 #include "gen/layout.h"
 #include "gen/model.h"
 #include "lib/panic.h"
+#include "nn/kv_cache.h"
 #include "nn/transformer.h"
 
 extern int parallel_threads;
 
 _Alignas(64) uint8_t __activations_start[REGION_ACTIVATIONS_SIZE];
-_Alignas(64) uint8_t __kv_cache_start[REGION_KV_CACHE_SIZE];
+static _Alignas(64) uint8_t kv_cache[REGION_KV_CACHE_SIZE];
 
 noreturn void panic_at(const char *file, int line, const char *fmt, ...)
 {
@@ -43,10 +44,10 @@ int main(int argc, char **argv)
     const int n_batch = atoi(argv[2]), wanted = atoi(argv[4]), n = argc - 5;
     parallel_threads = atoi(argv[3]);
 
-    for (size_t i = 0; i < sizeof __kv_cache_start;
-         i++) { // as memory may be: halves and floats NaN
-        __kv_cache_start[i] = 0xff;
+    for (size_t i = 0; i < sizeof kv_cache; i++) { // as memory may be: halves and floats NaN
+        kv_cache[i] = 0xff;
     }
+    kv_cache_init(kv_cache);
     for (int i = 0; i < n; i++) {
         ids[i] = (uint32_t)atoi(argv[5 + i]);
     }

@@ -167,6 +167,6 @@ def layout_header(shape: Shape, kv_bytes: int) -> str:
         f"#define ACT_QUANT_Q8_K {q8_0_bytes}",
         f"#define REGION_ACTIVATIONS_SIZE {end + quant_row * n_rows}ull",
         f"#define REGION_KV_CACHE_SIZE {kv_bytes}ull",
-        "extern uint8_t __activations_start[], __kv_cache_start[];",
+        "extern uint8_t __activations_start[];",
     ]
     return "\n".join(lines) + "\n"

@@ -16,8 +16,7 @@ BOARD: dict[str, int | str] = {
     "BOARD_UART_IRQ": 33,
     "BOARD_GICD_BASE": "0x8000000ull",
     "BOARD_GICC_BASE": "0x8010000ull",
-    "BOARD_RAM_BASE": "0x40000000ull",
-    "BOARD_RAM_SIZE": "0x20000000ull",
+    "BOARD_RAM": "{0x40000000ull, 0x20000000ull}, {0x100000000ull, 0x40000000ull}",
 }
 NONE, HVC, SMC = "0", "1", "2"
 MAX_RANGES = 32
@@ -28,7 +27,7 @@ PSCI, SPIN_TABLE = 1, 2
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("platform")
     write_header(folder / "gen" / "board.h", BOARD)
-    sources = ["platform/platform.c", "lib/fdt.c"]
+    sources = ["platform/platform.c", "platform/bootargs.c", "lib/fdt.c"]
     return build_program(folder, HERE / "platform_driver.c", sources)
 
 
@@ -102,6 +101,33 @@ def test_initrd_cells_may_have_four_or_eight_bytes(driver: Path, cells: int) -> 
 def test_an_initrd_that_ends_before_it_starts_is_none(driver: Path) -> None:
     chosen = Node("chosen", {"linux,initrd-start": [2], "linux,initrd-end": [1]})
     assert facts(driver, board(chosen))["initrd"] == ["0x0..0x0"]
+
+
+@pytest.mark.parametrize(
+    ("bootargs", "initrd"),
+    [
+        ("initrdmem=0x140000000,0x1000", "0x140000000..0x140001000"),
+        ("quiet initrdmem=4096,10 threads=4", "0x1000..0x100a"),
+        ("initrdmem=0X1fF,0xA", "0x1ff..0x209"),
+        ("xinitrdmem=1,2", "0x0..0x0"),
+        ("initrdmem=", "0x0..0x0"),
+        ("initrdmem=1", "0x0..0x0"),
+        ("initrdmem=1,", "0x0..0x0"),
+        ("initrdmem=0x,1", "0x0..0x0"),
+        ("initrdmem=1,0", "0x0..0x0"),
+        ("initrdmem=1,2G", "0x0..0x0"),
+        ("initrdmem=0xffffffffffffffff,2", "0x0..0x0"),
+        ("initrdmem=18446744073709551616,1", "0x0..0x0"),
+    ],
+)
+def test_bootargs_may_say_where_the_initrd_is(driver: Path, bootargs: str, initrd: str) -> None:
+    assert facts(driver, board(Node("chosen", {"bootargs": bootargs})))["initrd"] == [initrd]
+
+
+def test_what_the_loader_wrote_comes_before_bootargs(driver: Path) -> None:
+    written: dict[str, Value] = {"linux,initrd-start": [0x1000], "linux,initrd-end": [0x2000]}
+    chosen = Node("chosen", {"bootargs": "initrdmem=0x5000,0x1000", **written})
+    assert facts(driver, board(chosen))["initrd"] == ["0x1000..0x2000"]
 
 
 @pytest.mark.parametrize("stdout", ["/serial@2000", "console:115200n8", "console"])
@@ -227,7 +253,7 @@ def test_each_cpu_comes_with_its_affinity_and_how_it_is_started(driver: Path) ->
 def test_without_a_tree_the_board_definition_counts(driver: Path, not_a_tree: bytes) -> None:
     found = facts(driver, not_a_tree)
     assert found["fdt"] == ["0"]
-    assert found["ram"] == ["0x40000000..0x60000000"]
+    assert found["ram"] == ["0x40000000..0x60000000", "0x100000000..0x140000000"]
     assert (found["uart"], found["uart_irq"]) == (["0x9000000"], ["33"])
     assert (found["gicd"], found["gicc"]) == (["0x8000000"], ["0x8010000"])
 
@@ -263,7 +289,7 @@ def test_damaged_trees_are_read_without_harm(driver: Path) -> None:
     }
     tree = board(
         Node("aliases", {"serial0": "/soc/uart"}),
-        Node("chosen", {"stdout-path": "serial0:1n8", "linux,initrd-start": [1], "bootargs": "x"}),
+        Node("chosen", {"stdout-path": "serial0:1n8", "bootargs": "initrdmem=0x10000,0x1000"}),
         Node("memory@0", {"device_type": "memory", "reg": cells64(0, 1 << 30)}),
         Node("soc", soc, [Node("uart", {"compatible": "arm,pl011", "reg": [0, 4]})]),
     )

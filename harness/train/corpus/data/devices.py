@@ -55,13 +55,17 @@ NOT_ROOMS = listed(
     "submarine tower valley tunnel"
 )
 
-MAIN_BOARDS = ("QEMU virt", "Raspberry Pi 3", "Raspberry Pi 4", "Raspberry Pi 5")
+MAIN_BOARDS = (
+    *("QEMU virt", "Raspberry Pi 3", "Raspberry Pi 4", "Raspberry Pi 5", "Raspberry Pi Zero 2 W"),
+    *("QEMU virt", "Raspberry Pi 3B", "Raspberry Pi 4B", "RK3588", "Orange Pi 5"),
+)
 MAKERS = listed(
     "Rock Orange_Pi Banana_Pi Radxa Odroid Pine Cedar Falcon Onyx Tinker Lemon Khadas Nano_Pi "
     "Delta Jetson Maple"
 )
 MODELS = listed("3 4 5 A1 A3 B2 C4 M5 N2 S1 X2 Zero Mini Plus Pro 3A 5B 64 7 Zero_2 One")
 CPUS = tuple(f"Cortex-A{n}" for n in (35, 53, 55, 57, 72, 73, 75, 76, 78))
+CPU_FAMILIES = ("Cortex-A", "Cortex-A", "Cortex-X", "Neoverse-N", "Neoverse-V")
 CORES = (1, 1, 2, 3, 4, 4, 6, 8, 12, 16)
 MEMORY = tuple(
     f"{n} {unit}"

@@ -21,6 +21,7 @@ ANIMALS = listed(
     "fox rabbit mouse hedgehog squirrel badger otter duck owl frog beaver mole bear deer hare "
     "goose turtle lamb pony sparrow"
 )
+MORE_ANIMALS = listed("dog cat hen pig donkey monkey panda penguin koala goat horse sheep wolf bee")
 FAMILY = (
     *(("Mum", "f"), ("Grandma", "f"), ("Aunt Flora", "f"), ("Aunt Beth", "f"), ("Aunt Marta", "f")),
     *(("Dad", "m"), ("Grandpa", "m"), ("Uncle Joe", "m"), ("Uncle Bill", "m"), ("Uncle Ray", "m")),
@@ -33,6 +34,20 @@ OLD_ANIMALS = tuple(
     (f"{title} {name}", gender)
     for title, gender in (("Old Mother", "f"), ("Old Father", "m"))
     for name in listed("Owl Badger Hare Goose Turtle Heron")
+)
+# So many that a story's uncle must be remembered: with three of them a guess is often right.
+MORE_FAMILY = tuple(
+    (f"{title} {name}", gender)
+    for title, gender, names in (
+        ("Aunt", "f", "Nell Ruth Sophie Jane Martha Agnes Helen Joan Polly Ursula Edna Ingrid"),
+        ("Uncle", "m", "Fred Albert Hans Viktor Edgar Stan Gus Ralf Morris Basil Cyril Norman"),
+    )
+    for name in listed(names)
+)
+MORE_OLD_ANIMALS = tuple(
+    (f"{title} {name}", gender)
+    for title, gender in (("Old Mother", "f"), ("Old Father", "m"), ("Old Mister", "m"))
+    for name in listed("Bear Mole Otter Crow Toad Beaver Stork Raven Moose Swan")
 )
 TRAITS = listed(
     "kind brave clever curious cheerful shy gentle quiet lively careful friendly honest patient "

@@ -16,6 +16,7 @@
 #define REGION_SESSION_SIZE 0x2000ull
 #define REGION_ACTIVATIONS_SIZE 0x1d000ull
 #define REGION_KV_CACHE_SIZE 0x8000ull
+#define KV_CACHE_IN_IMAGE 1 // 1: a region like the others; 0: free RAM, found at boot
 extern uint8_t __blob_start[], __page_tables_start[], __stack_guard_start[], __stack_start[], __stack_end[];
 extern uint8_t __core_stacks_start[];
 extern uint8_t __link_start[], __session_start[], __activations_start[], __kv_cache_start[];

@@ -7,5 +7,4 @@
 #define BOARD_UART_IRQ 33 // GIC interrupt id
 #define BOARD_GICD_BASE 0x8000000ull
 #define BOARD_GICC_BASE 0x8010000ull
-#define BOARD_RAM_BASE 0x40000000ull
-#define BOARD_RAM_SIZE 0x20000000ull // --ram, or what the board has
+#define BOARD_RAM {0x40000000ull, 0x20000000ull} // base, size of each range: --ram, or what the board has

@@ -4,7 +4,7 @@
 #include "nn/model.h" // struct tensor
 
 #define MODEL_NAME "golden Q4_0 tied" // printable ASCII, escaped
-#define BUILD_ID 0x9c61ea1f2ae75772ull
+#define BUILD_ID 0x885cc8f846ad358aull
 
 #define N_VOCAB 60000 // tokens in the vocabulary
 #define N_VOCAB_ROWS 60000 // rows of the output matrix = logits
@@ -83,7 +83,7 @@
 #define CHAT_TRIM_AGAIN 0
 #define SYSTEM_LINE "" // the machine's facts follow it; "": none wanted
 
-#define BLOB_SIZE 0x1367e80ull
+#define BLOB_SIZE 0x1370000ull
 #define BLOB_ROPE 0x1154440ull // float32 [N_CTX][N_ROT / 2][2]
 #define BLOB_ROPE_LOCAL BLOB_ROPE
 

@@ -1,14 +1,17 @@
 """Dialogues: form, and answers recomputed from the words of the question."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
-from itertools import islice
+from itertools import islice, pairwise
 
 import pytest
 
 from harness.train.corpus import Document, documents
+from harness.train.corpus import document as numbered
 from harness.train.corpus.clock import spoken
+from harness.train.corpus.commands import BLAH, NONSENSE
 from harness.train.corpus.data import devices
 from harness.train.corpus.identity import UNKNOWN
 from harness.train.corpus.numbers import in_words
@@ -168,3 +171,28 @@ def test_identity_is_read_from_the_system_prompt(word: str, fact: str) -> None:
                 assert (answer == UNKNOWN) == (fact not in facts)
                 checked += 1
     assert checked > 10
+
+
+def test_training_shares_no_nonsense_with_the_held_out_prompts() -> None:
+    heard = {split: set[str]() for split in SPLITS}
+    for split in SPLITS:
+        for made in (numbered(9, split, i, "command") for i in range(3000)):
+            for question, reply in pairwise(made.turns):
+                if reply.text == NONSENSE:
+                    heard[split] |= set(re.findall("[a-z]+", question.text.lower()))
+    assert heard["valid"] <= set(BLAH)
+    assert len(heard["train"]) > 20
+    assert not heard["train"] & set(BLAH)
+
+
+def test_practice_asks_most_for_what_must_be_copied() -> None:
+    """And the names to be copied are of very many, so that none is worth remembering."""
+    boards = Counter(
+        made.turns[i + 1].text
+        for made in (numbered(9, "train", i, "identity") for i in range(2000))
+        for i, turn in enumerate(made.turns)
+        if re.search("board|running on|machine do|hardware|computer do", turn.text)
+    )
+    told = [text for text in boards if text.startswith("I run on ")]
+    assert sum(boards[text] for text in told) > 1000
+    assert len(told) > 500
