@@ -23,7 +23,11 @@ from toolchain import find_toolchain  # noqa: E402
 GREEDY = SamplingParams(n_predict=4, temp=0.0, ignore_eog=True)
 EXAMPLES = ROOT / "images" / "labgrid"
 
-pytestmark = pytest.mark.target
+pytestmark = [
+    pytest.mark.target,
+    # labgrid leaves QEMU's pipes, and what it forks, to the garbage collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -143,7 +143,7 @@ ranges = st.lists(st.tuples(st.integers(0, 200), st.integers(1, 300)), min_size=
 def test_what_is_placed_lies_in_ram_and_apart(
     gaps: list[tuple[int, int]], image: int, kv: int, blob: int
 ) -> None:
-    pieces, at = [], 0
+    pieces, at = list[tuple[int, int]](), 0
     for gap, size in gaps:
         at += gap * MIB if pieces else 0
         pieces.append((at, at + size * MIB))
