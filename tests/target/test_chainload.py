@@ -23,7 +23,7 @@ from harness.errors import BootError
 from harness.link.generation import Generation
 from harness.link.session import Session
 from harness.link.stream import ByteStream, timeout_scale
-from tests.cable import cable
+from tests.cable import Cable, cable
 from tests.harness.link.faulty import FaultyStream
 from tests.models import ROOT, Models
 from tests.target.machine import Workshop, greedy
@@ -95,19 +95,36 @@ def assert_same(stream: ByteStream, built: Built, wanted: Generation) -> None:
 
 
 def test_a_kernel_that_is_sent_has_the_bits_of_one_that_is_loaded(
-    loader_image: Path, built: Built, wanted: Generation
+    loader_image: Path, built: Built, wanted: Generation, tmp_path: Path
 ) -> None:
-    """Sent to the loader, and then once more: the running kernel reboots into it."""
+    """Sent to the loader; and then by `run`, which reboots the kernel that is running."""
     kernel = built.image.kernel8.read_bytes()
+    said: list[str] = []
     with loader(loader_image, built, "chainload.log") as target:
-        for _ in range(2):
-            said: list[str] = []
-            pushed = chainload(target.stream, kernel, say=said.append)
-            assert pushed.crc == zlib.crc32(kernel)
-            assert_same(target.stream, built, wanted)
-    assert said[0] == "a kernel runs: rebooting it"
-    assert "QEMU virt" in said[1]
-    assert f"{built.board.load_address:#x}" in said[1]
+        pushed = chainload(target.stream, kernel, say=said.append)
+        assert pushed.crc == zlib.crc32(kernel)
+        assert "QEMU virt" in said[0]
+        assert f"{built.board.load_address:#x}" in said[0]
+        assert_same(target.stream, built, wanted)
+        with cable(target.stream, tmp_path) as wire:
+            done = run_over(wire, built)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ids"] == list(wanted.ids)
+    assert "[a kernel runs: rebooting it]" in done.stderr
+    assert "[sending at 1500000 baud]" in done.stderr
+    assert f"{zlib.crc32(kernel):08x} verified on the board" in done.stderr
+
+
+def run_over(wire: Cable, built: Built) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "harness", "run", "-m", str(built.directory)]
+    command += ["--target", f"serial:{wire.port},chainload", "--raw", "-p", "Once", "-n", "6"]
+    return subprocess.run(
+        [*command, "--temp", "0", "--ignore-eos", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S * timeout_scale(),
+    )
 
 
 def test_one_bad_byte_in_a_hundred_changes_nothing(
@@ -144,27 +161,3 @@ def test_a_board_that_starts_kernels_is_told(built: Built) -> None:
         pytest.raises(BootError, match="runs a kernel again, not the loader"),
     ):
         chainload(target.stream, built.image.kernel8.read_bytes())
-
-
-def test_run_sends_its_kernel_over_a_serial_line(
-    loader_image: Path, built: Built, wanted: Generation, tmp_path: Path
-) -> None:
-    with (
-        loader(loader_image, built, "run.log") as target,
-        cable(target.stream, tmp_path) as wire,
-    ):
-        command = [sys.executable, "-m", "harness", "run", "-m", str(built.directory)]
-        command += ["--target", f"serial:{wire.port},chainload", "--raw", "-p", "Once", "-n", "6"]
-        done = subprocess.run(
-            [*command, "--temp", "0", "--ignore-eos", "--json"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_S * timeout_scale(),
-        )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["ids"] == list(wanted.ids)
-    assert "[sending at 1500000 baud]" in done.stderr
-    assert (
-        f"{zlib.crc32(built.image.kernel8.read_bytes()):08x} verified on the board" in done.stderr
-    )
