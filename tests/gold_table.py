@@ -11,19 +11,19 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import GgufError
-from harness.reference import FloatReference, teacher_forced
-from tests.gold import Array, Gold, read_gold, rms
+from harness.reference import FloatEncoder, FloatReference, teacher_forced, unit
+from tests.gold import Gold, read_gold, rms
+from tests.gold_vectors import GoldVector, cosine, read_gold_vector, vector_names
+from tests.kernel.nn.encoder_twin import EncoderTwin
 from tests.kernel.nn.forward_twin import ForwardTwin
 from tests.models import shared_folder
 
 N_CTX = 256
 HEADS = ("model", "float: max", "kernel: cosine", "max", "rms / llama.cpp's noise", "greedy tokens")
-
-
-def cosine(a: Array, b: Array) -> float:
-    """Of all rows together."""
-    a, b = a.ravel().astype(np.float64), b.ravel().astype(np.float64)
-    return float(a @ b / np.sqrt((a @ a) * (b @ b)))
+VECTOR_HEADS = (
+    *("model", "float: cosine", "max", "kernel: cosine to float", "to llama.cpp's floats"),
+    *("to llama.cpp", "max of unit vectors"),
+)
 
 
 def row(gold: Gold, folder: Path, operations: Path) -> tuple[str, ...]:
@@ -50,11 +50,33 @@ def row(gold: Gold, folder: Path, operations: Path) -> tuple[str, ...]:
     )
 
 
+def vector_row(gold: GoldVector, folder: Path, operations: Path) -> tuple[str, ...]:
+    """Cosines: of the float reference and of the kernel."""
+    exact = FloatEncoder(gold.model).embed(gold.ids)
+    made = EncoderTwin(gold.model, folder, operations, n_ctx=N_CTX).embed([gold.ids]).vectors[0]
+    return (
+        *(f"1 - {1 - cosine(exact, gold.exact):.1e}", f"{np.abs(exact - gold.exact).max():.1e}"),
+        *(f"1 - {1 - cosine(made, against):.1e}" for against in (exact, gold.exact, gold.vector)),
+        f"{np.abs(made - unit(gold.exact)).max():.4f}",
+    )
+
+
+def print_vectors(shared: Path, work: Path) -> None:
+    """A second table, of models that make vectors."""
+    print("\n| " + " | ".join(VECTOR_HEADS) + " |")
+    print("| --- " + "| --: " * (len(VECTOR_HEADS) - 1) + "|")
+    for name in vector_names(shared):
+        folder = work / name
+        folder.mkdir()
+        cells = vector_row(read_gold_vector(shared, name), folder, work / "operations")
+        print("| " + " | ".join((name, *cells)) + " |", flush=True)
+
+
 def main() -> int:
     """Print a row per file of the manifest; a file that is refused says why."""
     shared = shared_folder()
     entries = json.loads((shared / "gold/manifest.json").read_text())["models"]
-    files = sorted(entry["file"] for entry in entries)
+    files = sorted(entry["file"] for entry in entries if "pooling" not in entry["prompts"]["A"])
     print("| " + " | ".join(HEADS) + " |")
     print("| --- " + "| --: " * 4 + "| --- |")
     with tempfile.TemporaryDirectory() as work:
@@ -69,6 +91,7 @@ def main() -> int:
                 print(f"{file}: {error}", file=sys.stderr)
                 continue
             print("| " + " | ".join((Path(file).stem, *cells)) + " |", flush=True)
+        print_vectors(shared, Path(work))
     return 0
 
 

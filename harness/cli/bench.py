@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     baseline = read_baseline(args.check) if args.check else None
     _settle(args, baseline)
     options = replace(build_options(args), cpu=None)
-    built = built_from(options)
+    built = built_from(options, makes="text")
     if args.kernels:
         return _kernels(args, replace(options, model=built.model_path), built)
     weights = weights_of(read_gguf(built.model_path))

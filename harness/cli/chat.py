@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     given = (args.prompt, args.file, args.prompt_ids) != (None, None, None)
     first = read_prompt(args) if given else None
     params = sampling(args)
-    built = built_from(build_options(args))
+    built = built_from(build_options(args), makes="text")
     in_turns = uses_template(args, has_template=built.chat)
     options = target_options(args)
     with running(built, options) as session:

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """One boot for all; exit 1 when fewer are right than LIMITS wants."""
     check_smp(args.smp, icount=args.icount)
-    built = built_from(build_options(args))
+    built = built_from(build_options(args), makes="text")
     if not built.chat:
         raise HarnessError(
             f"{built.model_path.name} has no chat template that the kernel knows",

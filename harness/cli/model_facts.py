@@ -18,6 +18,8 @@ def model_facts(model: Model) -> dict[str, Any]:
         "parameters": sum(t.n_rows * t.n_cols for t in model.tensors.values()),
         "types": dict(sorted(Counter(t.type.name for t in model.tensors.values()).items())),
         "tied": model.tied,
+        "makes_vectors": model.makes_vectors,
+        "has_dense": model.has_dense,
         **asdict(model.hyper),
         "n_vocab": len(vocabulary.tokens),
         "tokenizer": vocabulary.model,
@@ -39,6 +41,7 @@ def facts_table(facts: dict[str, Any]) -> str:
     """The facts for a person."""
     types = ", ".join(f"{count} {name}" for name, count in facts["types"].items())
     rope = f"base {facts['rope_freq_base']:g}, {facts['n_rot']} of {facts['head_size']}"
+    positions = ("rope", rope) if facts["n_rot"] else ("positions", "learned")
     rows = (
         ("model", f"{facts['name']} ({facts['architecture']})"),
         ("parameters", f"{facts['parameters']:,}"),
@@ -47,15 +50,21 @@ def facts_table(facts: dict[str, Any]) -> str:
         ("layers", f"{facts['n_layer']}"),
         ("embedding", f"{facts['n_embd']}, feed-forward {facts['n_ff']}"),
         ("heads", f"{facts['n_head']}, {facts['n_head_kv']} for keys and values"),
-        ("rope", rope),
+        positions,
         *([("window", _window(facts))] if facts["window"] else []),
         ("context", f"trained for {facts['n_ctx_train']}"),
+        *([("pooling", _pooling(facts))] if facts["makes_vectors"] else []),
         (
             "vocabulary",
             f"{facts['n_vocab']} tokens ({facts['tokenizer']}), ends at {facts['eog_ids']}",
         ),
     )
     return "\n".join(f"{name:<12}{value}" for name, value in rows)
+
+
+def _pooling(facts: dict[str, Any]) -> str:
+    pooling = facts["pooling"] or "the file names none"
+    return f"{pooling}, then {2 if facts['has_dense'] else 'no'} dense layers"
 
 
 def _window(facts: dict[str, Any]) -> str:

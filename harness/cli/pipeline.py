@@ -29,8 +29,9 @@ from harness.cli.options import DEFAULT_BOARD, DEFAULT_KV, BuildOptions
 from harness.cli.progress import bar, note
 from harness.codegen import Headers, render_headers, write_headers
 from harness.compile import Kernel, compile_kernel
-from harness.errors import ImageError
+from harness.errors import HarnessError, ImageError, PlanError
 from harness.gguf import Model, read_gguf
+from harness.gguf.architecture import ARCHITECTURES
 from harness.image import Blob, Image, make_image, pack_blob
 from harness.plan import MemoryPlan, over_budget, plan_memory
 from toolchain import find_toolchain
@@ -57,6 +58,8 @@ class Built:
     cpu: str | None
     ram_bytes: int | None
     kv_type: str
+    architecture: str
+    vectors: Manifest | None  # n_embd, pooling and has_dense of a model that makes vectors
     chat: bool  # the image knows the model's chat template
     changed: tuple[str, ...]  # artefacts made this time
 
@@ -64,6 +67,11 @@ class Built:
 def model_and_board(options: BuildOptions) -> tuple[Model, Board]:
     """What is to run, and where; the board with the RAM that was asked for."""
     model = read_gguf(options.model or default_model(options.out))
+    if model.makes_vectors and options.kv_type is not None:
+        raise PlanError(
+            f"--kv {options.kv_type}: {model.architecture} keeps no keys and values",
+            hint="leave --kv out",
+        )
     board = load_board(options.board or DEFAULT_BOARD)
     return model, board if options.ram_bytes is None else board.with_ram(options.ram_bytes)
 
@@ -112,6 +120,8 @@ def build(options: BuildOptions) -> Built:
             "build_id": f"{headers.build_id:016x}",
             "blob_appended": plan.blob_appended,
             "model": model.name,
+            "architecture": model.architecture,
+            "vectors": _vectors(model),
             "model_path": gguf["path"],
             "n_ctx": plan.n_ctx,
             "kv_type": plan.kv_type,
@@ -154,13 +164,36 @@ def _is_whole(file: Path, size_bytes: int | None) -> bool:
     return file.is_file() and file.stat().st_size == size_bytes
 
 
-def built_from(options: BuildOptions) -> Built:
-    """The image for `-m`: a directory as it is, a model built first."""
+def built_from(options: BuildOptions, makes: str = "") -> Built:
+    """The image for `-m`: a directory as it is, a model built first.
+
+    makes: "text" or "vectors"; HarnessError, before anything is built, when it is the other kind.
+    """
     if options.model is not None and options.model.is_dir():
         built = load_built(options.model)
+        _refuse_other_kind(built.architecture, makes)
         _refuse_other_wishes(require_manifest(options.model), options)
         return built
+    if makes:
+        model = read_gguf(options.model or default_model(options.out))
+        _refuse_other_kind(model.architecture, makes)
     return build(options)
+
+
+def _refuse_other_kind(architecture: str, makes: str) -> None:
+    vectors = ARCHITECTURES[architecture].bidirectional
+    if makes == "text" and vectors:
+        raise HarnessError(
+            f"this is an embedding model ({architecture}): it makes vectors of texts, "
+            "it does not go on with them",
+            hint="python -m harness embed -m MODEL.gguf -p TEXT; `verify` checks it too",
+        )
+    if makes == "vectors" and not vectors:
+        raise HarnessError(
+            f"this model ({architecture}) goes on with texts: its tokens see only what is before "
+            "them, and it makes no vectors",
+            hint="use an embedding model: gemma-embedding or bert (MiniLM, bge and their kin)",
+        )
 
 
 def _refuse_other_wishes(manifest: Manifest, options: BuildOptions) -> None:
@@ -221,9 +254,18 @@ def _built(
         cpu=manifest["cpu"],
         ram_bytes=manifest["ram_bytes"],
         kv_type=manifest["kv_type"],
+        architecture=manifest.get("architecture", "llama"),  # images made before had no other kind
+        vectors=manifest.get("vectors"),
         chat=manifest["chat"],
         changed=changed,
     )
+
+
+def _vectors(model: Model) -> Manifest | None:
+    if not model.makes_vectors:
+        return None
+    facts = {"pooling": model.hyper.pooling, "has_dense": model.has_dense}
+    return {"n_embd": model.hyper.n_embd, **facts}
 
 
 @contextmanager

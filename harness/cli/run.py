@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     _check_writable(args.logits)
     prompt = read_prompt(args, default_prompt() if args.model is None else None)
     params = sampling(args)
-    built = built_from(build_options(args))
+    built = built_from(build_options(args), makes="text")
     in_turns = uses_template(args, has_template=built.chat)
     live = Live(text=not args.json)
     options = target_options(args)

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the table; exit 1 when a promised operation is not delivered."""
     built = built_from(build_options(args))
-    found = operations(built.elf)
+    found = operations(built.elf, built.architecture)
     if args.json:
         listed = [operation.as_dict() for operation in found]
         print(json.dumps({"elf": str(built.elf), "operations": listed}))
@@ -40,5 +40,5 @@ def table(found: tuple[Operation, ...]) -> str:
             f"{operation.name:<{a}}{operation.symbol:<{b}}{operation.size_bytes:>7}"
             f"{operation.neon_instructions:>7}  {state}{' *' * operation.promised}"
         )
-    lines.append("* promised in every image; NEON: instructions with vector operands")
+    lines.append("* promised in every image of its kind; NEON: instructions with vector operands")
     return "\n".join(lines)

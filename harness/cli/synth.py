@@ -15,14 +15,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--arch", metavar="NAME",
-        help=f"whose formulas: {', '.join(ARCHITECTURES)} (default: those of that shape)",
+        help=f"whose formulas: {', '.join(ARCHITECTURES)} (default: the shape's own, most: llama)",
     )  # fmt: skip
     parser.add_argument("--quant", default="Q4_K_M", help="tensor types (default: Q4_K_M)")
     parser.add_argument(
         "--pre",
         metavar="NAME",
         help="a byte-level BPE vocabulary whose texts are cut as tokenizer.ggml.pre NAME says "
-        "(default: a SentencePiece vocabulary)",
+        "(default: a SentencePiece vocabulary, of bert a WordPiece one)",
     )
     parser.add_argument("--seed", type=int, default=0, help="same seed, same file (default: 0)")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="X.gguf")

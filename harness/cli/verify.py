@@ -1,4 +1,4 @@
-"""`verify`: compare the kernel's tokens and logits with the NumPy reference."""
+"""`verify`: compare the kernel's tokens and logits, or vectors, with the NumPy reference."""
 
 import argparse
 import json
@@ -21,6 +21,8 @@ from harness.cli.prompt import as_turn, read_prompt, uses_template
 from harness.cli.report import print_report
 from harness.cli.smp import check_smp
 from harness.cli.target import running
+from harness.cli.texts import add_pooling
+from harness.cli.verify_vectors import verify_vectors
 from harness.codegen import Chat, Piece, chat_of, fragments, markers
 from harness.errors import EXIT_INTERRUPTED
 from harness.link.prompt import Prompt
@@ -36,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_prompt(parser)
     add_template(parser)
     add_sampling(parser, n_predict=N_PREDICT, temp=0.0)
+    add_pooling(parser)
     add_build(parser)
     add_target(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
@@ -47,6 +50,9 @@ def run(args: argparse.Namespace) -> int:
     prompt = read_prompt(args, PROMPT)
     params = sampling(args)
     built = built_from(build_options(args))
+    if built.vectors is not None:
+        given = (args.prompt, args.file, args.prompt_ids) != (None, None, None)
+        return verify_vectors(args, built, [prompt] if given else None)
     model = model_of(built)
     in_turns = uses_template(args, has_template=built.chat)
     with (

@@ -66,7 +66,7 @@ def compile_kernel(
     linked = Elf.read(elf)
     check_elf(linked, plan)
     if app == "main":
-        check_operations(operations(linked))
+        check_operations(operations(linked, plan.architecture), plan.architecture)
     key_file.write_text(key + _sha256(elf))
     return Kernel(elf, map_file, objects.compiled, True, objects.warnings + warnings)
 

@@ -35,6 +35,17 @@ PROMISED = {
     "vec_mul_neon": "element multiply",
     "vec_add_neon": "element add",
 }
+# What models that make vectors have no use for, as they choose no token, and what they have
+# instead. BERT's feed-forward has no gate and its norms have a mean.
+_ATTENTION = {"attention_around_f32_neon": "attention of whole texts"}
+_USELESS = {
+    "gemma-embedding": ("softmax_neon",),
+    "bert": ("softmax_neon", "rmsnorm_neon", "vec_mul_neon"),
+}
+_INSTEAD = {
+    "gemma-embedding": _ATTENTION,
+    "bert": _ATTENTION | {"layernorm_neon": "layer norm"},
+}
 OURS = {
     "matvec_q4_k_dotprod": "Q4_K mat-vec (dotprod)",
     "matvec_q6_k_neon": "Q6_K mat-vec",
@@ -63,6 +74,7 @@ OURS = {
     "matvec_bf16_neon": "BF16 mat-vec",
     "quantize_q8_k_neon": "activations to Q8_K",
     "quantize_q8_0_neon": "activations to Q8_0",
+    "layernorm_neon": "layer norm",
     "rope_neon": "RoPE",
     "rope_halves_neon": "RoPE, by halves",
     "attention_f16_neon": "attention, F16 cache",
@@ -71,6 +83,7 @@ OURS = {
     "attention_window_f16_neon": "attention in a window, F16 cache",
     "attention_window_f32_neon": "attention in a window, F32 cache",
     "attention_window_q8_0_neon": "attention in a window, Q8_0 cache",
+    "attention_around_f32_neon": "attention of whole texts",
     "quantize_kv_q8_0_neon": "keys and values to Q8_0",
     "vec_silu_neon": "SiLU",
     "vec_gelu_neon": "GELU",
@@ -127,8 +140,16 @@ class _Function:
     taken: frozenset[int]
 
 
-def operations(elf: Elf | Path) -> tuple[Operation, ...]:
+def promised(architecture: str) -> dict[str, str]:
+    """Symbol and name of what an image of such a model must hold, vectorised and reachable."""
+    useless = _USELESS.get(architecture, ())
+    kept = {symbol: name for symbol, name in PROMISED.items() if symbol not in useless}
+    return kept | _INSTEAD.get(architecture, {})
+
+
+def operations(elf: Elf | Path, architecture: str = "llama") -> tuple[Operation, ...]:
     """Promised operations first, then every other function of the image that is a twin."""
+    promises = promised(architecture)
     elf = Elf.read(elf) if isinstance(elf, Path) else elf
     functions = _functions(elf)
     reached = _reached(functions)
@@ -136,15 +157,17 @@ def operations(elf: Elf | Path) -> tuple[Operation, ...]:
     others = sorted(
         n
         for n in by_name
-        if n.endswith(TWINS) and n not in PROMISED and not n.startswith("cpu_has_")
+        if n.endswith(TWINS) and n not in promises and not n.startswith("cpu_has_")
     )
     order = [n for n in OURS if n in others] + [n for n in others if n not in OURS]
-    return tuple(_operation(name, by_name.get(name), reached) for name in (*PROMISED, *order))
+    return tuple(
+        _operation(name, by_name.get(name), reached, promises) for name in (*promises, *order)
+    )
 
 
-def check_operations(found: tuple[Operation, ...]) -> None:
+def check_operations(found: tuple[Operation, ...], architecture: str = "llama") -> None:
     """CompileError if a promised operation is missing, scalar or never called, in any twin."""
-    stems = tuple(symbol.removesuffix("_neon") for symbol in PROMISED)
+    stems = tuple(symbol.removesuffix("_neon") for symbol in promised(architecture))
     broken = [
         operation
         for operation in found
@@ -159,11 +182,13 @@ def _ending(symbol: str) -> str:
     return next((ending for ending in TWINS if symbol.endswith(ending)), "")
 
 
-def _operation(symbol: str, function: _Function | None, reached: set[str]) -> Operation:
+def _operation(
+    symbol: str, function: _Function | None, reached: set[str], promises: dict[str, str]
+) -> Operation:
     return Operation(
-        name=PROMISED.get(symbol) or OURS.get(symbol) or symbol.removesuffix("_neon"),
+        name=promises.get(symbol) or OURS.get(symbol) or symbol.removesuffix("_neon"),
         symbol=symbol,
-        promised=symbol in PROMISED,
+        promised=symbol in promises,
         size_bytes=function.size_bytes if function else 0,
         neon_instructions=function.neon if function else 0,
         neon_arithmetic=function.arithmetic if function else 0,

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 ATTENTION_BIASES: Final = ("attn_q", "attn_k", "attn_v")
 ALL_BIASES: Final = (*ATTENTION_BIASES, "attn_output", "ffn_gate", "ffn_up", "ffn_down")
+UNGATED_BIASES: Final = tuple(name for name in ALL_BIASES if name != "ffn_gate")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,12 @@ class Architecture:
     rope_freqs: bool = False  # may hold rope_freqs.weight, divisors of the frequencies
     rope_factors: bool = False  # may hold two sets of divisors, one for contexts beyond the first
     fused: bool = False  # q, k and v in one matrix, gate and up in another
+    gated: bool = True  # the feed-forward is act(gate) * up; else act(up)
+    layer_norms: bool = False  # with mean and bias, of each sum of stream and branch; no RMS norms
+    learned_positions: bool = False  # a vector for each position and token type; no rope
+    bidirectional: bool = False  # a token sees those behind it too; a text becomes a vector
+    window_around: bool = False  # a local layer's window reaches half as far, but both ways
+    dense: bool = False  # may hold two matrices through which that vector goes
 
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {
@@ -71,6 +78,29 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             window=0,
             local_rope_base=10000.0,
             layers_of_largest=62,
+        ),
+        Architecture(
+            "gemma-embedding",
+            rope_halves=True,
+            activation="gelu",
+            qk_norm=True,
+            post_norms=True,
+            sqrt_embedding=True,
+            local_every=6,
+            window=512,
+            window_around=True,
+            local_rope_base=10000.0,
+            bidirectional=True,
+            dense=True,
+        ),
+        Architecture(
+            "bert",
+            activation="gelu",
+            biases=UNGATED_BIASES,
+            gated=False,
+            layer_norms=True,
+            learned_positions=True,
+            bidirectional=True,
         ),
     )
 }

@@ -6,6 +6,7 @@ from typing import Final
 from harness.gguf.architecture import Architecture
 from harness.gguf.metadata import Metadata
 from harness.gguf.model import HyperParameters
+from harness.gguf.pooling import n_dense_of, pooling_of
 from harness.gguf.rope_scaling import rope_scaling_of
 from harness.gguf.window import local_layers, window_of
 
@@ -17,6 +18,7 @@ MAX_FF: Final = 1 << 18
 MAX_CONTEXT: Final = 1 << 24
 MAX_VOCAB_ROWS: Final = 1 << 22
 MAX_HEAD_SIZE: Final = 256
+MAX_TOKEN_TYPES: Final = 1024
 
 
 def hyper_parameters(metadata: Metadata, arch: Architecture, n_vocab_rows: int) -> HyperParameters:
@@ -37,7 +39,7 @@ def hyper_parameters(metadata: Metadata, arch: Architecture, n_vocab_rows: int) 
         )
     _refuse_other_arithmetic(metadata, arch)
     head_size = _head_size(metadata, prefix, n_embd, n_head)
-    n_rot = _n_rot(metadata, arch, head_size)
+    n_rot = 0 if arch.learned_positions else _n_rot(metadata, arch, head_size)
     window = window_of(metadata, arch)
     largest = arch.layers_of_largest == n_layer
     usual_attn_scale = 1.0 / math.sqrt(n_embd / n_head if largest else head_size)
@@ -51,7 +53,9 @@ def hyper_parameters(metadata: Metadata, arch: Architecture, n_vocab_rows: int) 
         n_vocab_rows=n_vocab_rows,
         head_size=head_size,
         n_rot=n_rot,
-        rms_eps=metadata.positive(prefix + "attention.layer_norm_rms_epsilon"),
+        rms_eps=metadata.positive(
+            prefix + f"attention.layer_norm{'' if arch.layer_norms else '_rms'}_epsilon"
+        ),
         rope_freq_base=_rope_base(metadata, prefix + "rope.freq_base", 10000.0),
         arch=arch,
         rope_scaling=rope_scaling_of(metadata, arch, n_ctx),
@@ -68,6 +72,13 @@ def hyper_parameters(metadata: Metadata, arch: Architecture, n_vocab_rows: int) 
         window=window,
         local_layers=local_layers(metadata, arch, n_layer) if window else (),
         rope_freq_base_local=_local_rope_base(metadata, arch) if window else None,
+        pooling=pooling_of(metadata, arch),
+        n_dense=n_dense_of(metadata, arch, n_embd),
+        n_token_types=(
+            metadata.integer("tokenizer.ggml.token_type_count", 1, MAX_TOKEN_TYPES, default=2)
+            if arch.learned_positions
+            else 0
+        ),
     )
 
 
@@ -136,8 +147,15 @@ def _refuse_other_arithmetic(metadata: Metadata, arch: Architecture) -> None:
             "is not 0: this is a mixture of experts, which is not supported",
             hint="use a dense model",
         )
-    if not metadata.boolean(prefix + "attention.causal", default=True):
-        metadata.fail(prefix + "attention.causal", "is false: only causal models are supported")
+    key = prefix + "attention.causal"
+    causal = not arch.bidirectional
+    if metadata.boolean(key, default=causal) != causal:
+        metadata.fail(
+            key,
+            "is false: only causal models are supported"
+            if causal
+            else f"is true: the tokens of {arch.name} see what is behind them too",
+        )
     key = prefix + "rope.scaling.finetuned"
     if arch.scales and not metadata.boolean(key, default=True):
         metadata.fail(key, "is false: a model without rope is not supported")

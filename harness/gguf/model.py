@@ -21,6 +21,7 @@ TOKEN_NORMAL, TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_USER_DEFINED, TOKEN_UNUSED, TO
 
 
 TokenizerModel = Literal["llama", "gpt2", "bert"]
+Pooling = Literal["mean", "cls", "last"]  # of the vectors of a text's tokens
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,8 @@ class HyperParameters:
     n_ctx_train: int
     n_vocab_rows: int  # rows of token_embd = number of logits; at least the token list's length
     head_size: int
-    n_rot: int
-    rms_eps: float
+    n_rot: int  # 0: positions are learned
+    rms_eps: float  # of any norm
     rope_freq_base: float
     arch: Architecture = LLAMA
     rope_scaling: RopeScaling = RopeScaling()
@@ -85,6 +86,9 @@ class HyperParameters:
     window: int = 0  # keys that a token of a local layer sees; 0: no layer is local
     local_layers: tuple[bool, ...] = ()  # of each layer; () when no layer is local
     rope_freq_base_local: float | None = None  # of local layers, without any scaling
+    pooling: Pooling | None = None  # None: the file names none
+    n_dense: int = 0  # values between the two dense matrices; 0: a file must hold none
+    n_token_types: int = 0  # a text is of the first
 
     def __post_init__(self) -> None:
         if not self.attn_scale:
@@ -142,6 +146,16 @@ class Model:
     def tied(self) -> bool:
         """True when the output matrix is the embedding matrix."""
         return "output.weight" not in self.tensors
+
+    @property
+    def makes_vectors(self) -> bool:
+        """True when texts become vectors, False when they go on."""
+        return self.hyper.arch.bidirectional
+
+    @property
+    def has_dense(self) -> bool:
+        """True when a text's vector goes through two more matrices."""
+        return "dense_2.weight" in self.tensors
 
     @property
     def weights_bytes(self) -> int:

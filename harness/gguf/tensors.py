@@ -11,6 +11,8 @@ Shape = tuple[int, ...]
 ROPE_FREQS: Final = "rope_freqs.weight"
 ROPE_LONG: Final = "rope_factors_long.weight"  # for contexts beyond that of the first training
 ROPE_SHORT: Final = "rope_factors_short.weight"
+DENSE: Final = ("dense_2.weight", "dense_3.weight")
+LAYER_NORMS: Final = ("attn_output_norm", "layer_output_norm")  # with mean and bias
 
 
 def check_tensors(tensors: Mapping[str, Tensor], hyper: HyperParameters) -> None:
@@ -34,24 +36,40 @@ def check_tensors(tensors: Mapping[str, Tensor], hyper: HyperParameters) -> None
         for layer in range(hyper.n_layer):
             if f"blk.{layer}.{name}" not in tensors:
                 raise GgufError(f"tensor blk.{layer}.{name} is missing: other layers have theirs")
-    if (ROPE_LONG in tensors) != (ROPE_SHORT in tensors):
-        missing = ROPE_SHORT if ROPE_LONG in tensors else ROPE_LONG
-        raise GgufError(f"tensor {missing} is missing: the other rope factors are there")
+    for first, second, what in (
+        (ROPE_LONG, ROPE_SHORT, "rope factors are"),
+        (*DENSE, "dense matrix is"),
+    ):
+        if (first in tensors) != (second in tensors):
+            missing = second if first in tensors else first
+            raise GgufError(f"tensor {missing} is missing: the other {what} there")
 
 
 def expected_shapes(hyper: HyperParameters) -> dict[str, Shape]:
     """Name -> (n_in, n_out) of every tensor of a model with tied output, in plan order."""
+    arch, vector = hyper.arch, (hyper.n_embd,)
     layer = {f"{name}.weight": shape for name, shape in _layer_shapes(hyper).items()}
-    layer |= {f"{name}.bias": _layer_shapes(hyper)[name][1:] for name in hyper.arch.biases}
+    layer |= {f"{name}.bias": _layer_shapes(hyper)[name][1:] for name in arch.biases}
     shapes: dict[str, Shape] = {"token_embd.weight": (hyper.n_embd, hyper.n_vocab_rows)}
+    if arch.learned_positions:
+        shapes["position_embd.weight"] = (hyper.n_embd, hyper.n_ctx_train)
+        shapes["token_types.weight"] = (hyper.n_embd, hyper.n_token_types)
+    if arch.layer_norms:
+        layer |= {f"{name}.bias": vector for name in LAYER_NORMS}
+        shapes |= {f"token_embd_norm.{kind}": vector for kind in ("weight", "bias")}
     for i in range(hyper.n_layer):
         shapes |= {f"blk.{i}.{name}": shape for name, shape in layer.items()}
-    return shapes | {"output_norm.weight": (hyper.n_embd,)}
+    return shapes if arch.layer_norms else shapes | {"output_norm.weight": vector}
 
 
 def optional_shapes(hyper: HyperParameters) -> dict[str, Shape]:
     """What a file may hold as well."""
-    shapes: dict[str, Shape] = {"output.weight": (hyper.n_embd, hyper.n_vocab_rows)}
+    shapes: dict[str, Shape] = {}
+    if not hyper.arch.bidirectional:
+        shapes["output.weight"] = (hyper.n_embd, hyper.n_vocab_rows)
+    if hyper.n_dense:
+        n_embd, n_dense = hyper.n_embd, hyper.n_dense
+        shapes |= dict(zip(DENSE, ((n_embd, n_dense), (n_dense, n_embd)), strict=True))
     if hyper.arch.rope_freqs:
         shapes[ROPE_FREQS] = (hyper.n_rot // 2,)
     if hyper.arch.rope_factors:
@@ -87,6 +105,11 @@ def _layer_shapes(hyper: HyperParameters) -> dict[str, Shape]:
         for name in ("attn_q", "attn_k", "attn_v", "ffn_gate"):
             del shapes[name]
         shapes |= {"attn_qkv": (n_embd, n_q + 2 * n_kv), "ffn_up": (n_embd, 2 * n_ff)}
+    if not hyper.arch.gated:
+        del shapes["ffn_gate"]
+    if hyper.arch.layer_norms:
+        del shapes["attn_norm"], shapes["ffn_norm"]
+        shapes |= dict.fromkeys(LAYER_NORMS, (n_embd,))
     if hyper.arch.qk_norm:
         shapes |= {"attn_q_norm": (head,), "attn_k_norm": (head,)}
     if hyper.arch.post_norms:
@@ -97,6 +120,8 @@ def _layer_shapes(hyper: HyperParameters) -> dict[str, Shape]:
 def _reason(name: str, hyper: HyperParameters) -> str:
     if name.endswith(".bias"):
         return f"{hyper.arch.name} has no such bias: ignoring it would give plausible garbage"
+    if name in DENSE and hyper.arch.dense:
+        return f"{hyper.arch.name}.dense_2_feat_out must say how large the dense matrices are"
     if "_exps" in name or "ffn_gate_inp" in name:
         return "mixtures of experts are not supported"
     return f"it is not part of {hyper.arch.name}, and ignoring it would give plausible garbage"

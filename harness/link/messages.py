@@ -35,6 +35,7 @@ class Msg(IntEnum):
     POWEROFF = 0x25
     REBOOT = 0x26
     TOKENIZE = 0x27
+    EMBED = 0x28
     PROMPT_TOKENS = 0x30
     PREFILL = 0x31
     TOKEN = 0x32
@@ -42,6 +43,8 @@ class Msg(IntEnum):
     DONE = 0x34
     ERROR = 0x35
     MEM_DATA = 0x36
+    VECTOR = 0x37
+    EMBEDDED = 0x38
 
 
 UNSEQUENCED = frozenset({Msg.ACK, Msg.HELLO})
@@ -71,6 +74,18 @@ class GenerateFlag(IntFlag):
     TIER_DOTPROD = 1 << 17
 
 
+class EmbedFlag(IntFlag):
+    """Flags of EMBED. Pooling: that of the model, or one of MEAN, CLS and LAST_TOKEN."""
+
+    FIRST = 1  # forgets texts and counts of an earlier request
+    LAST = 2  # no text follows: make the vectors that are due, and end
+    MEAN = 4
+    CLS = 8
+    LAST_TOKEN = 12
+    TIER_NEON = 1 << 16  # as in GENERATE
+    TIER_DOTPROD = 1 << 17
+
+
 class Stop(IntEnum):
     """Why a generation ended."""
 
@@ -96,6 +111,9 @@ class ErrorCode(IntEnum):
     ADDRESS = 6
     NO_TURN = 7
     TURN_MARK = 8
+    NO_VECTORS = 9
+    NO_TEXT = 10
+    NO_POOLING = 11
 
 
 def c_constants() -> Mapping[str, int]:
@@ -111,10 +129,12 @@ def c_constants() -> Mapping[str, int]:
         ("MSG", Msg),
         ("PROMPT", PromptFlag),
         ("GENERATE", GenerateFlag),
+        ("EMBED", EmbedFlag),
         ("STOP", Stop),
         ("ERROR", ErrorCode),
     ):
-        constants.update({f"{prefix}_{member.name}": int(member) for member in kind})
+        members = kind.__members__.items()  # those of several bits too
+        constants.update({f"{prefix}_{name}": int(member) for name, member in members})
     return constants
 
 
@@ -294,7 +314,8 @@ class MemData:
     data: bytes
 
 
-def _unpack(kind: Msg, layout: struct.Struct, payload: bytes) -> tuple[Any, ...]:
+def fields_of(kind: Msg, layout: struct.Struct, payload: bytes) -> tuple[Any, ...]:
+    """The fields that a payload begins with."""
     if len(payload) < layout.size:
         raise LinkError(
             f"{kind.name} payload has {len(payload)} bytes, expected at least {layout.size}",
@@ -303,7 +324,8 @@ def _unpack(kind: Msg, layout: struct.Struct, payload: bytes) -> tuple[Any, ...]
     return layout.unpack_from(payload)
 
 
-def _words(kind: Msg, payload: bytes, dtype: str) -> np.ndarray[Any, Any]:
+def words_of(kind: Msg, payload: bytes, dtype: str) -> np.ndarray[Any, Any]:
+    """The rest of a payload as values of four bytes."""
     if len(payload) % 4:
         raise LinkError(f"{kind.name} carries {len(payload)} bytes of values, expected 4 each")
     return np.frombuffer(payload, dtype=dtype)
@@ -311,20 +333,20 @@ def _words(kind: Msg, payload: bytes, dtype: str) -> np.ndarray[Any, Any]:
 
 def unpack_hello(payload: bytes) -> Hello:
     """HELLO, as the kernel reads it."""
-    return Hello(*_unpack(Msg.HELLO, _HELLO, payload))
+    return Hello(*fields_of(Msg.HELLO, _HELLO, payload))
 
 
 def unpack_welcome(payload: bytes) -> Welcome:
     """WELCOME with its description and, on a second line, the system line."""
     text = payload[_WELCOME.size :].decode("utf-8", "replace")
     description, _, system = text.partition("\n")
-    return Welcome(*(*_unpack(Msg.WELCOME, _WELCOME, payload), description, system))
+    return Welcome(*(*fields_of(Msg.WELCOME, _WELCOME, payload), description, system))
 
 
 def unpack_prompt_tokens(payload: bytes) -> PromptTokens:
     """PROMPT_TOKENS."""
-    total, first = _unpack(Msg.PROMPT_TOKENS, _TWO_U32, payload)
-    ids = tuple(_words(Msg.PROMPT_TOKENS, payload[_TWO_U32.size :], "<u4").tolist())
+    total, first = fields_of(Msg.PROMPT_TOKENS, _TWO_U32, payload)
+    ids = tuple(words_of(Msg.PROMPT_TOKENS, payload[_TWO_U32.size :], "<u4").tolist())
     if first + len(ids) > total:
         raise LinkError(f"PROMPT_TOKENS holds ids {first} to {first + len(ids)}, of {total}")
     return PromptTokens(total, first, ids)
@@ -332,36 +354,41 @@ def unpack_prompt_tokens(payload: bytes) -> PromptTokens:
 
 def unpack_prefill(payload: bytes) -> Prefill:
     """PREFILL."""
-    return Prefill(*_unpack(Msg.PREFILL, _TWO_U32, payload))
+    return Prefill(*fields_of(Msg.PREFILL, _TWO_U32, payload))
 
 
 def unpack_token(payload: bytes) -> TokenEvent:
     """TOKEN; the piece may hold a part of a UTF-8 sequence."""
-    index, token, prob = _unpack(Msg.TOKEN, _TOKEN, payload)
+    index, token, prob = fields_of(Msg.TOKEN, _TOKEN, payload)
     return TokenEvent(index, token, prob, payload[_TOKEN.size :])
 
 
 def unpack_logits(payload: bytes) -> Logits:
     """LOGITS."""
-    index, first = _unpack(Msg.LOGITS, _TWO_U32, payload)
-    return Logits(index, first, _words(Msg.LOGITS, payload[_TWO_U32.size :], "<f4"))
+    index, first = fields_of(Msg.LOGITS, _TWO_U32, payload)
+    return Logits(index, first, words_of(Msg.LOGITS, payload[_TWO_U32.size :], "<f4"))
 
 
 def unpack_done(payload: bytes) -> Done:
     """DONE."""
-    stop, *counts = _unpack(Msg.DONE, _DONE, payload)
-    if stop not in tuple(Stop):
-        raise LinkError(f"DONE has stop reason {stop}, expected 0 to {max(Stop)}")
-    return Done(Stop(stop), *counts)
+    stop, *counts = fields_of(Msg.DONE, _DONE, payload)
+    return Done(stop_of(Msg.DONE, stop), *counts)
+
+
+def stop_of(kind: Msg, number: int) -> Stop:
+    """Why a request ended."""
+    if number not in tuple(Stop):
+        raise LinkError(f"{kind.name} has stop reason {number}, expected 0 to {max(Stop)}")
+    return Stop(number)
 
 
 def unpack_error(payload: bytes) -> ErrorReply:
     """ERROR; unknown codes are kept as numbers."""
-    (code,) = _unpack(Msg.ERROR, _CODE, payload)
+    (code,) = fields_of(Msg.ERROR, _CODE, payload)
     return ErrorReply(code, payload[_CODE.size :].decode("utf-8", "replace"))
 
 
 def unpack_mem_data(payload: bytes) -> MemData:
     """MEM_DATA."""
-    (address,) = _unpack(Msg.MEM_DATA, _ADDRESS, payload)
+    (address,) = fields_of(Msg.MEM_DATA, _ADDRESS, payload)
     return MemData(address, payload[_ADDRESS.size :])

@@ -14,6 +14,7 @@ from harness.link.channel import Message
 from harness.link.generation import Collector, Generation, Stats, Token
 from harness.link.line import SILENCE_S, TURN_S, Line
 from harness.link.messages import (
+    EmbedFlag,
     ErrorCode,
     GenerateFlag,
     Msg,
@@ -24,6 +25,14 @@ from harness.link.messages import (
 )
 from harness.link.prompt import EchoedPrompt, Prompt
 from harness.link.stream import ByteStream, StreamEnded, TargetLost, TargetReset, timeout_scale
+from harness.link.vectors import (
+    POOLINGS,
+    Embeddings,
+    VectorCollector,
+    pack_embed,
+    unpack_embedded,
+    unpack_vector,
+)
 
 HELLO_EVERY_S = 0.3
 FRESH_S = 5.0  # idle for longer: the kernel may have given us up (GIVE_UP_MS), so greet it again
@@ -41,6 +50,9 @@ _HINTS = {
     ErrorCode.ADDRESS: "the memory plan lists the addresses that exist",
     ErrorCode.NO_TURN: "leave it out, or put its words into the user's turn",
     ErrorCode.TURN_MARK: "write it otherwise, or send the whole prompt with --raw",
+    ErrorCode.NO_VECTORS: "`run` goes on with a text; `embed` wants an embedding model",
+    ErrorCode.NO_TEXT: "`embed` makes vectors of texts",
+    ErrorCode.NO_POOLING: "--pooling mean, cls or last",
 }
 
 
@@ -173,6 +185,39 @@ class Session:
         ids = collector.prompt.ids() if prompt.ids is None else prompt.ids
         return collector.result(ids, done.stop, self._stats(done))
 
+    def embed(
+        self,
+        prompts: Sequence[AnyPrompt],
+        *,
+        pooling: str | None = None,
+        on_text: Callable[[int], None] | None = None,
+    ) -> Embeddings:
+        """A vector of each text; as many texts as fit go through the model together.
+
+        pooling: of POOLINGS; None: the model's own. Ctrl-C raises KeyboardInterrupt: nothing is
+        half a vector.
+        """
+        if not prompts:
+            raise LinkError("there are no texts", hint="give one at least")
+        flags = POOLINGS[pooling] if pooling else EmbedFlag(0)
+        if self.tier:
+            flags |= EmbedFlag(int(self.tier))
+        collector = VectorCollector(len(prompts), on_text)
+        self._begin()
+        for i, prompt in enumerate(prompts):
+            first = EmbedFlag.FIRST if i == 0 else EmbedFlag(0)
+            last = EmbedFlag.LAST if i == len(prompts) - 1 else EmbedFlag(0)
+            self._send_prompt(as_prompt(prompt))
+            self._line.send(Msg.EMBED, pack_embed(flags | first | last))
+        for message in self._replies("the next vector"):
+            if message.type == Msg.VECTOR:
+                collector.add(unpack_vector(message.payload))
+            elif message.type == Msg.EMBEDDED:
+                end = unpack_embedded(message.payload)
+                break
+        self._end()
+        return collector.result(end)
+
     def abort(self) -> None:
         """End the running generate() with stop "abort"; for callbacks and other threads."""
         self._interrupted = True
@@ -253,7 +298,7 @@ class Session:
                     line.drop_unsent()
                     line.finish()
                     raise _refused(messages.unpack_error(message.payload))
-                if message.type in (Msg.DONE, Msg.MEM_DATA):
+                if message.type in (Msg.DONE, Msg.MEM_DATA, Msg.EMBEDDED):
                     self._in_doubt = False
                 yield message
             with self._interruptible():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from harness.errors import PlanError
 from harness.gguf import Model
 from harness.gguf.fused import Rows, rows_of
+from harness.gguf.tensors import DENSE, LAYER_NORMS
 from harness.plan.memory import (
     BLOB_ALIGN,
     BLOB_HEADER_BYTES,
@@ -27,24 +28,36 @@ OPTIONAL_TENSORS = {
         name: f"{name}.weight"
         for name in ("attn_q_norm", "attn_k_norm", "post_attention_norm", "post_ffw_norm")
     },
+    **{name: f"{name}.weight" for name in LAYER_NORMS},
+    **{f"{name}_bias": f"{name}.bias" for name in LAYER_NORMS},
 }
+# Beside the layers: what goes before them, and what comes after.
+FIRST_TENSORS = (
+    "token_embd.weight",
+    "position_embd.weight",
+    "token_types.weight",
+    "token_embd_norm.weight",
+    "token_embd_norm.bias",
+)
+LAST_TENSORS = ("output_norm.weight", "output.weight", *DENSE)
 
 
 def block_tensors(model: Model) -> dict[str, str]:
     """The kernel's name -> GGUF's name behind `blk.N.`, for what this model's layers have."""
-    first = "blk.0."
+    first, arch = "blk.0.", model.hyper.arch
+    lacks = [] if arch.gated else ["ffn_gate"]
+    lacks += ["attn_norm", "ffn_norm"] if arch.layer_norms else []
     optional = {k: v for k, v in OPTIONAL_TENSORS.items() if first + v in model.tensors}
-    return BLOCK_TENSORS | optional
+    return {k: v for k, v in BLOCK_TENSORS.items() if k not in lacks} | optional
 
 
 def tensor_names(model: Model) -> tuple[str, ...]:
     """The tensors that the kernel reads, in the order of the blob."""
-    names = ["token_embd.weight"]
+    names = [name for name in FIRST_TENSORS if name in model.tensors]
     for layer in range(model.hyper.n_layer):
         names += [f"blk.{layer}.{tensor}" for tensor in block_tensors(model).values()]
-    names.append("output_norm.weight")
-    if "output.weight" in model.tensors:  # absent when tied to token_embd
-        names.append("output.weight")
+    # No output.weight: it is tied to token_embd, or there are no logits.
+    names += [name for name in LAST_TENSORS if name in model.tensors]
     return tuple(names)
 
 
@@ -82,7 +95,7 @@ def blob_contents(model: Model) -> BlobContents:
     return BlobContents(
         tensors=tuple(placed),
         n_rot=model.hyper.n_rot,
-        rope_tables=(ROPE, ROPE_LOCAL) if model.hyper.rope_freq_base_local else (ROPE,),
+        rope_tables=_rope_tables(model),
         vocabulary=tuple(
             BlobEntry(
                 table.name, table.layout, None, table.n_rows, table.n_cols, 0, len(table.data)
@@ -90,6 +103,12 @@ def blob_contents(model: Model) -> BlobContents:
             for table in vocabulary_tables(model.vocabulary)
         ),
     )
+
+
+def _rope_tables(model: Model) -> tuple[str, ...]:
+    if not model.hyper.n_rot:
+        return ()
+    return (ROPE, ROPE_LOCAL) if model.hyper.rope_freq_base_local else (ROPE,)
 
 
 def blob_size_bytes(entries: tuple[BlobEntry, ...]) -> int:

@@ -39,6 +39,10 @@ class Stack:
         self.buffers.append(Buffer(name, self.region, self.offset, size_bytes))
         self.offset = align_up(self.offset + size_bytes, ALIGN)
 
+    def offset_of(self, name: str) -> int:
+        """Where a buffer lies."""
+        return next(buffer.offset for buffer in self.buffers if buffer.name == name)
+
     def push_over(self, name: str, size_bytes: int) -> None:
         """Place a buffer over all the others: it lives when none of them does."""
         self.buffers.append(Buffer(name, self.region, 0, size_bytes))
@@ -81,7 +85,7 @@ def session_buffers(hyper: HyperParameters, n_ctx: int) -> Stack:
     stack.push("SESSION_TEXT", text_size_bytes(n_ctx))
     stack.push("SESSION_PROMPT_IDS", 4 * n_ctx)
     stack.push("SESSION_HISTORY_IDS", 4 * n_ctx)
-    stack.push("SESSION_CANDIDATES", 4 * hyper.n_vocab_rows)
+    stack.push("SESSION_CANDIDATES", 0 if hyper.arch.bidirectional else 4 * hyper.n_vocab_rows)
     return stack
 
 
@@ -95,7 +99,7 @@ class QuantRow:
 
 def quant_row(hyper: HyperParameters) -> QuantRow:
     """Sized for the widest input of any matrix; struct sizes as in kernel/nn/activation.h."""
-    widest = max(hyper.n_embd, hyper.n_head * hyper.head_size, hyper.n_ff)
+    widest = max(hyper.n_embd, hyper.n_head * hyper.head_size, hyper.n_ff, hyper.n_dense)
     q8_0 = align_up(-(-widest // 32) * 40, ALIGN)  # float d, int8[32], int32 sum
     q8_k = align_up(-(-widest // 256) * 304, ALIGN)  # float d, int8[256], int16 sums[16], padding
     return QuantRow(q8_k_offset=q8_0, size_bytes=q8_0 + q8_k)

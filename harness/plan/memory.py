@@ -146,6 +146,8 @@ class MemoryPlan:
     regions: tuple[Region, ...]
     buffers: tuple[Buffer, ...]
     blob: tuple[BlobEntry, ...]
+    n_texts: int = 0  # of one pass of a model that makes vectors; 0: it goes on with texts
+    architecture: str = "llama"
 
     def region(self, name: str) -> Region:
         """The region of that name; KeyError when the plan has none."""
@@ -190,14 +192,19 @@ class MemoryPlan:
 
     @property
     def kv_bytes(self) -> int:
-        """The KV cache."""
+        """The KV cache; 0: a model that makes vectors has none."""
         return self.kv_cache.size_bytes
 
     @property
+    def texts_bytes(self) -> int:
+        """What all tokens of one pass hold at once, in a model that makes vectors; else 0."""
+        return self.region("activations").size_bytes if self.n_texts else 0
+
+    @property
     def state_bytes(self) -> int:
-        """All RAM beyond the model's own data (weights, vocabulary) and the KV cache."""
+        """All RAM beyond the model's own data (weights, vocabulary) and what grows with texts."""
         regions = (r.size_bytes for r in self.regions if r.name not in ("blob", "kv_cache"))
-        return sum(regions) + self.tables_bytes
+        return sum(regions) - self.texts_bytes + self.tables_bytes
 
     @property
     def gap_bytes(self) -> int:
@@ -212,6 +219,7 @@ class MemoryPlan:
             "vocabulary_bytes": self.vocabulary_bytes,
             "tables_bytes": self.tables_bytes,
             "kv_bytes": self.kv_bytes,
+            "texts_bytes": self.texts_bytes,
             "state_bytes": self.state_bytes,
             "state_budget": STATE_BUDGET,
             "gap_bytes": self.gap_bytes,

@@ -30,6 +30,7 @@ from harness.plan.memory import (
     extra_kernel_bytes,
 )
 from harness.plan.place import PAGE, kv_base_in_image, place, ram_needed
+from harness.plan.texts import key_rows, n_texts_of, text_buffers
 
 N_CTX_DEFAULT = 2048
 N_BATCHES = (16, 12, 8, 4, 2, 1)
@@ -79,7 +80,7 @@ def plan_memory(
             pieces = f" in {len(board.ram)} pieces, the largest of {_mib(largest)}"
         raise FitError(
             f"{model.name} with n_ctx={n_ctx} needs {_mib(plan.ram_needed_bytes)} of RAM "
-            f"(weights {_mib(plan.blob_size_bytes)}, KV cache {_mib(plan.kv_bytes)}), "
+            f"(weights {_mib(plan.blob_size_bytes)}, {_grows(plan)}), "
             f"{board.name} has {_mib(board.ram_size_bytes)}{pieces}",
             hint=_hint(planner, n_ctx),
         )
@@ -109,6 +110,8 @@ class _Planner:
 
     def plan(self, n_ctx: int) -> MemoryPlan:
         """The plan with the largest batch that keeps the state within its budget."""
+        if self.model.makes_vectors:
+            return self._plan(n_ctx, n_ctx)  # a text is not cut
         for n_batch in N_BATCHES:
             plan = self._plan(n_ctx, n_batch)
             if plan.state_bytes <= STATE_BUDGET:
@@ -125,13 +128,16 @@ class _Planner:
         appended = blob_bytes <= APPEND_LIMIT
         if not appended:
             blob_bytes = align_up(blob_bytes, BLOB_FILE_ALIGN)
-        n_ctx_padded = align_up(n_ctx, CTX_ALIGN)
+        vectors = self.model.makes_vectors
+        n_ctx_padded = key_rows(n_ctx) if vectors else align_up(n_ctx, CTX_ALIGN)
         kv_rows = hyper.n_layer * hyper.n_head_kv * n_ctx_padded
         keys_bytes = kv_rows * kv_row_bytes(self.kv_type, hyper.head_size)  # values: as many
         budget = KERNEL_BUDGET + extra_kernel_bytes(t.type for t in self.model.tensors.values())
         link = link_buffers()
         session = session_buffers(hyper, n_ctx)
-        activations = activation_buffers(hyper, n_batch, n_ctx)
+        activations = (
+            text_buffers(hyper, n_ctx) if vectors else activation_buffers(hyper, n_batch, n_ctx)
+        )
 
         regions: list[Region] = []
 
@@ -149,14 +155,14 @@ class _Planner:
         add("link", "rw", link.offset)
         add("session", "rw", session.offset)
         add("activations", "rw", activations.offset)
-        kv_bytes = align_up(2 * keys_bytes, PAGE)
+        kv_bytes = 0 if vectors else align_up(2 * keys_bytes, PAGE)
         initrd_bytes = 0 if appended else blob_bytes
         sizes = (regions[-1].end, kv_bytes, initrd_bytes)
         placement = place(board, *sizes)
         kv_in_image = placement is None or placement.kv_in_image
         kv_base = placement.kv_base if placement else kv_base_in_image(*sizes[:2])
         kv_cache = Region("kv_cache", kv_base, kv_bytes, "rw")
-        if kv_in_image:
+        if kv_in_image and not vectors:
             regions.append(kv_cache)
         row = quant_row(hyper)
         return MemoryPlan(
@@ -172,10 +178,10 @@ class _Planner:
             n_ctx=n_ctx,
             n_ctx_padded=n_ctx_padded,
             n_batch=n_batch,
-            n_logit_rows=n_logit_rows(hyper, n_batch),
-            kv_type=self.kv_type,
-            kv_k_offset=0,
-            kv_v_offset=keys_bytes,
+            n_logit_rows=1 if vectors else n_logit_rows(hyper, n_batch),
+            kv_type="f32" if vectors else self.kv_type,
+            kv_k_offset=activations.offset_of("ACT_KEYS") if vectors else 0,
+            kv_v_offset=activations.offset_of("ACT_VALUES") if vectors else keys_bytes,
             kv_cache=kv_cache,
             kv_in_image=kv_in_image,
             text_size_bytes=text_size_bytes(n_ctx),
@@ -188,6 +194,8 @@ class _Planner:
             regions=tuple(regions),
             buffers=(*link.buffers, *session.buffers, *activations.buffers),
             blob=entries,
+            n_texts=n_texts_of(n_ctx) if vectors else 0,
+            architecture=self.model.architecture,
         )
 
 
@@ -243,6 +251,12 @@ def _largest_ctx(planner: _Planner, n_ctx: int) -> int | None:
         else:
             high = middle
     return low
+
+
+def _grows(plan: MemoryPlan) -> str:
+    if plan.n_texts:
+        return f"texts of one pass {_mib(plan.texts_bytes)}"
+    return f"KV cache {_mib(plan.kv_bytes)}"
 
 
 def _mib(size_bytes: int) -> str:

@@ -39,7 +39,7 @@ def render_table(plan: MemoryPlan) -> str:
     totals = [
         ("weights", _size(plan.weights_bytes), f"{tensors} tensors, blob {place}"),
         ("vocabulary", _size(plan.vocabulary_bytes), "in the blob"),
-        ("KV cache", _size(plan.kv_bytes), f"{plan.n_ctx} tokens, {plan.kv_type.upper()}"),
+        _grows_with_texts(plan),
         ("state", _size(plan.state_bytes), f"{_of_budget(plan)}: all else, namely"),
         ("  tables", _size(plan.tables_bytes), "rope, in the blob"),
         ("  regions", _size(plan.state_bytes - plan.tables_bytes), f"batch of {batch}"),
@@ -59,11 +59,23 @@ def render_table(plan: MemoryPlan) -> str:
     )
 
 
+def _grows_with_texts(plan: MemoryPlan) -> tuple[str, str, str]:
+    if plan.n_texts:
+        what = f"of one pass: {plan.n_ctx} tokens, {plan.n_texts} texts at most; no KV cache"
+        return ("texts", _size(plan.texts_bytes), what)
+    return ("KV cache", _size(plan.kv_bytes), f"{plan.n_ctx} tokens, {plan.kv_type.upper()}")
+
+
 def over_budget(plan: MemoryPlan) -> str:
     """The table's line on the state as a sentence, when it exceeds its budget; else empty."""
     if plan.state_bytes <= STATE_BUDGET:
         return ""
-    return f"state: {_size(plan.state_bytes)}, {_of_budget(plan)}, though the batch is one token"
+    why = (
+        f"{_size(plan.tables_bytes)} of it tables"
+        if plan.n_texts
+        else "though the batch is one token"
+    )
+    return f"state: {_size(plan.state_bytes)}, {_of_budget(plan)}, {why}"
 
 
 def _of_budget(plan: MemoryPlan) -> str:

@@ -39,6 +39,8 @@ class Rules:
     gelu: bool = False
     windows: tuple[int, ...] = ()  # per layer, keys that a token sees; 0: all before it
     local_rope_base: float = 0.0  # of layers with a window; 0: no other one
+    reaches: tuple[float, ...] = ()  # of encoders: per layer, how far a token sees on either side
+    pooling: str = ""  # of encoders: mean, cls or last; "": the file names none
 
 
 def rules_of(model: Model) -> Rules:
@@ -52,6 +54,11 @@ def rules_of(model: Model) -> Rules:
             residual_scale=key.number("residual_scale", 0.0) or 1.0,
             logit_divisor=key.number("logit_scale", 1.0),
         )
+    if model.architecture == "bert":
+        everything = (math.inf,) * model.hyper.n_layer
+        return Rules(1.0, usual, gelu=True, reaches=everything, pooling=_pooling(key))
+    if model.architecture == "gemma-embedding":
+        return _gemma_embedding(key, model.hyper)
     if model.architecture in ("gemma2", "gemma3"):
         return _gemma(key, model.hyper, second=model.architecture == "gemma2")
     return Rules(1.0, usual)
@@ -76,6 +83,30 @@ def _gemma(key: "_Keys", h: HyperParameters, *, second: bool) -> Rules:
         windows=tuple(window if here else 0 for here in local),
         local_rope_base=0.0 if second else key.number("rope.freq_base_swa", 10000.0),
     )
+
+
+def _gemma_embedding(key: "_Keys", h: HyperParameters) -> Rules:
+    """Gemma 3's five local layers to a global one; a window lies around its token."""
+    pattern = key.pattern("attention.sliding_window_pattern", 6)
+    local = (
+        [layer % pattern != pattern - 1 for layer in range(h.n_layer)]
+        if isinstance(pattern, int)
+        else pattern
+    )
+    half = int(key.number("attention.sliding_window", 512)) // 2
+    return Rules(
+        embedding_scale=math.sqrt(h.n_embd),
+        attention_scale=1.0 / math.sqrt(h.head_size),
+        gelu=True,
+        windows=tuple(int(here) for here in local),
+        local_rope_base=key.number("rope.freq_base_swa", 10000.0),
+        reaches=tuple(half if here else math.inf for here in local),
+        pooling=_pooling(key),
+    )
+
+
+def _pooling(key: "_Keys") -> str:
+    return {1: "mean", 2: "cls", 3: "last"}.get(int(key.number("pooling_type", 0)), "")
 
 
 def rope_of(model: Model, n_ctx: int | None) -> Rope:

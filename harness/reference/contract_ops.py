@@ -48,6 +48,15 @@ def rmsnorm(x: F32, weight: F32, eps: float) -> F32:
     return out
 
 
+def layernorm(x: F32, weight: F32, bias: F32, eps: float) -> F32:
+    """(x - mean) / sqrt(mean((x - mean)^2) + eps) * weight + bias; both sums in 16 lanes."""
+    n = np.float32(x.shape[-1])
+    d = x - (vec_dot(x, np.ones_like(x)) / n)[..., None]
+    scale = np.float32(1) / np.sqrt(vec_dot(d, d) / n + np.float32(eps))
+    out: F32 = (d * scale[..., None]) * weight + bias
+    return out
+
+
 def exp_f32(x: F32) -> F32:
     """2^n * p(r): Cody-Waite reduction by ln 2 in two parts, polynomial of degree 6."""
     x = np.minimum(np.maximum(x, np.float32(-87)), np.float32(88))

@@ -76,7 +76,8 @@ class FloatReference:
         rules = self.rules
         window = rules.windows[layer] if rules.windows else 0
         rope = self.local_rope if window else self.rope
-        q, k = _rotate(q, pos, rope) * rules.attention_scale, _rotate(k, pos, rope)
+        q = rotate_float(q, pos, rope) * rules.attention_scale
+        k = rotate_float(k, pos, rope)
         self._cache.append(layer, pos, k, v)
         keys, values = self._cache.view(layer, pos + n)
         group = np.arange(h.n_head) // (h.n_head // h.n_head_kv)
@@ -101,7 +102,9 @@ class FloatReference:
             gate = self._dot(blk + "ffn_gate", normed)
         else:
             gate, up = np.split(up, 2, axis=1)
-        return self._dot(blk + "ffn_down", (_gelu(gate) if self.rules.gelu else _silu(gate)) * up)
+        return self._dot(
+            blk + "ffn_down", (apply_gelu(gate) if self.rules.gelu else _silu(gate)) * up
+        )
 
     def _norm(self, x: F64, name: str) -> F64:
         rms = np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + self.hyper.rms_eps)
@@ -135,7 +138,7 @@ class FloatReference:
         return np.asarray(dequantize(rows, type_), np.float64)
 
 
-def _rotate(x: F64, pos: int, rope: Rope) -> F64:
+def rotate_float(x: F64, pos: int, rope: Rope) -> F64:
     """Rotate the pairs of each head by p * frequency; beyond n_rot x passes."""
     n = len(rope.frequency)
     theta = np.arange(pos, pos + len(x))[:, None, None] * np.array(rope.frequency)
@@ -154,7 +157,8 @@ def _silu(x: F64) -> F64:
     return np.asarray(x / (1.0 + np.exp(-x)), np.float64)
 
 
-def _gelu(x: F64) -> F64:
+def apply_gelu(x: F64) -> F64:
+    """tanh's form."""
     inner = np.sqrt(2.0 / np.pi) * (x + 0.044715 * x**3)
     return np.asarray(0.5 * x * (1.0 + np.tanh(inner)), np.float64)
 

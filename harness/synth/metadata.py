@@ -33,6 +33,14 @@ class MergeTable:
     eot_id: int
 
 
+@dataclass(frozen=True)
+class WordTable:
+    """The arrays of a WordPiece vocabulary's keys, with BERT's special tokens at their ids."""
+
+    texts: list[str]
+    types: list[int]
+
+
 def add_model(writer: gguf.GGUFWriter, name: str, hyper: HyperParameters, quant: str) -> None:
     """Name, sizes and constants."""
     writer.add_name(name)
@@ -45,9 +53,14 @@ def add_model(writer: gguf.GGUFWriter, name: str, hyper: HyperParameters, quant:
     writer.add_feed_forward_length(hyper.n_ff)
     writer.add_head_count(hyper.n_head)
     writer.add_head_count_kv(hyper.n_head_kv)
-    writer.add_layer_norm_rms_eps(hyper.rms_eps)
-    writer.add_rope_dimension_count(hyper.n_rot)
-    writer.add_rope_freq_base(hyper.rope_freq_base)
+    if hyper.arch.layer_norms:
+        writer.add_layer_norm_eps(hyper.rms_eps)
+    else:
+        writer.add_layer_norm_rms_eps(hyper.rms_eps)
+    if hyper.n_rot:
+        writer.add_rope_dimension_count(hyper.n_rot)
+        writer.add_rope_freq_base(hyper.rope_freq_base)
+    _add_pooling(writer, hyper)
     if hyper.head_size * hyper.n_head != hyper.n_embd:
         writer.add_key_length(hyper.head_size)
         writer.add_value_length(hyper.head_size)
@@ -58,6 +71,19 @@ def add_model(writer: gguf.GGUFWriter, name: str, hyper: HyperParameters, quant:
         writer.add_embedding_scale(hyper.embedding_scale)
         writer.add_residual_scale(hyper.residual_scale)
         writer.add_logit_scale(1.0 / hyper.logit_scale)
+
+
+def _add_pooling(writer: gguf.GGUFWriter, hyper: HyperParameters) -> None:
+    if not hyper.arch.bidirectional:
+        return
+    writer.add_causal_attention(False)
+    if hyper.pooling is not None:
+        writer.add_pooling_type(gguf.PoolingType[hyper.pooling.upper()])
+    if hyper.n_token_types:
+        writer.add_token_type_count(hyper.n_token_types)
+    if hyper.n_dense:
+        writer.add_dense_features_dims("dense_2", hyper.n_embd, hyper.n_dense)
+        writer.add_dense_features_dims("dense_3", hyper.n_dense, hyper.n_embd)
 
 
 def _add_window(writer: gguf.GGUFWriter, hyper: HyperParameters) -> None:
@@ -82,8 +108,15 @@ def _add_rope_scaling(writer: gguf.GGUFWriter, scaling: RopeScaling) -> None:
         writer.add_rope_scaling_orig_ctx_len(scaling.n_ctx_original)
 
 
-def add_vocabulary(writer: gguf.GGUFWriter, tokens: TokenTable | MergeTable) -> None:
-    """A vocabulary that begins prompts with BOS."""
+def add_vocabulary(
+    writer: gguf.GGUFWriter, tokens: TokenTable | MergeTable | WordTable, *, wraps: bool = False
+) -> None:
+    """A vocabulary that begins prompts with BOS; wraps: and ends them with EOS, as Gemma's does."""
+    if isinstance(tokens, WordTable):
+        writer.add_tokenizer_model("bert")
+        writer.add_token_list(tokens.texts)
+        writer.add_token_types(tokens.types)
+        return
     if isinstance(tokens, MergeTable):
         _add_merges(writer, tokens)
         return
@@ -95,7 +128,9 @@ def add_vocabulary(writer: gguf.GGUFWriter, tokens: TokenTable | MergeTable) -> 
     writer.add_bos_token_id(BOS)
     writer.add_eos_token_id(EOS)
     writer.add_add_bos_token(True)
-    writer.add_add_eos_token(False)
+    writer.add_add_eos_token(wraps)
+    if wraps:
+        writer.add_add_space_prefix(False)
 
 
 def _add_merges(writer: gguf.GGUFWriter, tokens: MergeTable) -> None:

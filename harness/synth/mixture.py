@@ -25,6 +25,7 @@ QUANTS: Final = {
     "IQ4_XS": (GGMLType.IQ4_XS, 30),
     EVERY_TYPE: (GGMLType.F32, 1024),  # llama.cpp's "guessed"
 }
+_NEVER_QUANTISED: Final = ("position_embd.weight", "token_types.weight")
 _OUTPUT_AS_IT_IS: Final = ("F32", "F16", "BF16", "Q8_0", "Q6_K")  # of the others Q6_K
 
 # What llama.cpp takes when a row is not a whole number of blocks of 256.
@@ -45,6 +46,8 @@ def tensor_type(
     name: str, n_in: int, quant: str, *, n_layer: int, tied: bool, n_gqa: int = 1
 ) -> GGMLType:
     """The type of a matrix of this name with rows of n_in values; n_gqa: heads per kv head."""
+    if name in _NEVER_QUANTISED:
+        return GGMLType.F32
     if quant == EVERY_TYPE:
         return _fallback(_another_type(name), n_in)
     kind = QUANTS[quant][0]

@@ -1,6 +1,6 @@
 """The shapes of real models and the traits of their architectures, as data.
 
-All have a SentencePiece vocabulary.
+All have a SentencePiece vocabulary, but for bert's, which is of WordPiece.
 """
 
 from collections.abc import Mapping
@@ -51,7 +51,7 @@ class Preset:
     rope_freq_base: float = 10000.0
     tied: bool = False  # no output.weight: the embedding matrix makes the logits
     chat_template: str | None = None
-    arch: str = "llama"  # unless another one is asked for
+    arch: str = "llama"  # whose formulas, unless another one is asked for
     traits: Mapping[str, Any] = field(default_factory=dict)  # beyond those of that architecture
 
 
@@ -73,6 +73,12 @@ PRESETS: Final = {
         4096, 40, 32, 8, 12800, 49159, 131072, rope_freq_base=1e7, tied=True,
         arch="granite", traits={"logit_scale": 1 / 16},
     ),
+    "embeddinggemma-300m": Preset(
+        768, 24, 3, 1, 1152, 262144, 2048, rms_eps=1e-6, rope_freq_base=1e6, arch="gemma-embedding"
+    ),
+    # all-MiniLM-L6-v2, and bge-small-en-v1.5 of twice the layers.
+    "minilm": Preset(384, 6, 12, 12, 1536, 30522, 512, rms_eps=1e-12, arch="bert"),
+    "bge-small": Preset(384, 12, 12, 12, 1536, 30522, 512, rms_eps=1e-12, arch="bert"),
 }  # fmt: skip
 
 # Hyper-parameters that models of an architecture have in common, whatever their shape.
@@ -92,4 +98,9 @@ TRAITS: Final[Mapping[str, Mapping[str, Any]]] = {
         "rms_eps": 1e-6, "head_size": 256, "n_rot": 256, "rope_freq_base": 1e6, "window": 512,
         "rope_freq_base_local": 10000.0,
     },
+    "gemma-embedding": {
+        "rms_eps": 1e-6, "head_size": 256, "n_rot": 256, "rope_freq_base": 1e6, "window": 512,
+        "rope_freq_base_local": 10000.0, "pooling": "mean",
+    },
+    "bert": {"rms_eps": 1e-12, "n_rot": 0, "n_token_types": 2, "pooling": "mean"},
 }  # fmt: skip

@@ -26,6 +26,7 @@ def weight_std(name: str, hyper: HyperParameters, tied: bool) -> float:
     """
     n_in = sqrt(hyper.n_embd)
     output = LOGIT_STD / n_in / hyper.logit_scale
+    tied = tied and not hyper.arch.bidirectional  # no logits, no echo
     embedding = output if tied else 1.0 / hyper.embedding_scale
     stream = embedding * hyper.embedding_scale  # where it begins
     feed_forward = (10.0 * n_in / LOGIT_STD if tied else 1.5) * stream / sqrt(hyper.n_layer)
@@ -38,6 +39,10 @@ def weight_std(name: str, hyper: HyperParameters, tied: bool) -> float:
     return {
         "token_embd": embedding,
         "output": output,
+        "position_embd": 0.5,
+        "token_types": 0.5,
+        "dense_2": 1.0 / n_in,
+        "dense_3": 1.0 / sqrt(max(hyper.n_dense, 1)),
         "attn_q": score / n_in,
         "attn_k": score / n_in,
         "attn_v": 1.0 / n_in,

@@ -12,13 +12,14 @@ import numpy as np
 from harness.errors import SynthError
 from harness.gguf import GGMLType, HyperParameters
 from harness.gguf.architecture import ARCHITECTURES
-from harness.gguf.tensors import expected_shapes, optional_shapes
+from harness.gguf.tensors import DENSE, expected_shapes, optional_shapes
 from harness.synth.blocks import Bytes, RandomBytes, random_blocks, random_vector
-from harness.synth.metadata import add_model, add_vocabulary
+from harness.synth.metadata import MergeTable, TokenTable, WordTable, add_model, add_vocabulary
 from harness.synth.mixture import QUANTS, tensor_type
 from harness.synth.presets import LLAMA3_TEMPLATE, PRESETS, TRAITS, Preset
 from harness.synth.spread import weight_std
 from harness.synth.vocabulary import make_merges, make_vocabulary
+from harness.synth.wordpiece import make_words
 
 CHUNK_VALUES: Final = 1 << 21  # made and written at a time; part of what a seed means
 
@@ -41,9 +42,9 @@ def synthesize(
 ) -> Path:
     """Write a model of the shape `like`; the same arguments give the same bytes.
 
-    arch None: the one that models of this shape have.
-    pre None: a SentencePiece vocabulary; else a byte-level BPE one with the regexes of that name,
-    and Llama 3's chat template.
+    arch None: the one that models of this shape have. pre None: a SentencePiece vocabulary, of
+    bert a WordPiece one; else a byte-level BPE one with the regexes of that name, and Llama 3's
+    chat template.
     `changes`: hyper-parameters other than the architecture's usual ones. `optional`: which of the
     tensors that a file of this architecture may hold are in it, by name.
 
@@ -59,13 +60,14 @@ def synthesize(
         {**TRAITS[arch], **traits, "arch": ARCHITECTURES[arch], **(changes or {})},
     )
     n_tokens = hyper.n_vocab_rows
-    tokens = make_vocabulary(n_tokens) if pre is None else make_merges(n_tokens, pre)
-    tensors = _tensors(hyper, preset.tied, quant, optional)
+    tokens = _tokens(arch, n_tokens, pre)
+    tied = preset.tied or hyper.arch.bidirectional
+    tensors = _tensors(hyper, tied, quant, optional)
     unfinished = path.with_name(path.name + ".part")
     writer = gguf.GGUFWriter(unfinished, arch)
     try:
         add_model(writer, f"synthetic {like} {quant} seed {seed}", hyper, quant)
-        add_vocabulary(writer, tokens)
+        add_vocabulary(writer, tokens, wraps=hyper.arch.bidirectional)
         template = preset.chat_template if pre is None else LLAMA3_TEMPLATE
         if template is not None:
             writer.add_chat_template(template)
@@ -80,7 +82,7 @@ def synthesize(
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
-        _write_tensors(writer, hyper, tensors, preset.tied, seed, progress)
+        _write_tensors(writer, hyper, tensors, tied, seed, progress)
         writer.close()
         unfinished.replace(path)
     except OSError as exc:
@@ -91,6 +93,12 @@ def synthesize(
         writer.close()
         unfinished.unlink(missing_ok=True)
     return path
+
+
+def _tokens(arch: str, n_tokens: int, pre: str | None) -> TokenTable | MergeTable | WordTable:
+    if pre is not None:
+        return make_merges(n_tokens, pre)
+    return make_words(n_tokens) if arch == "bert" else make_vocabulary(n_tokens)
 
 
 def _preset(like: str, arch: str | None, quant: str, seed: int) -> tuple[Preset, str]:
@@ -126,6 +134,8 @@ def _hyper_parameters(
         rope_freq_base=preset.rope_freq_base,
     )
     hyper = dataclasses.replace(hyper, **changes)
+    if hyper.arch.dense and "n_dense" not in changes:
+        hyper = dataclasses.replace(hyper, n_dense=4 * hyper.n_embd)  # as EmbeddingGemma's
     if hyper.arch.sqrt_embedding:
         hyper = dataclasses.replace(hyper, embedding_scale=sqrt(hyper.n_embd))
     if hyper.window and not hyper.local_layers:
@@ -139,7 +149,8 @@ def _tensors(
     hyper: HyperParameters, tied: bool, quant: str, optional: Callable[[str], bool]
 ) -> dict[str, tuple[Shape, GGMLType]]:
     shapes = expected_shapes(hyper)
-    shapes |= {name: shape for name, shape in optional_shapes(hyper).items() if optional(name)}
+    others = optional_shapes(hyper).items()
+    shapes |= {name: shape for name, shape in others if name in DENSE or optional(name)}
     if not tied:
         shapes["output.weight"] = shapes["token_embd.weight"]
     return {

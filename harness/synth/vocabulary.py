@@ -81,12 +81,18 @@ def make_merges(n_vocab: int, pre: str) -> MergeTable:
 def _pieces(n: int) -> list[str]:
     """The first n texts of two characters or more, each after all its prefixes."""
     pieces: dict[str, None] = {}  # a set that keeps its order
+    for piece in prefixes():
+        if len(pieces) == n:
+            return list(pieces)
+        pieces.setdefault(piece)
+    raise SynthError(f"there are not enough words for {n} tokens", hint="ask for fewer")
+
+
+def prefixes() -> Iterator[str]:
+    """Texts of two characters or more, each after all its prefixes; some come again."""
     for word in _words():
         for length in range(2, len(word) + 1):
-            if len(pieces) == n:
-                return list(pieces)
-            pieces.setdefault(word[:length])
-    raise SynthError(f"there are not enough words for {n} tokens", hint="ask for fewer")
+            yield word[:length]
 
 
 def _words() -> Iterator[str]:

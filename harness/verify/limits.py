@@ -4,6 +4,7 @@ The contract reference has no limits: tokens and logits bits must be equal. Thes
 other question, whether the contract computes the model at all.
 """
 
+import math
 from dataclasses import dataclass
 
 from harness.gguf import GGMLType, Model
@@ -31,6 +32,32 @@ class Limits:
     cosine: float
     rms_per_std: float
     kl_mean: float
+
+
+@dataclass(frozen=True)
+class VectorLimits:
+    """Bounds on vectors of length 1: the least cosine, and how far apart that lets them be."""
+
+    cosine: float
+
+    @property
+    def apart(self) -> float:
+        """|a - b|^2 = 2 - 2 cos of unit vectors; no component, nor a length, may be off by more."""
+        return math.sqrt(2.0 * (1.0 - self.cosine))
+
+    @property
+    def text(self) -> str:
+        """For a verdict."""
+        return f">= {self.cosine}"
+
+
+# llama.cpp's own integer path keeps a cosine of 0.9997 to its floats (0.99989 for Q8_0, measured on
+# random weights); 0.9995 leaves room for deeper models. Keys, values and unquantised activations
+# stay float32, whose sums differ by 5e-5 of a component at most: cosine 1 - 1e-9.
+def vector_limits_for(model: Model) -> VectorLimits:
+    """By what is rounded: nothing but float32 sums, or activations to 8 bits."""
+    plain = all(t.type in PLAIN_TYPES for t in model.tensors.values() if len(t.shape) == 2)
+    return VectorLimits(0.999999 if plain else 0.9995)
 
 
 def limits_for(model: Model, kv_type: str = "f16") -> Limits:

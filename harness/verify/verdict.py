@@ -1,6 +1,7 @@
 """The verdict: a list of checks, a table for people and a dictionary for programs."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -65,20 +66,13 @@ class Verdict:
 
     def report(self) -> str:
         """A table: one line per check, then the first differences."""
-        rows = [("", "check", "observed", "wanted")]
-        rows += [("ok" if c.ok else "FAIL", c.name, c.observed, c.wanted) for c in self.checks]
-        widths = [max(len(row[i]) for row in rows) for i in range(3)]
-        lines = [
+        head = (
             f"{self.model}: {self.n_prompt} prompt tokens, {self.n_generated} generated, "
             f"KV cache {self.kv_type}"
-        ]
-        for row in rows:
-            cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-            lines.append("  " + "  ".join([*cells, row[3]]).rstrip())
+        )
+        *lines, verdict = table(self.checks)
         lines += ["  " + difference.sentence() for difference in self.first_differences]
-        failed = [check.name for check in self.checks if not check.ok]
-        lines.append("verdict: PASS" if self.ok else "verdict: FAIL (" + ", ".join(failed) + ")")
-        return "\n".join(lines)
+        return "\n".join([head, *lines, verdict])
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -96,6 +90,20 @@ class Verdict:
             ],
             "figures": {name: _finite(value) for name, value in self.figures.items()},
         }
+
+
+def table(checks: Sequence[Check]) -> list[str]:
+    """A line per check, and the verdict as the last one."""
+    rows = [("", "check", "observed", "wanted")]
+    rows += [("ok" if c.ok else "FAIL", c.name, c.observed, c.wanted) for c in checks]
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        lines.append("  " + "  ".join([*cells, row[3]]).rstrip())
+    failed = [check.name for check in checks if not check.ok]
+    lines.append("verdict: FAIL (" + ", ".join(failed) + ")" if failed else "verdict: PASS")
+    return lines
 
 
 def _finite(value: T) -> T | None:

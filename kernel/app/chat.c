@@ -96,6 +96,10 @@ static bool line_to_prompt(const char *line, size_t n)
 
 static void reply(const char *line, size_t n)
 {
+    if (BIDIRECTIONAL) {
+        console_print(&server.console, "This model makes vectors of texts, for host programs.\n");
+        return;
+    }
     bool fits = line_to_prompt(line, n);
     if (prompt_check() == PROMPT_TURN_MARK) {
         console_print(&server.console, "%s is a mark of the model's chat template: not sent.\n",

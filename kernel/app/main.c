@@ -142,7 +142,9 @@ static void banner(const uint8_t *kv_cache)
     print_region("link", __link_start, REGION_LINK_SIZE);
     print_region("session", __session_start, REGION_SESSION_SIZE);
     print_region("activations", __activations_start, REGION_ACTIVATIONS_SIZE);
-    print_region("kv_cache", kv_cache, REGION_KV_CACHE_SIZE);
+    if (REGION_KV_CACHE_SIZE > 0) {
+        print_region("kv_cache", kv_cache, REGION_KV_CACHE_SIZE);
+    }
 }
 
 // With one core a panic has nobody to stop, with several it may need the exclusive accesses of

@@ -1,8 +1,9 @@
 // A host program on the line: each request gets its answers, one DONE or one ERROR last.
+#include "app/reply.h"
 #include "app/server.h"
+#include "app/vectors.h"
 #include "gen/layout.h"
 #include "gen/model.h"
-#include "lib/format.h"
 #include "lib/string.h"
 #include "link/message.h"
 #include "llm/session.h"
@@ -20,27 +21,6 @@ static_assert(STOP_LENGTH == STOPPED_LENGTH && STOP_EOG == STOPPED_EOG &&
 static uint64_t ticks_receive; // spent on the prompt's messages
 static bool from_text;         // the host does not know the prompt's ids yet
 static bool in_turn;           // the next PROMPT_TEXT goes on with the same turn
-static struct message out;     // under construction
-
-static bool send(uint8_t type)
-{
-    const bool sent = channel_send(&server.channel, type, out.bytes, out.n);
-    out.n = 0;
-    return sent;
-}
-
-static void send_error(uint16_t code, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void send_error(uint16_t code, const char *fmt, ...)
-{
-    char text[160];
-    va_list args;
-    va_start(args, fmt);
-    const size_t n = vformat(text, sizeof text, fmt, args);
-    va_end(args);
-    put_u16(&out, code);
-    put_bytes(&out, text, n);
-    send(MSG_ERROR);
-}
 
 static void send_welcome(struct reader *in)
 {
@@ -50,21 +30,21 @@ static void send_welcome(struct reader *in)
         return;
     }
     channel_open(&server.channel);
-    put_u32(&out, nonce);
-    put_u16(&out, LINK_PROTOCOL);
-    put_u16(&out, LINK_WINDOW);
-    put_u64(&out, BUILD_ID);
-    put_u32(&out, N_VOCAB_ROWS);
-    put_u32(&out, N_CTX);
-    put_u32(&out, session_size());
-    put_u64(&out, server.io->ticks_per_s);
-    put_u64(&out, server.info->boot_ticks);
-    put_bytes(&out, server.info->description, strlen(server.info->description));
+    put_u32(&reply, nonce);
+    put_u16(&reply, LINK_PROTOCOL);
+    put_u16(&reply, LINK_WINDOW);
+    put_u64(&reply, BUILD_ID);
+    put_u32(&reply, N_VOCAB_ROWS);
+    put_u32(&reply, N_CTX);
+    put_u32(&reply, session_size());
+    put_u64(&reply, server.io->ticks_per_s);
+    put_u64(&reply, server.info->boot_ticks);
+    put_bytes(&reply, server.info->description, strlen(server.info->description));
     if (*server.info->system) {
-        put_bytes(&out, "\n", 1);
-        put_bytes(&out, server.info->system, strlen(server.info->system));
+        put_bytes(&reply, "\n", 1);
+        put_bytes(&reply, server.info->system, strlen(server.info->system));
     }
-    send(MSG_WELCOME);
+    reply_send(MSG_WELCOME);
 }
 
 static void begin_prompt(uint8_t flags)
@@ -88,7 +68,7 @@ static void take_turn(uint8_t flags, struct reader *in)
     }
     if (!in_turn && !turn_begin(role)) {
         static const char names[][10] = {"system", "user", "assistant"};
-        send_error(ERROR_NO_TURN, "the model's chat template has no %s turn here", names[role]);
+        reply_error(ERROR_NO_TURN, "the model's chat template has no %s turn here", names[role]);
         return;
     }
     prompt_add_text(in->bytes, in->n);
@@ -103,7 +83,7 @@ static void take_prompt_text(struct reader *in)
 {
     const uint8_t flags = get_u8(in);
     if (!in->ok) {
-        send_error(ERROR_BAD_MESSAGE, "PROMPT_TEXT without flags");
+        reply_error(ERROR_BAD_MESSAGE, "PROMPT_TEXT without flags");
         return;
     }
     begin_prompt(flags);
@@ -123,7 +103,7 @@ static void take_prompt_ids(struct reader *in)
 {
     const uint8_t flags = get_u8(in);
     if (!in->ok || in->n % 4 != 0) {
-        send_error(ERROR_BAD_MESSAGE, "PROMPT_IDS of %zu bytes", in->n);
+        reply_error(ERROR_BAD_MESSAGE, "PROMPT_IDS of %zu bytes", in->n);
         return;
     }
     begin_prompt(flags);
@@ -140,22 +120,22 @@ static bool prompt_is_fine(void)
     case PROMPT_OK:
         return true;
     case PROMPT_TEXT_FULL:
-        send_error(ERROR_TEXT_FULL, "the prompt's text exceeds %u bytes, the most for %u tokens",
-                   SESSION_TEXT_SIZE, N_CTX);
+        reply_error(ERROR_TEXT_FULL, "the prompt's text exceeds %u bytes, the most for %u tokens",
+                    SESSION_TEXT_SIZE, N_CTX);
         return false;
     case PROMPT_TOO_LONG:
-        send_error(ERROR_PROMPT_TOO_LONG, "the prompt has %u tokens, the context holds %u",
-                   prompt_size(), N_CTX);
+        reply_error(ERROR_PROMPT_TOO_LONG, "the prompt has %u tokens, the context holds %u",
+                    prompt_size(), N_CTX);
         return false;
     case PROMPT_TOKEN_RANGE:
-        send_error(ERROR_TOKEN_RANGE, "token ids end at %u", N_VOCAB_ROWS - 1);
+        reply_error(ERROR_TOKEN_RANGE, "token ids end at %u", N_VOCAB_ROWS - 1);
         return false;
     case PROMPT_EMPTY:
-        send_error(ERROR_EMPTY_PROMPT, "the prompt is empty");
+        reply_error(ERROR_EMPTY_PROMPT, "the prompt is empty");
         return false;
     case PROMPT_TURN_MARK:
-        send_error(ERROR_TURN_MARK, "%s in a turn's words is a mark of the model's chat template",
-                   turns_mark());
+        reply_error(ERROR_TURN_MARK, "%s in a turn's words is a mark of the model's chat template",
+                    turns_mark());
         return false;
     }
     return false;
@@ -163,17 +143,17 @@ static bool prompt_is_fine(void)
 
 static void send_done(const struct generate_result *result)
 {
-    put_u32(&out, result->stop); // a byte and three of padding
-    put_u32(&out, result->n_prompt);
-    put_u32(&out, result->n_reused);
-    put_u32(&out, result->n_generated);
-    put_u32(&out, session_size());
-    put_u64(&out, ticks_receive);
-    put_u64(&out, result->ticks_prefill);
-    put_u64(&out, result->ticks_decode);
-    put_u32(&out, result->n_drafted);
-    put_u32(&out, result->n_accepted);
-    send(MSG_DONE);
+    put_u32(&reply, result->stop); // a byte and three of padding
+    put_u32(&reply, result->n_prompt);
+    put_u32(&reply, result->n_reused);
+    put_u32(&reply, result->n_generated);
+    put_u32(&reply, session_size());
+    put_u64(&reply, ticks_receive);
+    put_u64(&reply, result->ticks_prefill);
+    put_u64(&reply, result->ticks_decode);
+    put_u32(&reply, result->n_drafted);
+    put_u32(&reply, result->n_accepted);
+    reply_send(MSG_DONE);
 }
 
 static void send_prompt_tokens(void)
@@ -181,12 +161,12 @@ static void send_prompt_tokens(void)
     const uint32_t total = prompt_size();
     uint32_t first = 0;
     do {
-        put_u32(&out, total);
-        put_u32(&out, first);
+        put_u32(&reply, total);
+        put_u32(&reply, first);
         for (uint32_t i = 0; i < IDS_PER_MESSAGE && first < total; i++) {
-            put_u32(&out, prompt_ids()[first++]);
+            put_u32(&reply, prompt_ids()[first++]);
         }
-    } while (send(MSG_PROMPT_TOKENS) && first < total);
+    } while (reply_send(MSG_PROMPT_TOKENS) && first < total);
 }
 
 static void answer_tokenize(void)
@@ -201,20 +181,20 @@ static void answer_tokenize(void)
 
 static bool on_prefill(uint32_t done, uint32_t total)
 {
-    put_u32(&out, done);
-    put_u32(&out, total);
-    return send(MSG_PREFILL) && !serve_interrupted(false);
+    put_u32(&reply, done);
+    put_u32(&reply, total);
+    return reply_send(MSG_PREFILL) && !serve_interrupted(false);
 }
 
 static bool on_logits(uint32_t index, const float *logits)
 {
     for (uint32_t first = 0; first < N_VOCAB_ROWS; first += LOGITS_PER_MESSAGE) {
-        put_u32(&out, index);
-        put_u32(&out, first);
+        put_u32(&reply, index);
+        put_u32(&reply, first);
         for (uint32_t i = first; i < first + LOGITS_PER_MESSAGE && i < N_VOCAB_ROWS; i++) {
-            put_f32(&out, logits[i]);
+            put_f32(&reply, logits[i]);
         }
-        if (!send(MSG_LOGITS)) {
+        if (!reply_send(MSG_LOGITS)) {
             return false;
         }
     }
@@ -224,11 +204,11 @@ static bool on_logits(uint32_t index, const float *logits)
 static bool on_token(uint32_t index, uint32_t id, float prob)
 {
     uint8_t piece[MAX_TOKEN_BYTES];
-    put_u32(&out, index);
-    put_u32(&out, id);
-    put_f32(&out, prob);
-    put_bytes(&out, piece, token_piece(piece, id));
-    return send(MSG_TOKEN) && !serve_interrupted(false);
+    put_u32(&reply, index);
+    put_u32(&reply, id);
+    put_f32(&reply, prob);
+    put_bytes(&reply, piece, token_piece(piece, id));
+    return reply_send(MSG_TOKEN) && !serve_interrupted(false);
 }
 
 static void answer_generate(struct reader *in)
@@ -247,7 +227,12 @@ static void answer_generate(struct reader *in)
     params.append = flags & GENERATE_APPEND;
     params.ignore_eog = flags & GENERATE_IGNORE_EOG;
     if (!in->ok || in->n != 0) {
-        send_error(ERROR_BAD_MESSAGE, "GENERATE of another size");
+        reply_error(ERROR_BAD_MESSAGE, "GENERATE of another size");
+        return;
+    }
+    if (BIDIRECTIONAL) {
+        reply_error(ERROR_NO_TEXT,
+                    "this model makes vectors of texts and does not go on with them");
         return;
     }
     if (!prompt_is_fine()) {
@@ -268,9 +253,9 @@ static void answer_generate(struct reader *in)
     }
     struct generate_result result;
     if (!generate(&params, &events, &result)) {
-        send_error(ERROR_PROMPT_TOO_LONG,
-                   "%u tokens in the context and %u of the prompt, the context holds %u",
-                   session_size(), prompt_size(), N_CTX);
+        reply_error(ERROR_PROMPT_TOO_LONG,
+                    "%u tokens in the context and %u of the prompt, the context holds %u",
+                    session_size(), prompt_size(), N_CTX);
     } else {
         send_done(&result);
     }
@@ -281,18 +266,18 @@ static void answer_mem_read(struct reader *in)
     const uint64_t addr = get_u64(in);
     const uint32_t n = get_u32(in);
     if (!in->ok || n > LINK_MAX_PAYLOAD - sizeof addr) {
-        send_error(ERROR_BAD_MESSAGE, "MEM_READ of %u bytes, at most %zu", n,
-                   LINK_MAX_PAYLOAD - sizeof addr);
+        reply_error(ERROR_BAD_MESSAGE, "MEM_READ of %u bytes, at most %zu", n,
+                    LINK_MAX_PAYLOAD - sizeof addr);
         return;
     }
     const void *memory = server.info->readable ? server.info->readable(addr, n) : NULL;
     if (!memory) {
-        send_error(ERROR_ADDRESS, "0x%llx is not readable", (unsigned long long)addr);
+        reply_error(ERROR_ADDRESS, "0x%llx is not readable", (unsigned long long)addr);
         return;
     }
-    put_u64(&out, addr);
-    put_bytes(&out, memory, n);
-    send(MSG_MEM_DATA);
+    put_u64(&reply, addr);
+    put_bytes(&reply, memory, n);
+    reply_send(MSG_MEM_DATA);
 }
 
 bool request_handle(enum serve_end *end)
@@ -300,9 +285,9 @@ bool request_handle(enum serve_end *end)
     struct reader in = {server.channel.payload, server.channel.n_payload, true};
     const uint8_t type = server.channel.type;
     const uint64_t start = server.io->ticks();
-    out.n = 0;
+    reply.n = 0;
     // Before the answer, so that an ABORT or a HELLO can come in meanwhile. The payload stays until
-    // the line is polled again, in the first send(): by then it has been read.
+    // the line is polled again, in the first reply_send(): by then it has been read.
     channel_release(&server.channel);
     switch (type) {
     case MSG_HELLO:
@@ -322,6 +307,9 @@ bool request_handle(enum serve_end *end)
     case MSG_TOKENIZE:
         answer_tokenize();
         break;
+    case MSG_EMBED:
+        answer_embed(&in, ticks_receive);
+        break;
     case MSG_MEM_READ:
         answer_mem_read(&in);
         break;
@@ -334,7 +322,7 @@ bool request_handle(enum serve_end *end)
         *end = SERVE_REBOOT;
         return false;
     default:
-        send_error(ERROR_BAD_MESSAGE, "message type 0x%02x is unknown", type);
+        reply_error(ERROR_BAD_MESSAGE, "message type 0x%02x is unknown", type);
         break;
     }
     return true;

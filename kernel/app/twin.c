@@ -37,7 +37,7 @@
 alignas(PAGE_BYTES) uint8_t __link_start[REGION_LINK_SIZE];
 alignas(PAGE_BYTES) uint8_t __session_start[REGION_SESSION_SIZE];
 alignas(PAGE_BYTES) uint8_t __activations_start[REGION_ACTIVATIONS_SIZE];
-static alignas(PAGE_BYTES) uint8_t kv_cache[REGION_KV_CACHE_SIZE];
+static alignas(PAGE_BYTES) uint8_t kv_cache[REGION_KV_CACHE_SIZE + 1]; // there may be none
 
 #define NS_PER_S 1000000000ull
 
@@ -239,7 +239,7 @@ int main(int argc, char **argv)
     panic_hooks.putc = line_putc;
     panic_hooks.finish = after_panic;
     model_init(map_blob(blob));
-    kv_cache_init(kv_cache);
+    kv_cache_init(REGION_KV_CACHE_SIZE > 0 ? kv_cache : __activations_start);
     if (!twin_cores_start(n_cores)) {
         fail("the host gives no thread for %d cores", n_cores);
     }

@@ -117,6 +117,20 @@ static void attend_all(float *out, const float *q, int stride, const void *k, co
     {                                                                                              \
         attend_all(out, q, stride, k, v, n_keys, n_tokens, n_heads, head_size, window, cap, type); \
     }
+
+void attention_around_f32(float *out, const float *q, int stride, const void *k, const void *v,
+                          int pos, int n_keys, int n_tokens, int n_heads, int head_size, int reach)
+{
+    for (int t = pos; t < pos + n_tokens; t++, out += stride, q += stride) {
+        const int first = t > reach ? t - reach : 0;
+        const int end = n_keys - t > reach ? t + reach + 1 : n_keys;
+        for (int h = 0; h < n_heads; h++) {
+            attend(out + h * head_size, q + h * head_size, k, v, first, end, 0.0f, head_size,
+                   KV_TYPE_F32);
+        }
+    }
+}
+
 ATTENTION(f16, KV_TYPE_F16)
 ATTENTION(f32, KV_TYPE_F32)
 ATTENTION(q8_0, KV_TYPE_Q8_0)

@@ -42,6 +42,10 @@ OPERATION(void, rmsnorm, float *out, const float *x, const float *w, int n, int 
           float eps);
 OPERATION(void, softmax, float *x, int n); // in place; n >= 1
 
+// out may be x; n >= 1.
+OPERATION(void, layernorm, float *out, const float *x, const float *w, const float *b, int n,
+          float eps);
+
 // x: [n_heads][head_size]; table_row: [n_rot / 2] pairs (cos, sin) of the position; n_rot even.
 // Pairs are neighbours in rope; in rope_halves they lie n_rot / 2 apart.
 OPERATION(void, rope, float *x, const float *table_row, int n_heads, int head_size, int n_rot);
@@ -68,6 +72,11 @@ ATTENTION_WINDOW(attention_window_f16);
 ATTENTION_WINDOW(attention_window_f32);
 ATTENTION_WINDOW(attention_window_q8_0);
 #undef ATTENTION_WINDOW
+
+// The same where a token sees what is behind it as well: tokens pos, pos + 1, ... of a text of
+// n_keys keys, each all those that are at most `reach` away from it (0 or more).
+OPERATION(void, attention_around_f32, float *out, const float *q, int stride, const void *k,
+          const void *v, int pos, int n_keys, int n_tokens, int n_heads, int head_size, int reach);
 
 OPERATION(void, f32_to_f16_row, uint16_t *out, const float *x, int n);
 

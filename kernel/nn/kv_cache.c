@@ -1,4 +1,5 @@
-// The KV cache in the memory that the platform has for it.
+// The KV cache in the memory that the platform has for it; for texts that become vectors, one layer
+// of it among the activations.
 #include "nn/kv_cache.h"
 
 #include "gen/model.h"
@@ -17,6 +18,12 @@ union row {
     uint8_t bytes[4 * HEAD_SIZE + 2];
 };
 
+#if BIDIRECTIONAL
+#define PLACE(layer_) 0
+#else
+#define PLACE(layer_) (layer_)
+#endif
+
 static uint8_t *cache;
 
 void kv_cache_init(uint8_t *start)
@@ -26,7 +33,8 @@ void kv_cache_init(uint8_t *start)
 
 static uint8_t *head_start(size_t region_offset, int layer, int kv_head)
 {
-    const size_t head = (size_t)layer * N_HEAD_KV + (size_t)kv_head;
+    (void)layer;
+    const size_t head = (size_t)PLACE(layer) * N_HEAD_KV + (size_t)kv_head;
     return cache + region_offset + head * N_CTX_PADDED * ROW_BYTES;
 }
 

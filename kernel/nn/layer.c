@@ -69,7 +69,7 @@ static void add_normed_branch(const struct part *part, const struct tensor *weig
 {
     const struct share all = {0, N_EMBD};
     const struct share columns =
-        part->n_tokens > 1 ? all : share_of(N_EMBD, 16, part->core, part->n_cores);
+        part->n_tokens > 1 || BIDIRECTIONAL ? all : share_of(N_EMBD, 16, part->core, part->n_cores);
     parallel_barrier(); // y is whole
     for (int t = part->tokens.begin; t < part->tokens.end; t++) {
         float *x = buffer(ACT_X) + t * N_EMBD + columns.begin;
@@ -84,30 +84,91 @@ static void add_normed_branch(const struct part *part, const struct tensor *weig
     }
 }
 
-// Rotates this core's heads of q and k, scales q, and puts k and v into the cache.
-static void rope_and_append(const struct part *part, struct share q_heads, struct share kv_heads,
-                            int layer)
+// x = norm(x + y), what a branch of a model with layer norms ends with. w: the matrix that made y.
+static void add_branch_and_norm(const struct part *part, const struct tensor *w,
+                                const struct tensor *weight, const struct tensor *bias)
+{
+    add_branch(part, w);
+    parallel_barrier(); // x is whole
+    for (int t = part->tokens.begin; t < part->tokens.end; t++) {
+        float *x = buffer(ACT_X) + t * N_EMBD;
+        layernorm(x, x, tensor_data(weight), tensor_data(bias), N_EMBD, RMS_EPS);
+    }
+}
+
+// Rotates heads of q and k of token t, which is at position pos of its text, scales q, and puts k
+// and v into the cache, in that row.
+static inline void rope_and_append(int t, int pos, int row, struct share q_heads,
+                                   struct share kv_heads, int layer)
 {
     const bool local = BLOB_ROPE_LOCAL != BLOB_ROPE && layer_is_local[layer];
     const float *table = (const float *)(model_blob + (local ? BLOB_ROPE_LOCAL : BLOB_ROPE));
+    const float *angles = table + (size_t)pos * N_ROT;
     const int n_q = q_heads.end - q_heads.begin, n_kv = kv_heads.end - kv_heads.begin;
-    for (int t = 0; t < part->n_tokens; t++) {
-        const float *angles = table + (size_t)(part->pos + t) * N_ROT;
-        float *q = buffer(ACT_Q) + t * N_Q + q_heads.begin * HEAD_SIZE;
-        float *k = buffer(ACT_K) + t * N_KV, *v = buffer(ACT_V) + t * N_KV;
-        if (HAS_ATTN_Q_NORM) {
-            norm_heads(q, layers[layer].attn_q_norm, n_q);
-            norm_heads(k + kv_heads.begin * HEAD_SIZE, layers[layer].attn_k_norm, n_kv);
-        }
+    float *q = buffer(ACT_Q) + t * N_Q + q_heads.begin * HEAD_SIZE;
+    float *k = buffer(ACT_K) + t * N_KV, *v = buffer(ACT_V) + t * N_KV;
+    if (HAS_ATTN_Q_NORM) {
+        norm_heads(q, layers[layer].attn_q_norm, n_q);
+        norm_heads(k + kv_heads.begin * HEAD_SIZE, layers[layer].attn_k_norm, n_kv);
+    }
+    if (!LEARNED_POSITIONS) {
         ROPE(q, angles, n_q, HEAD_SIZE, N_ROT);
-        vec_scale(q, q, ATTN_SCALE, n_q * HEAD_SIZE);
         ROPE(k + kv_heads.begin * HEAD_SIZE, angles, n_kv, HEAD_SIZE, N_ROT);
-        for (int h = kv_heads.begin; h < kv_heads.end; h++) {
-            kv_cache_append(layer, h, part->pos + t, k + h * HEAD_SIZE, v + h * HEAD_SIZE);
+    }
+    vec_scale(q, q, ATTN_SCALE, n_q * HEAD_SIZE);
+    for (int h = kv_heads.begin; h < kv_heads.end; h++) {
+        kv_cache_append(layer, h, row, k + h * HEAD_SIZE, v + h * HEAD_SIZE);
+    }
+}
+
+#if BIDIRECTIONAL
+// This core's tokens of a text.
+static struct share tokens_of(const struct part *part, const struct text *text)
+{
+    const int begin = text->first, end = begin + text->n;
+    return (struct share){begin > part->tokens.begin ? begin : part->tokens.begin,
+                          end < part->tokens.end ? end : part->tokens.end};
+}
+
+// Tokens [begin, end) of a text, as many at once as fill the rows that a load can serve.
+static void attend_text(const struct text *text, struct share tokens, int layer)
+{
+    const int step = GROUP < ATTENTION_ROWS ? ATTENTION_ROWS / GROUP : 1;
+    const size_t start = (size_t)text->row * kv_row_bytes(KV_TYPE, HEAD_SIZE);
+    const int reach = ATTN_WINDOW != 0 && layer_is_local[layer] ? ATTN_WINDOW - 1 : N_CTX;
+    for (int h = 0; h < N_HEAD_KV; h++) {
+        const uint8_t *k = (const uint8_t *)kv_cache_k(layer, h) + start;
+        const uint8_t *v = (const uint8_t *)kv_cache_v(layer, h) + start;
+        for (int t = tokens.begin; t < tokens.end; t += step) {
+            const int left = tokens.end - t, at = t * N_Q + h * GROUP * HEAD_SIZE;
+            attention_around_f32(buffer(ACT_ATT) + at, buffer(ACT_Q) + at, N_Q, k, v,
+                                 t - text->first, text->n, left < step ? left : step, GROUP,
+                                 HEAD_SIZE, reach);
         }
     }
 }
 
+// att = attention(q, k, v) of each text by itself. Cores share tokens: heads may be few.
+static void attend(const struct part *part, int layer)
+{
+    const struct share q_heads = {0, N_HEAD}, kv_heads = {0, N_HEAD_KV};
+    for (const struct text *text = part->texts; text != part->texts + part->n_texts; text++) {
+        const struct share tokens = tokens_of(part, text);
+        for (int t = tokens.begin; t < tokens.end; t++) {
+            const int pos = t - text->first;
+            rope_and_append(t, pos, text->row + pos, q_heads, kv_heads, layer);
+        }
+    }
+    parallel_barrier(); // all keys are there
+    for (const struct text *text = part->texts; text != part->texts + part->n_texts; text++) {
+        const struct share tokens = tokens_of(part, text);
+        if (tokens.begin < tokens.end) {
+            nn_progress[part->core].token = tokens.begin;
+            attend_text(text, tokens, layer);
+        }
+    }
+}
+#else
 // Query heads [begin, end) of n_tokens tokens from t on; each kv head serves GROUP query heads.
 static void attention_heads(const struct part *part, struct share heads, int layer, int t,
                             int n_tokens)
@@ -140,7 +201,9 @@ static void attend(const struct part *part, int layer)
     const struct share kv_heads = share_of(N_HEAD_KV, 1, part->core, part->n_cores);
     const struct share q_heads =
         share_of(N_HEAD, whole_kv_heads ? GROUP : 1, part->core, part->n_cores);
-    rope_and_append(part, q_heads, kv_heads, layer);
+    for (int t = 0; t < part->n_tokens; t++) {
+        rope_and_append(t, part->pos + t, part->pos + t, q_heads, kv_heads, layer);
+    }
     if (!whole_kv_heads) {
         parallel_barrier();
     }
@@ -152,6 +215,7 @@ static void attend(const struct part *part, int layer)
         attention_heads(part, q_heads, layer, t, left < step ? left : step);
     }
 }
+#endif
 
 // q, k, v = Wq h, Wk h, Wv h, in this core's rows.
 static void q_k_v(const struct part *part, const struct layer_tensors *w,
@@ -171,13 +235,21 @@ static void q_k_v(const struct part *part, const struct layer_tensors *w,
     }
 }
 
+// The input of a branch: rms(x), or x where norms end branches.
+static struct activation branch_input(const struct part *part, const struct tensor *norm,
+                                      unsigned forms)
+{
+    return LAYER_NORMS ? part_quantised(part, buffer(ACT_X), N_EMBD, forms)
+                       : part_normed(part, buffer(ACT_X), norm, forms);
+}
+
 // x += Wo attention(rope(Wq h), rope(Wk h), Wv h),  h = rms(x)
 static void attention_block(const struct part *part, const struct layer_tensors *w, int layer)
 {
     const unsigned forms =
         matmul_form(&w->attn_q) | matmul_form(&w->attn_k) | matmul_form(&w->attn_v);
 
-    struct activation input = part_normed(part, buffer(ACT_X), &w->attn_norm, forms);
+    struct activation input = branch_input(part, &w->attn_norm, forms);
     q_k_v(part, w, &input);
     parallel_barrier();
     attend(part, layer);
@@ -187,15 +259,17 @@ static void attention_block(const struct part *part, const struct layer_tensors 
     if (HAS_ATTN_OUTPUT_BIAS) {
         add_bias(part, buffer(ACT_Y), &w->attn_output, w->attn_output_bias);
     }
-    if (HAS_POST_ATTENTION_NORM) {
+    if (LAYER_NORMS) {
+        add_branch_and_norm(part, &w->attn_output, w->attn_output_norm, w->attn_output_norm_bias);
+    } else if (HAS_POST_ATTENTION_NORM) {
         add_normed_branch(part, w->post_attention_norm);
     } else {
         add_branch(part, &w->attn_output);
     }
-    part_barrier(part, &w->ffn_gate);
+    part_barrier(part, FFN_GATED ? &w->ffn_gate : &w->ffn_up);
 }
 
-// gate = act(gate) * up, in this core's rows.
+// gate = act(gate) * up, or act(gate), in this core's rows.
 static void act_times_up(const struct part *part, struct share rows)
 {
     float *gate = buffer(ACT_GATE) + rows.begin;
@@ -207,7 +281,26 @@ static void act_times_up(const struct part *part, struct share rows)
         } else {
             vec_silu(gate, gate, n);
         }
-        vec_mul(gate, gate, up, n);
+        if (FFN_GATED) {
+            vec_mul(gate, gate, up, n);
+        }
+    }
+}
+
+// gate = Wgate h, up = Wup h, in this core's rows; without a gate, gate = Wup h.
+static void gate_and_up(const struct part *part, const struct layer_tensors *w,
+                        const struct activation *h)
+{
+    float *up = buffer(FFN_GATED ? ACT_UP : ACT_GATE);
+    if (FFN_GATED) {
+        product(part, buffer(ACT_GATE), &w->ffn_gate, h);
+    }
+    product(part, up, &w->ffn_up, h);
+    if (HAS_FFN_GATE_BIAS) {
+        add_bias(part, buffer(ACT_GATE), &w->ffn_gate, w->ffn_gate_bias);
+    }
+    if (HAS_FFN_UP_BIAS) {
+        add_bias(part, up, &w->ffn_up, w->ffn_up_bias);
     }
 }
 
@@ -215,25 +308,21 @@ static void act_times_up(const struct part *part, struct share rows)
 static void feed_forward_block(const struct part *part, const struct layer_tensors *w,
                                const struct tensor *next)
 {
-    const unsigned forms = matmul_form(&w->ffn_gate) | matmul_form(&w->ffn_up);
+    const unsigned forms =
+        (FFN_GATED ? matmul_form(&w->ffn_gate) : FORM_FLOAT) | matmul_form(&w->ffn_up);
 
-    struct activation input = part_normed(part, buffer(ACT_X), &w->ffn_norm, forms);
-    product(part, buffer(ACT_GATE), &w->ffn_gate, &input);
-    product(part, buffer(ACT_UP), &w->ffn_up, &input);
-    if (HAS_FFN_GATE_BIAS) {
-        add_bias(part, buffer(ACT_GATE), &w->ffn_gate, w->ffn_gate_bias);
-    }
-    if (HAS_FFN_UP_BIAS) {
-        add_bias(part, buffer(ACT_UP), &w->ffn_up, w->ffn_up_bias);
-    }
-    act_times_up(part, matmul_rows(&w->ffn_gate, part->core, part->n_cores));
+    struct activation input = branch_input(part, &w->ffn_norm, forms);
+    gate_and_up(part, w, &input);
+    act_times_up(part, matmul_rows(&w->ffn_up, part->core, part->n_cores));
     part_barrier(part, &w->ffn_down);
     input = part_quantised(part, buffer(ACT_GATE), N_FF, matmul_form(&w->ffn_down));
     product(part, buffer(ACT_Y), &w->ffn_down, &input);
     if (HAS_FFN_DOWN_BIAS) {
         add_bias(part, buffer(ACT_Y), &w->ffn_down, w->ffn_down_bias);
     }
-    if (HAS_POST_FFW_NORM) {
+    if (LAYER_NORMS) {
+        add_branch_and_norm(part, &w->ffn_down, w->layer_output_norm, w->layer_output_norm_bias);
+    } else if (HAS_POST_FFW_NORM) {
         add_normed_branch(part, w->post_ffw_norm);
     } else {
         add_branch(part, &w->ffn_down);

@@ -19,6 +19,7 @@
 #define vec_next_above vec_next_above_neon
 #define rmsnorm        rmsnorm_neon
 #define softmax        softmax_neon
+#define layernorm      layernorm_neon
 #define rope           rope_neon
 #define rope_halves    rope_halves_neon
 #define attention_f16  attention_f16_neon
@@ -28,6 +29,7 @@
 #define attention_window_f16  attention_window_f16_neon
 #define attention_window_f32  attention_window_f32_neon
 #define attention_window_q8_0 attention_window_q8_0_neon
+#define attention_around_f32  attention_around_f32_neon
 
 #define row_get          row_get_neon
 #define f32_to_f16_row   f32_to_f16_row_neon

@@ -8,16 +8,27 @@
 #include "nn/matmul.h"
 #include "nn/ops.h"
 
+// n tokens of a batch, from `first` on, that follow one another in a text from its beginning; their
+// keys lie in the cache from place `row` on, the first of a tile.
+struct text {
+    int first, n, row;
+};
+
 struct part {
     int core, n_cores;
     int n_tokens, pos;
-    struct share tokens; // of those that no other core takes; one token is everybody's
+    struct share tokens; // of those that no other core takes; a decoded token is everybody's
+    // Of a model that makes vectors: the texts of the batch, which is then more than one token or
+    // a text of one token, and no token is everybody's. pos means nothing.
+    const struct text *texts;
+    int n_texts;
 };
 
 static inline struct part part_of(int core, int n_cores, int n_tokens, int pos)
 {
     struct part part = {.core = core, .n_cores = n_cores, .n_tokens = n_tokens, .pos = pos};
-    part.tokens = n_tokens == 1 ? (struct share){0, 1} : share_of(n_tokens, 1, core, n_cores);
+    part.tokens = n_tokens == 1 && !BIDIRECTIONAL ? (struct share){0, 1}
+                                                  : share_of(n_tokens, 1, core, n_cores);
     return part;
 }
 
@@ -40,7 +51,7 @@ struct making {
 
 static inline struct making making_of(const struct part *part, int n, unsigned forms)
 {
-    if (part->n_tokens > 1) {
+    if (part->n_tokens > 1 || BIDIRECTIONAL) {
         return (struct making){{0, n}, 0, true};
     }
     if (n < SHARED_COLUMNS) {

@@ -113,7 +113,10 @@ void layout_map(const struct platform *p)
 
 uint8_t *layout_kv_cache(struct platform *p)
 {
-#if KV_CACHE_IN_IMAGE
+#if REGION_KV_CACHE_SIZE == 0
+    (void)p;
+    return (uint8_t *)image_address(__activations_start); // keys of one pass are among them
+#elif KV_CACHE_IN_IMAGE
     (void)p;
     return (uint8_t *)image_address(__kv_cache_start);
 #else

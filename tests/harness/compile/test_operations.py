@@ -2,7 +2,13 @@
 
 import pytest
 
-from harness.compile.operations import PROMISED, Operation, check_operations, operations
+from harness.compile.operations import (
+    PROMISED,
+    Operation,
+    check_operations,
+    operations,
+    promised,
+)
 from harness.errors import CompileError
 from tests.harness.compile.tiny_elf import Workbench
 
@@ -116,3 +122,13 @@ def test_every_twin_of_a_promise_must_be_called(bench: Workbench) -> None:
 def test_faults_of_others_do_not_fail_the_build(bench: Workbench) -> None:
     table = found(bench, ADD.format("rope_neon"), "")
     check_operations((table["rope_neon"],))
+
+
+def test_a_model_that_makes_vectors_promises_what_it_uses(bench: Workbench) -> None:
+    assert "softmax_neon" not in promised("bert")
+    assert "layernorm_neon" in promised("bert")
+    assert "rmsnorm_neon" in promised("gemma-embedding")
+    table = found(bench, SCALAR.format("layernorm_neon"), "c = layernorm_neon(c, d);")
+    check_operations((table["layernorm_neon"],))  # of a llama nobody asks
+    with pytest.raises(CompileError, match=r"layernorm_neon.*: scalar"):
+        check_operations((table["layernorm_neon"],), "bert")

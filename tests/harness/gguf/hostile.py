@@ -53,8 +53,13 @@ class Seed:
             file.keys += [(k, e) for k, e in source.keys if k.startswith(TOKENIZER)]
         if ARCHITECTURES[self.arch].rope_freqs:
             file.tensors.append(Row(b"rope_freqs.weight", [4]))
-        if self.arch == "gemma3":
-            file.set("gemma3.attention.sliding_window", U32, 8)
+        if self.arch in ("gemma3", "gemma-embedding"):
+            file.set(f"{self.arch}.attention.sliding_window", U32, 8)
+        if self.arch == "gemma-embedding":
+            file.set("gemma-embedding.dense_2_feat_out", U32, 64)
+            file.tensors += [Row(b"dense_2.weight", [32, 64]), Row(b"dense_3.weight", [64, 32])]
+        if self.arch in ("gemma-embedding", "bert"):
+            file.set(f"{self.arch}.pooling_type", U32, 1)
         self._widen(file)
         for row in file.tensors:
             if len(row.shape) > 1:
@@ -90,6 +95,7 @@ KEYS: Final = [
             *("add_eos_token", "add_space_prefix", "bos_token_id", "eos_token_id", "eot_token_id"),
             *("eom_token_id", "unknown_token_id", "cls_token_id", "seperator_token_id"),
             *("padding_token_id", "normalizer.lowercase", "normalizer.strip_accents"),
+            "token_type_count",
         )
     ),
     *(
@@ -104,6 +110,8 @@ KEYS: Final = [
             *("rope.scaling.original_context_length", "rope.scaling.finetuned"),
             *("rope.scaling.yarn_ext_factor", "expert_count", "logit_scale", "embedding_scale"),
             *("residual_scale", "attn_logit_softcapping", "final_logit_softcapping"),
+            *("attention.layer_norm_epsilon", "pooling_type", "dense_2_feat_in"),
+            *("dense_2_feat_out", "dense_3_feat_in", "dense_3_feat_out"),
         )
     ),
 ]
@@ -266,6 +274,7 @@ def mutations() -> st.SearchStrategy[Mutation]:
         [
             *(b"rope_freqs.weight", b"rope_factors_long.weight", b"rope_factors_short.weight"),
             *(b"blk.0.attn_q.bias", b"blk.0.ffn_down.bias", b"output.weight", b"output.bias"),
+            *(b"dense_2.weight", b"position_embd.weight", b"token_embd_norm.bias", b"cls.weight"),
             *(b"blk.1.attn_q.weight", b"blk.0.attn_q_norm.weight", b"\xff", b"a\nb", b"x" * 63),
         ]
     )

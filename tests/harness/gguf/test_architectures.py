@@ -8,6 +8,7 @@ import pytest
 
 from harness.errors import GgufError
 from harness.gguf import HyperParameters, read_gguf
+from harness.gguf.architecture import ARCHITECTURES
 from harness.gguf.fused import rows_of
 from harness.gguf.model import RopeScaling
 from harness.synth import synthesize
@@ -30,6 +31,11 @@ def of_architecture(name: str) -> GgufBytes:
         "gemma2": {"post_attention_norm.weight": 32, "post_ffw_norm.weight": 32},
     }
     vectors["gemma3"] = vectors["qwen3"] | vectors["gemma2"]
+    vectors["gemma-embedding"] = vectors["gemma3"]
+    if name == "gemma-embedding":
+        file.drop("output.weight")
+    if name == "bert":
+        make_bert(file)
     if name == "phi3":
         for split in ("attn_q", "attn_k", "attn_v", "ffn_gate", "ffn_up"):
             file.drop(f"{LAYER}{split}.weight")
@@ -39,6 +45,25 @@ def of_architecture(name: str) -> GgufBytes:
         ]
     file.tensors += [Row((LAYER + k).encode(), [n]) for k, n in vectors.get(name, {}).items()]
     return file
+
+
+def make_bert(file: GgufBytes) -> None:
+    """Norms behind the branches, biases everywhere, learned positions, no gate, no logits."""
+    file.remove("bert.attention.layer_norm_rms_epsilon")
+    file.set("bert.attention.layer_norm_epsilon", F32, 1e-12)
+    for key in ("rope.dimension_count", "rope.freq_base"):
+        file.remove(f"bert.{key}")
+    dropped = ("output", "output_norm", *(f"blk.0.{n}" for n in ("attn_norm", "ffn_norm")))
+    for tensor in (*dropped, "blk.0.ffn_gate"):
+        file.drop(f"{tensor}.weight")
+    file.tensors += [Row(b"position_embd.weight", [32, 64]), Row(b"token_types.weight", [32, 2])]
+    norms = ("token_embd_norm", "blk.0.attn_output_norm", "blk.0.layer_output_norm")
+    file.tensors += [
+        Row(f"{norm}.{kind}".encode(), [32]) for norm in norms for kind in ("weight", "bias")
+    ]
+    sizes = {"attn_q": 32, "attn_k": 16, "attn_v": 16, "attn_output": 32, "ffn_up": 32}
+    sizes["ffn_down"] = 32
+    file.tensors += [Row(f"blk.0.{n}.bias".encode(), [size]) for n, size in sizes.items()]
 
 
 REFUSALS: dict[str, tuple[Spoil, list[str]]] = {
@@ -102,7 +127,7 @@ def refused(file: GgufBytes, folder: Path, *wanted: str) -> None:
         assert part in str(refusal.value), str(refusal.value)
 
 
-@pytest.mark.parametrize("name", ["llama", "granite", "qwen2", "qwen3", "phi3", "gemma2", "gemma3"])
+@pytest.mark.parametrize("name", ARCHITECTURES)
 def test_a_file_of_each_architecture_is_accepted(name: str, tmp_path: Path) -> None:
     path = tmp_path / "good.gguf"
     path.write_bytes(of_architecture(name).build())
@@ -119,6 +144,9 @@ def test_a_file_of_each_architecture_is_accepted(name: str, tmp_path: Path) -> N
         ("phi3", "attn_qkv.weight"),
         ("gemma2", "post_ffw_norm.weight"),
         ("gemma3", "attn_q_norm.weight"),
+        ("gemma-embedding", "post_ffw_norm.weight"),
+        ("bert", "layer_output_norm.bias"),
+        ("bert", "ffn_down.bias"),
     ],
 )
 def test_what_an_architecture_needs_must_be_there(name: str, tensor: str, tmp_path: Path) -> None:
@@ -137,6 +165,9 @@ def test_what_an_architecture_needs_must_be_there(name: str, tensor: str, tmp_pa
         ("phi3", "blk.0.ffn_gate.weight", 32),
         ("gemma2", "blk.0.attn_q_norm.weight", 8),
         ("gemma3", "blk.0.attn_q.bias", 32),
+        ("gemma-embedding", "cls.bias", 32),
+        ("bert", "output_norm.weight", 32),
+        ("bert", "blk.0.attn_q_norm.weight", 8),
     ],
 )
 def test_what_an_architecture_does_not_know_is_refused(

@@ -17,7 +17,8 @@ def test_c_constants_are_unique_names_with_the_contract_s_values() -> None:
     assert constants["GENERATE_APPEND"] == 4
     assert constants["STOP_CONTEXT"] == 3
     assert constants["ERROR_ADDRESS"] == 6
-    assert len(constants) == 5 + len(Msg) + 7 + 5 + 4 + 8
+    assert constants["EMBED_LAST_TOKEN"] == 12
+    assert len(constants) == 5 + len(Msg) + 7 + 5 + 7 + 4 + 11
     assert all(name.isidentifier() and name.isupper() for name in constants)
 
 

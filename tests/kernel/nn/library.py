@@ -14,9 +14,9 @@ from toolchain.flags import twin_flags
 Argument = npt.NDArray[np.generic] | bytes | int | float | bool | np.float32
 
 OPERATIONS = (
-    "lib/math.c", "lib/f16.c", "nn/vec.c", "nn/rmsnorm.c", "nn/softmax.c", "nn/rope.c",
-    "nn/attention.c", "nn/f16_row.c", "nn/quantize.c", "nn/matvec_f32.c", "nn/matvec_f16.c",
-    "nn/matvec_32.c", "nn/matvec_k.c",
+    "lib/math.c", "lib/f16.c", "nn/vec.c", "nn/rmsnorm.c", "nn/layernorm.c", "nn/softmax.c",
+    "nn/rope.c", "nn/attention.c", "nn/f16_row.c", "nn/quantize.c", "nn/matvec_f32.c",
+    "nn/matvec_f16.c", "nn/matvec_32.c", "nn/matvec_k.c",
     "nn/gemm.c",
     "nn/model.c", "nn/row_get.c",
 )  # fmt: skip

@@ -112,6 +112,7 @@ static void test_vec(void)
     ELEMENT_WISE(vec_softcap, a, 0.5f + (float)n, n);
     ELEMENT_WISE(rmsnorm, a, b, n, n / 4, n - n / 8, 1e-5f);
     ELEMENT_WISE(rmsnorm, a, b, n, 0, n, 1e-5f);
+    ELEMENT_WISE(layernorm, a, b, a, n, 1e-5f);
 }
 
 // A maximum of which only the value counts: not a zero's sign, nor which NaN it is.
@@ -375,6 +376,7 @@ int nn_selftest(void (*print)(const char *line), enum nn_tier tier)
     TEST_ATTENTION(f16);
     TEST_ATTENTION(f32);
     TEST_ATTENTION(q8_0);
+    test_attention_around();
     test_quantize_kv();
     test_quantize();
     TEST_FLOATS(f32, F32);

@@ -137,6 +137,24 @@ static void test_attention_window(const char *name, attention_window_function *p
     end();
 }
 
+// Whole texts, of which some tokens are asked for; reaches of no neighbour to more than there are.
+static void test_attention_around(void)
+{
+    begin("attention_around_f32");
+    for (int i = 0; i < 400; i++) {
+        const struct attention_case c = random_attention(i, KV_TYPE_F32);
+        const int n_keys = c.n_keys + c.n_tokens - 1, pos = random_below(n_keys - c.n_tokens + 1);
+        const int reach = i % 3 == 0 ? random_below(12) : random_below(n_keys + 3);
+        attention_around_f32(want, a, c.stride, keys, values, pos, n_keys, c.n_tokens, c.n_heads,
+                             c.head_size, reach);
+        poison_keys(n_keys, c.head_size, KV_TYPE_F32);
+        attention_around_f32_neon(got, a, c.stride, keys, values, pos, n_keys, c.n_tokens,
+                                  c.n_heads, c.head_size, reach);
+        compare_out(c.head_size, n_keys);
+    }
+    end();
+}
+
 #define TEST_ATTENTION(type)                                                                       \
     test_attention("attention_" #type, attention_##type, attention_##type##_neon, TYPE_OF_##type); \
     test_attention_window("attention_window_" #type, attention_window_##type,                      \

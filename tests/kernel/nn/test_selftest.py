@@ -21,7 +21,7 @@ TWINNED = (
     "vec_next_above", "rmsnorm", "softmax", "rope", "rope_halves", "row_get",
     "vec_gelu", "vec_softcap", "attention_f16", "attention_f32", "attention_q8_0",
     "attention_window_f16", "attention_window_f32", "attention_window_q8_0",
-    "f32_to_f16_row", "quantize_kv_q8_0",
+    "attention_around_f32", "layernorm", "f32_to_f16_row", "quantize_kv_q8_0",
     "quantize_q8_0", "quantize_q8_k", "matvec_f32", "matvec_f16", "matvec_bf16",
     "gemm_f32", "gemm_f16", "gemm_bf16",
     *(

@@ -22,12 +22,15 @@ LAYER_TENSORS = (
 OPTIONAL_TENSORS = (
     "attn_q_bias", "attn_k_bias", "attn_v_bias", "attn_output_bias",
     "ffn_gate_bias", "ffn_up_bias", "ffn_down_bias", "attn_q_norm", "attn_k_norm",
-    "post_attention_norm", "post_ffw_norm",
+    "post_attention_norm", "post_ffw_norm", "attn_output_norm", "attn_output_norm_bias",
+    "layer_output_norm", "layer_output_norm_bias",
 )  # fmt: skip
 LLAMA = "\n".join(
     [
         "#define ROPE_HALVES 0",
         "#define FFN_GELU 0",
+        "#define FFN_GATED 1",
+        *(f"#define {name} 0" for name in ("LAYER_NORMS", "LEARNED_POSITIONS", "BIDIRECTIONAL")),
         "#define ATTN_WINDOW 0",
         "#define LAYER_IS_LOCAL {0}",
         "#define BLOB_ROPE_LOCAL BLOB_ROPE",

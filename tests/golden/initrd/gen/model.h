@@ -4,7 +4,7 @@
 #include "nn/model.h" // struct tensor
 
 #define MODEL_NAME "golden Q4_0 tied" // printable ASCII, escaped
-#define BUILD_ID 0x885cc8f846ad358aull
+#define BUILD_ID 0x917dc7da45feda70ull
 
 #define N_VOCAB 60000 // tokens in the vocabulary
 #define N_VOCAB_ROWS 60000 // rows of the output matrix = logits
@@ -20,7 +20,7 @@
 #define N_BATCH 1
 #define N_LOGIT_ROWS 1 // of one forward pass: 1, and the tokens guessed behind the newest
 #define PRODUCT_TYPES 0x40005107ull // bits: 1 << type of which products are here
-#define RMS_EPS 0x1.4f8b58p-17f
+#define RMS_EPS 0x1.4f8b58p-17f // of any norm
 #define ATTN_SCALE 0x1.6a09e6p-4f // 1 / sqrt(HEAD_SIZE) but in some
 
 // What distinguishes this architecture from llama; the compiler drops what is 0 or a factor of 1.
@@ -33,6 +33,10 @@
 #define ATTN_WINDOW 0 // keys that a local layer sees, where that is not all
 #define LAYER_IS_LOCAL {0}
 #define FFN_GELU 0
+#define FFN_GATED 1
+#define LAYER_NORMS 0 // 1: a norm with mean and bias of each sum, no RMS norms
+#define LEARNED_POSITIONS 0 // 1: position_embd and token_types, no rope
+#define BIDIRECTIONAL 0 // 1: tokens see those behind them, texts become vectors; no cache, no logits
 #define HAS_ATTN_Q_BIAS 0
 #define HAS_ATTN_K_BIAS 0
 #define HAS_ATTN_V_BIAS 0
@@ -44,6 +48,10 @@
 #define HAS_ATTN_K_NORM 0
 #define HAS_POST_ATTENTION_NORM 0
 #define HAS_POST_FFW_NORM 0
+#define HAS_ATTN_OUTPUT_NORM 0
+#define HAS_LAYER_OUTPUT_NORM 0
+#define HAS_ATTN_OUTPUT_NORM_BIAS 0
+#define HAS_LAYER_OUTPUT_NORM_BIAS 0
 
 #define KV_TYPE KV_TYPE_F16 // nn/kv_layout.h
 #define KV_K_OFFSET 0x0ull
