@@ -52,6 +52,7 @@ class TargetOptions:
     twin: bool
     n_cores: int = 1
     tier: str | None = None  # None: all that the CPU has
+    dtb: Path | None = None  # None: QEMU's own device tree, or none
     serial: SerialPort | None = None  # a board that is there already; nothing is started
 
     @property
@@ -115,6 +116,10 @@ def add_target(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--tier", choices=tuple(TIERS),
         help="use no newer instructions than these (default: all that the CPU has)",
+    )  # fmt: skip
+    group.add_argument(
+        "--dtb", type=Path, metavar="FILE",
+        help="device tree for QEMU's machine (default: its own; a Pi's machine has none)",
     )  # fmt: skip
     add_where(group)
 
@@ -209,7 +214,14 @@ def target_options(args: argparse.Namespace) -> TargetOptions:
     if serial is not None:
         _refuse_machine(args)
     return TargetOptions(
-        args.cpu, args.ram, args.icount, args.target == "twin", args.smp, args.tier, serial
+        cpu=args.cpu,
+        ram_bytes=args.ram,
+        icount=args.icount,
+        twin=args.target == "twin",
+        n_cores=args.smp,
+        tier=args.tier,
+        dtb=args.dtb,
+        serial=serial,
     )
 
 
