@@ -18,7 +18,7 @@ KERNEL: dict[str, set[str]] = {
     "nn": {"lib", "smp", "gen/model", "gen/layout"},
     "llm": {"lib", "nn", "gen/model", "gen/layout"},
     "link": {"lib", "gen/link"},
-    "loader": {"lib", "arch", "link", "gen/link", "gen/loader"},
+    "loader": {"lib", "arch", "dev", "platform", "link", "gen/link", "gen/loader"},
 }
 HARNESS: dict[str, set[str]] = {
     "errors": set(),
