@@ -30,6 +30,11 @@ class Card:
     model_partition: bool
     first_lba: int
 
+    @property
+    def all_device_trees(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """By the firmware's names, and by Linux's."""
+        return self.device_trees, self.mainline_device_trees
+
 
 def check_card(card: Card, path: Path) -> None:
     """BoardError for a table that no card can be made from; path: the definition it is in."""

@@ -26,7 +26,6 @@ PACKAGES = {
     "serial": "pyserial",
 }
 CPUS = ("cortex-a53", "cortex-a72", "cortex-a76", "max")  # what the tests run on
-FIRMWARE_DIR = Path("/usr/lib/raspi-firmware")  # of Debian's package; harness/image needs NumPy
 INSTALL_QEMU = "apt install qemu-system-arm"
 SERIAL_GROUPS = ("dialout", "uucp")  # who may open a serial port: Debian, Arch
 
@@ -137,9 +136,10 @@ def _mtools() -> Finding:
 
 
 def _firmware() -> Finding:
-    there = FIRMWARE_DIR.is_dir()
+    directory = Path("/usr/lib/raspi-firmware")  # of Debian's package; harness/image needs NumPy
+    there = directory.is_dir()
     hint = "apt install raspi-firmware, section non-free-firmware (only cards of a Pi need it)"
-    found = str(FIRMWARE_DIR) if there else "none"
+    found = str(directory) if there else "none"
     return Finding("boot firmware", there, found, hint, needed=False)
 
 

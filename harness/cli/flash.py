@@ -87,14 +87,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _list(size_max: int) -> int:
     disks = _disks()
-    for disk in disks:
+    shown = [disk for disk in disks if disk.kind != "loop"]  # some systems have dozens
+    for disk in shown:
         verdict = judge(disk, disks, size_max=size_max)
         print(f"{disk.path:<16}{'candidate' if verdict.ok else 'refused':<11}{disk.title}")
         if disk.serial and verdict.ok:
             print(f"{'':<27}serial number {disk.serial}")
         if not verdict.ok:
             print(f"{'':<27}{verdict.refusal}")
-    if not disks:
+    if not shown:
         print("no disks")
     return 0
 

@@ -97,7 +97,7 @@ def _disk(table: Any, containers: Mapping[str, list[Volume]], info: Info) -> Dis
         bus=bus,
         removable=_flag(facts, "RemovableMedia"),
         read_only=not _flag(facts, "WritableMedia"),
-        model=str(facts.get("MediaName") or facts.get("IORegistryEntryName") or "").strip(),
+        model=_text_or_none(facts, "MediaName").strip(),
         serial="",  # diskutil does not tell
         number="",
         volume=_volume(table, containers, kind=kind),
@@ -106,27 +106,21 @@ def _disk(table: Any, containers: Mapping[str, list[Volume]], info: Info) -> Dis
 
 def _volume(table: Any, containers: Mapping[str, list[Volume]], *, kind: str = "part") -> Volume:
     name = _text(table, "DeviceIdentifier")
-    content = str(table.get("Content") or "")
+    content = _text_or_none(table, "Content")
     parts = [*_list(table, "Partitions"), *_list(table, "APFSVolumes")]
-    mounted = [table.get("MountPoint"), *_snapshots(table)]
+    # The sealed system volume itself is mounted nowhere, its snapshot at `/`.
+    snapshots = _list(table, "MountedSnapshots")
+    mounted = [_text_or_none(s, "SnapshotMountPoint") for s in snapshots]
+    mounted.append(_text_or_none(table, "MountPoint"))
     return Volume(
         name=name,
         kind=kind,
         filesystem=content,
-        uuid=str(table.get("VolumeUUID") or ""),
-        label=str(table.get("VolumeName") or ""),
-        mounted=tuple(point for point in mounted if isinstance(point, str) and point),
+        uuid=_text_or_none(table, "VolumeUUID"),
+        label=_text_or_none(table, "VolumeName"),
+        mounted=tuple(filter(None, mounted)),
         children=(*(_volume(part, containers) for part in parts), *containers.get(name, ())),
     )
-
-
-def _snapshots(table: Mapping[str, Any]) -> list[Any]:
-    """Where the sealed system volume's snapshot is mounted: `/` itself."""
-    return [
-        snapshot.get("SnapshotMountPoint")
-        for snapshot in _list(table, "MountedSnapshots")
-        if isinstance(snapshot, dict)
-    ]
 
 
 def _list(table: Any, key: str) -> list[Any]:
@@ -142,6 +136,13 @@ def _text(table: Any, key: str) -> str:
     value = table.get(key) if isinstance(table, dict) else None
     if not isinstance(value, str) or not value:
         raise _wrong(table, key, "a name")
+    return value
+
+
+def _text_or_none(table: Any, key: str) -> str:
+    value = table.get(key, "") if isinstance(table, dict) else None
+    if not isinstance(value, str):
+        raise _wrong(table, key, "a string")
     return value
 
 

@@ -118,15 +118,12 @@ def _device_trees(
     card: Card, directories: Sequence[Path] | None, present: Collection[str]
 ) -> tuple[Mapping[str, Path | None], bool]:
     """Name -> file (None: on the card already), and whether these are Linux's names."""
-    for names, mainline in ((card.device_trees, False), (card.mainline_device_trees, True)):
-        there = {name: None for name in names if name in present}
-        if there:
-            return there, mainline
-    for names, mainline in ((card.device_trees, False), (card.mainline_device_trees, True)):
-        found = find_files(names, directories or ())
-        if found:
-            return found, mainline
-    return {}, False
+    there = [{name: None for name in names if name in present} for names in card.all_device_trees]
+    found = [find_files(names, directories or ()) for names in card.all_device_trees]
+    makers, linux = there if any(there) else found
+    # Some names are both the maker's and Linux's: the set is whose more files there are.
+    mainline = len(linux) > len(makers)
+    return linux if mainline else makers, mainline
 
 
 def _model_place(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli import build as build_verb
 from harness.cli.card import CardOptions, add_firmware, card_options, made_card, make_card
 from harness.cli.main import Parser, main
 from harness.cli.pipeline import Built
@@ -87,3 +88,36 @@ def test_build_refuses_a_wrong_firmware_folder_before_it_builds(
 ) -> None:
     assert main(["build", "-m", "missing.gguf", "--board", "pi4", "--firmware", "/nowhere"]) == 2
     assert "/nowhere is not a directory" in capsys.readouterr().err
+
+
+@pytest.fixture
+def building(built: Built, monkeypatch: pytest.MonkeyPatch) -> Built:
+    """`build` has nothing to compile; no package has firmware."""
+    monkeypatch.setattr(build_verb, "build", lambda options: built)
+    monkeypatch.setattr("harness.cli.card.package_directories", lambda: ())
+    return built
+
+
+def test_build_says_what_it_made_before_the_card_fails(
+    building: Built, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["build", "--board", "pi4"]) == 2
+    out, err = capsys.readouterr()
+    assert out.startswith(str(building.directory / "kernel8.img"))
+    assert "a card for raspi4b needs the boot firmware" in err
+    assert not (building.directory / "card.img").exists()
+    assert main(["build", "--board", "pi4", "--no-card"]) == 0
+
+
+@pytest.mark.slow
+def test_build_prints_the_list_of_the_card(
+    building: Built, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if shutil.which("mcopy") is None:
+        pytest.skip("mtools is not installed")
+    assert main(["build", "--board", "pi4", "--no-firmware"]) == 0
+    listing = json.loads((building.directory / "card.json").read_text())
+    out = capsys.readouterr().out
+    assert f"card.img (268,435,456 bytes, SHA-256 {listing['sha256']})" in out
+    for entry in listing["files"]:
+        assert f"{entry['sha256']}  {entry['name']}\n" in out

@@ -20,7 +20,8 @@ from harness.flash.lsblk import parse_lsblk
 from harness.flash.safety import judge
 from harness.image.card.mbr import read_boot_record
 from tests.harness.cli.image_directory import add_card, image_directory
-from tests.harness.flash.lsblk_says import NVME, answer, part, reader
+from tests.harness.flash.loop import loop_device, number_of
+from tests.harness.flash.lsblk_says import NVME, answer, device, part, reader
 from tests.harness.image.card.made import PI4_FILES, made_firmware
 
 Capture = pytest.CaptureFixture[str]
@@ -90,12 +91,14 @@ def test_without_a_place_nothing_is_guessed(built: Built, bench: Bench, capsys: 
 
 
 def test_the_list_has_every_disk_and_its_verdict(bench: Bench, capsys: Capture) -> None:
+    bench.devices.append(device("loop7", "loop", MIB, mountpoints=["/snap/core/1"]))
     assert main(["flash", "--list"]) == 0
     out = capsys.readouterr().out
     assert "/dev/nvme0n1    refused" in out
     assert "nvme0n1 holds this system" in out
     assert "/dev/sdb        candidate  STORAGE DEVICE" in out
     assert f"serial number {SERIAL}" in out
+    assert "loop7" not in out
 
 
 def test_a_card_is_written_once_its_name_is_typed(
@@ -109,6 +112,23 @@ def test_a_card_is_written_once_its_name_is_typed(
     assert "/dev/sdb: 8,388,608 bytes written and verified" in out
     assert "everything on sdb will be lost" in err
     assert "type sdb to erase it" in err
+
+
+def test_a_block_device_is_written_from_the_command_line(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """All of it but the inventory, which calls a loop device a card."""
+    data = add_card(built)
+    backing = tmp_path / "backing"
+    backing.write_bytes(b"")
+    os.truncate(backing, CARD_BYTES)
+    with loop_device(backing) as path:
+        card = {**reader(size=CARD_BYTES), "path": path, "maj:min": number_of(path)}
+        monkeypatch.setattr(flash, "_disks", lambda: parse_lsblk(answer(NVME, card), lambda _: ""))
+        assert main(arguments(built, "--device", path, "--yes", "--serial", SERIAL)) == 0
+        assert f"{path}: 8,388,608 bytes written and verified" in capsys.readouterr().out
+        with Path(path).open("rb") as device:
+            assert device.read(len(data)) == data
 
 
 @pytest.mark.parametrize("typed", ["", "y\n", "yes\n", "sda\n", "/dev/sdb1\n"])

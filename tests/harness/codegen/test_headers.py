@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.board import board_names, known_boards, load_board
+from harness.board import board_names, load_board
 from harness.codegen import Headers, render_headers, write_headers
 from harness.codegen import headers as headers_module
 from harness.codegen.headers import TEMPLATES
@@ -88,10 +88,7 @@ def test_the_build_id_changes_with_model_and_plan() -> None:
     assert f"#define BUILD_ID 0x{headers.build_id:016x}ull" in headers.files["gen/model.h"]
 
 
-ONE_RANGE = [board.name for board in known_boards() if len(board.ram) == 1]
-
-
-@pytest.mark.parametrize("board", ONE_RANGE)  # a second one takes more page tables
+@pytest.mark.parametrize("board", [name for name in board_names() if name != "virt"])
 def test_one_image_fits_every_board_with_the_same_layout(board: str) -> None:
     here, there = headers_of(GOLDEN["initrd"]), headers_of(GOLDEN["initrd"], board=board)
     assert here.build_id == there.build_id

@@ -178,6 +178,13 @@ def test_a_key_that_is_missing_is_named(key: str) -> None:
         parsed(((CARD, info),))
 
 
+@pytest.mark.parametrize("key", ["MountPoint", "Content", "VolumeUUID"])
+def test_what_would_hide_a_mounted_or_member_volume_is_an_error(key: str) -> None:
+    card = listed("disk4", {**partition("disk4s1", "Windows_FAT_32"), key: 7})
+    with pytest.raises(FlashError, match=f"disk4s1 that {key} is 7, wanted a string"):
+        parsed(((card, facts("disk4")),))
+
+
 @pytest.mark.parametrize(
     ("listing", "says"),
     [

@@ -4,7 +4,6 @@ import errno
 import hashlib
 import os
 import random
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from harness.flash.device import BlockDevice, open_disk
 from harness.flash.disk import Disk, Volume
 from harness.flash.write import BLOCK, CardImage, write_image
 from harness.image.card.mbr import SECTOR, Partition, boot_record, read_boot_record
+from tests.harness.flash.loop import loop_device, number_of
 
 MIB = 1 << 20
 END = 10 * MIB  # more than two blocks, and not a whole number of them
@@ -210,28 +210,14 @@ def test_missing_rights_name_the_command_and_the_other_way(
 
 @pytest.fixture
 def loop(tmp_path: Path) -> Iterator[str]:
-    """A block device of this kernel's, where that may be had."""
-    if os.geteuid() != 0:
-        pytest.skip("a loop device needs root")
     backing = tmp_path / "backing"
     backing.write_bytes(b"\xaa" * PADDED)
-    try:
-        done = subprocess.run(
-            ["losetup", "--find", "--show", str(backing)], capture_output=True, text=True
-        )
-    except FileNotFoundError:
-        pytest.skip("losetup (package mount) is not installed")
-    if done.returncode:
-        pytest.skip(f"losetup cannot make a device here: {done.stderr.strip()}")
-    path = done.stdout.strip()
-    yield path
-    subprocess.run(["losetup", "--detach", path], check=True)
+    with loop_device(backing) as path:
+        yield path
 
 
 def loop_disk(path: str, **changes: object) -> Disk:
-    found = os.stat(path)  # noqa: PTH116 st_rdev of a device
-    number = f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}"
-    return as_disk(path, **{"number": number, **changes})  # type: ignore[arg-type]
+    return as_disk(path, **{"number": number_of(path), **changes})  # type: ignore[arg-type]
 
 
 def test_a_block_device_is_written_and_verified(loop: str, image: CardImage) -> None:

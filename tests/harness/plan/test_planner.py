@@ -158,6 +158,17 @@ def test_a_batch_of_one_is_left_when_no_batch_fits_the_budget() -> None:
     assert over_budget(plan_memory(STORIES260K, VIRT)) == ""
 
 
+def test_a_large_model_s_prompt_is_computed_in_batches_within_a_thousandth_of_its_weights() -> None:
+    large = model_of(
+        n_embd=4096, n_head=32, n_layer=40, n_ff=12800, n_vocab=49159, matrix_type=GGMLType.Q4_K
+    )
+    plan = plan_memory(large, VIRT, ram_size_bytes=8 * GIB)
+    assert plan.state_budget == plan.weights_bytes // 1024 > 2 * STATE_BUDGET
+    assert STATE_BUDGET < plan.state_bytes <= plan.state_budget
+    assert plan.n_batch == 12
+    assert plan_memory(TINYLLAMA, VIRT, ram_size_bytes=2 * GIB).state_budget == STATE_BUDGET
+
+
 def test_f32_keys_and_values_take_twice_the_bytes() -> None:
     half, single = (plan_memory(STORIES260K, VIRT, kv_type=kind) for kind in ("f16", "f32"))
     assert single.kv_bytes == 2 * half.kv_bytes

@@ -11,10 +11,10 @@ HERE = Path(__file__).parent
 SOURCES = [
     *(
         "platform/platform.c",
+        "platform/bootargs.c",
         "platform/from_fdt.c",
         "platform/fdt_devices.c",
         "platform/board.c",
-        "platform/bootargs.c",
     ),
     *("lib/fdt.c", "lib/atags.c", "lib/format.c"),
 ]

@@ -139,6 +139,10 @@ def test_linux_s_names_of_device_trees_are_told_to_the_firmware(tmp_path: Path) 
     both = contents(tmp_path / "b", pi3, [*firmware, "bcm2837-rpi-3-b.dtb", "bcm2710-rpi-3-b.dtb"])
     assert "bcm2837-rpi-3-b.dtb" not in names(both)
     assert "upstream_kernel" not in config(both)
+    # The Pi 4's own name is the same in both; the CM4's is not.
+    cm4 = contents(tmp_path / "d", PI4, [*PI4_FILES, "bcm2711-rpi-cm4-io.dtb"])
+    assert "bcm2711-rpi-cm4-io.dtb" in names(cm4)
+    assert "\nupstream_kernel=1\n" in config(cm4)
     on_card = contents(tmp_path / "c", pi3, firmware, present=["bcm2837-rpi-3-b.dtb"])
     assert "\nupstream_kernel=1\n" in config(on_card)
 
