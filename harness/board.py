@@ -26,16 +26,27 @@ TIERS = ("neon", "dotprod", "i8mm")
 # copy beside the guest's. A larger blob's file is mapped as the top of a virt machine's RAM.
 INITRD_LIMIT = 1 << 30
 MAP_ALIGN = 2 << 20  # where it may begin; its end: a multiple of 64 KiB, any system's page
+ITEMS: dict[type, tuple[str, type]] = {
+    str: ("a list of strings", str),
+    int: ("a list of numbers", int),
+}
+VERSION = re.compile(r"(\d+)\.(\d+)|")
 
 
 @dataclass(frozen=True)
 class Uart:
-    """The console; irq is the GIC interrupt id, clock_hz what its speed is divided from."""
+    """The console.
+
+    irq: the GIC's interrupt id, or on a Pi 3 32 times the bank plus the number; 0: nothing that the
+    kernel can wait for. Registers of an 8250 are 1 << reg_shift bytes apart. clock_hz: what its
+    speed is divided from; 0: only the firmware knows it, and the speed stays what it is.
+    """
 
     kind: str
     base: int
-    irq: int
-    clock_hz: int = 0  # only the firmware knows it: the speed stays what it is
+    irq: int = 0
+    reg_shift: int = 0
+    clock_hz: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,47 @@ class Gic:
     version: int
     distributor: int
     cpu_interface: int
+
+
+@dataclass(frozen=True)
+class Cpus:
+    """The CPUs. part: of MIDR_EL1, 0 where it may be any.
+
+    method: psci or spin-table. stride: from one CPU's MPIDR to the next, 1 where they count in
+    Aff0, 256 in Aff1. spin_table: the first CPU's word in it.
+    """
+
+    count: int
+    part: int
+    method: str
+    stride: int
+    spin_table: int = 0
+
+
+@dataclass(frozen=True)
+class Pi:
+    """What a Raspberry Pi has and no other board. models: types in the board's revision code.
+
+    mailbox_bus: what the VideoCore adds to an address of ours. pm: the watchdog. gpio: the pins of
+    UART and card, with their kind; the BCM2836's interrupt controllers: local, shared.
+    """
+
+    models: tuple[int, ...]
+    mailbox: int
+    mailbox_bus: int
+    pm: int
+    gpio_kind: str = ""
+    gpio: int = 0
+    intc_local: int = 0
+    intc_shared: int = 0
+
+
+@dataclass(frozen=True)
+class SdHost:
+    """A controller of SD cards that the kernel can drive: sdhci, or the Pi 3's arasan."""
+
+    kind: str
+    base: int
 
 
 @dataclass(frozen=True)
@@ -77,14 +129,18 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Board:
-    """One machine: its memory, its console and how QEMU is asked for it.
+    """One machine: its memory, its devices and how QEMU is asked for it.
 
+    compatible: the root nodes of its device trees. machine: QEMU's; "": it has none. cpu_default:
+    the CPU that QEMU has or is to emulate. qemu_oldest: the first QEMU that has the machine.
+    fixed_machine: CPU, cores and RAM of QEMU's machine are what they are.
     ram_sizes: the versions on sale, the first being meant when none is named; empty: RAM is one
-    piece of any size.
+    piece of any size. What lies below is for a kernel that is given no device tree.
     """
 
     name: str
     description: str
+    compatible: tuple[str, ...]
     machine: str
     cpu_default: str
     entry_el: int
@@ -92,8 +148,13 @@ class Board:
     ram: tuple[RamRange, ...]  # of the largest version, ascending
     text_offset: int
     load_address: int
+    cpus: Cpus
     uart: Uart
-    gic: Gic
+    gic: Gic | None = None
+    pi: Pi | None = None
+    sd: tuple[SdHost, ...] = ()
+    qemu_oldest: str = ""
+    fixed_machine: bool = False
     ram_sizes: tuple[str, ...] = ()
     prediction: Prediction | None = None
     card: Card | None = None  # absent: it does not start from one
@@ -120,6 +181,14 @@ class Board:
     def mapped_blob_base(self, size_bytes: int) -> int:
         """Where such a blob begins: it ends where RAM does, or a little before."""
         return (self.main_ram.end - size_bytes) // MAP_ALIGN * MAP_ALIGN
+
+    @property
+    def qemu_first(self) -> tuple[int, int]:
+        """The first QEMU that has the machine."""
+        if not self.qemu_oldest:
+            return QEMU_OLDEST
+        major, _, minor = self.qemu_oldest.partition(".")
+        return int(major), int(minor)
 
     def with_ram(self, size_bytes: int) -> "Board":
         """The same board with so much RAM fitted.
@@ -155,6 +224,11 @@ def board_name(name: str) -> str:
 def board_names(directory: Path = BOARDS_DIR) -> list[str]:
     """All boards that have a definition."""
     return sorted(path.stem for path in directory.glob("*.toml"))
+
+
+def known_boards(directory: Path = BOARDS_DIR) -> tuple[Board, ...]:
+    """All of them, each in its first version."""
+    return tuple(load_board(name, directory) for name in board_names(directory))
 
 
 def load_board(name: str, directory: Path = BOARDS_DIR) -> Board:
@@ -229,9 +303,9 @@ def _value(kind: Any, value: Any, path: Path, key: str) -> Any:
         wanted = "a table"
     elif isinstance(kind, types.GenericAlias):  # tuple[item, ...]
         item, _ = typing.get_args(kind)
-        if isinstance(value, list) and (item is not str or all(isinstance(x, str) for x in value)):
+        wanted, fits = ITEMS.get(item, ("a list of tables", dict))
+        if isinstance(value, list) and all(isinstance(x, fits) for x in value):
             return tuple(_value(item, entry, path, key) for entry in value)
-        wanted = "a list of strings" if item is str else "a list of tables"
     elif kind is float:
         if type(value) in (int, float) and value > 0:
             return float(value)
@@ -261,11 +335,21 @@ def _check(board: Board, path: Path) -> None:
         )
     choices = [
         ("entry_el", board.entry_el, (1, 2)),
-        ("uart.kind", board.uart.kind, ("pl011",)),
-        ("gic.version", board.gic.version, (2,)),
+        ("uart.kind", board.uart.kind, ("pl011", "8250", "mini")),
+        ("cpus.method", board.cpus.method, ("psci", "spin-table")),
     ]
+    if board.gic:
+        choices.append(("gic.version", board.gic.version, (2,)))
+    if board.pi:
+        choices.append(("pi.gpio_kind", board.pi.gpio_kind, ("", "bcm2835", "bcm2711")))
+    choices += [("sd.kind", host.kind, ("sdhci", "arasan")) for host in board.sd]
     if board.prediction:
         choices.append(("prediction.tier", board.prediction.tier, TIERS))
+    if not VERSION.fullmatch(board.qemu_oldest):
+        raise BoardError(
+            f"{path}: key qemu_oldest is {board.qemu_oldest!r}, wanted a version like 9.0",
+            hint="see raspi4b.toml",
+        )
     for key, value, known in choices:
         if value not in known:
             wanted = " or ".join(map(str, known))

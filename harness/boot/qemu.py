@@ -49,12 +49,52 @@ def qemu_command(
     ram_bytes: int | None = None,
     n_cores: int = 1,
     icount: bool = False,
+    dtb: Path | None = None,
     extra: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """The machine, without the channels to it.
 
     icount: an instruction takes 1 ns of virtual time, so instructions = ticks * 1e9 / ticks_per_s.
+    dtb: a device tree, for machines that QEMU makes none for.
     """
+    machine = _machine(board, image.blob, cpu, ram_bytes, n_cores)
+    command = [qemu, *machine, "-kernel", str(image.kernel8)]
+    if dtb is not None:
+        command += ["-dtb", str(dtb)]
+    command += ["-display", "none", "-monitor", "none", "-nic", "none", "-no-reboot"]
+    if board.fixed_machine:
+        n_cores = board.cpus.count
+    if n_cores > 1:
+        # A core at a barrier waits for one that the host may not be running: for a whole time slice
+        # of the host, unless QEMU goes round all cores itself.
+        alone = n_cores < len(os.sched_getaffinity(0))
+        thread = "multi" if alone and not icount else "single"
+        command += ["-accel", f"tcg,thread={thread}"]
+    if icount:
+        command += ["-icount", "shift=0,sleep=off"]
+    return (*command, *board.qemu, *extra)
+
+
+def _machine(
+    board: Board, blob: Path | None, cpu: str | None, ram_bytes: int | None, n_cores: int
+) -> tuple[str, ...]:
+    """Board, CPU, RAM with the blob, and cores; BootError for what QEMU has no machine for."""
+    if not board.machine:
+        raise BootError(
+            f"QEMU has no machine for {board.name}",
+            hint="boot the image on the board itself, or build it for virt-el2 or raspi3b",
+        )
+    if board.fixed_machine:
+        for what, wanted, has in (
+            ("CPU", cpu or board.cpu_default, board.cpu_default),
+            ("number of cores", n_cores if n_cores > 1 else board.cpus.count, board.cpus.count),
+        ):
+            if wanted != has:
+                raise BootError(
+                    f"{board.name} with {what} {wanted}: QEMU's machine has {has}",
+                    hint="leave the option out, or take --board virt",
+                )
+        return ("-M", board.machine, *(("-initrd", str(blob)) if blob else ()))
     cpu = cpu or board.cpu_default
     if ARM_32_BIT.match(cpu):
         raise BootError(
@@ -62,18 +102,8 @@ def qemu_command(
             hint="--cpu cortex-a53, cortex-a72, cortex-a76 or max",
         )
     board = board if ram_bytes is None else board.with_ram(ram_bytes)
-    command = [qemu, "-M", board.machine, "-cpu", cpu, *_memory(image.blob, board)]
-    command += ["-kernel", str(image.kernel8)]
-    command += ["-display", "none", "-monitor", "none", "-nic", "none", "-no-reboot"]
-    if n_cores > 1:
-        # A core at a barrier waits for one that the host may not be running: for a whole time slice
-        # of the host, unless QEMU goes round all cores itself.
-        alone = n_cores < len(os.sched_getaffinity(0))
-        thread = "multi" if alone and not icount else "single"
-        command += ["-smp", str(n_cores), "-accel", f"tcg,thread={thread}"]
-    if icount:
-        command += ["-icount", "shift=0,sleep=off"]
-    return (*command, *board.qemu, *extra)
+    smp = ("-smp", str(n_cores)) if n_cores > 1 else ()
+    return ("-M", board.machine, "-cpu", cpu, *_memory(blob, board), *smp)
 
 
 def _memory(blob: Path | None, board: Board) -> tuple[str, ...]:
@@ -117,6 +147,7 @@ def boot(
     ram_bytes: int | None = None,
     n_cores: int = 1,
     icount: bool = False,
+    dtb: Path | None = None,
     log: Path,
     extra: Sequence[str] = (),
 ) -> Iterator[Target]:
@@ -125,11 +156,14 @@ def boot(
     `log` receives the raw console. BootError when QEMU cannot be started. QEMU is tied to the
     calling thread: it is killed when that ends.
     """
-    qemu = find_qemu()
-    for path in (image.kernel8, image.blob):
+    qemu = find_qemu(board)
+    for path, hint in (
+        (image.kernel8, "build the image first"),
+        (image.blob, "build the image first"),
+        (dtb, "name the file of a device tree"),
+    ):
         if path is not None and not path.is_file():
-            raise BootError(f"{path} is not there", hint="build the image first")
-    log.parent.mkdir(parents=True, exist_ok=True)
+            raise BootError(f"{path} is not there", hint=hint)
     command = qemu_command(
         qemu,
         image,
@@ -138,8 +172,17 @@ def boot(
         ram_bytes=ram_bytes,
         n_cores=n_cores,
         icount=icount,
+        dtb=dtb,
         extra=extra,
     )
+    with boot_command(command, log) as target:
+        yield target
+
+
+@contextmanager
+def boot_command(command: Sequence[str], log: Path) -> Iterator[Target]:
+    """As boot(): a machine with a command line of its own, but for the channels to it."""
+    log.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         process, control, console = _start(command, log, stack)
         stream = FdStream(console, console, lambda: process.describe_end("QEMU"))
@@ -157,8 +200,8 @@ def boot(
         yield Target(stream, process.command)
 
 
-def find_qemu() -> str:
-    """Path of a QEMU that is new enough, or BootError."""
+def find_qemu(board: Board | None = None) -> str:
+    """Path of a QEMU that is new enough, for a board if one is given, or BootError."""
     qemu = shutil.which(QEMU)
     if qemu is None:
         raise BootError(f"{QEMU} is not installed (looked in PATH)", hint=INSTALL_HINT)
@@ -180,6 +223,13 @@ def find_qemu() -> str:
             f"{qemu} is version {version[0]}.{version[1]}, "
             f"needed is {QEMU_OLDEST[0]}.{QEMU_OLDEST[1]}",
             hint=INSTALL_HINT + ", from Debian 12 or Ubuntu 23.04 on",
+        )
+    if board is not None and version < board.qemu_first:
+        raise BootError(
+            f"{qemu} is version {version[0]}.{version[1]}, "
+            f"its first with the machine {board.machine} is {board.qemu_oldest}",
+            hint="Debian 12 has it in bookworm-backports: "
+            "apt install -t bookworm-backports qemu-system-arm",
         )
     return qemu
 

@@ -12,7 +12,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from harness.board import QEMU, QEMU_OLDEST, board_names, load_board
+from harness.board import QEMU, QEMU_OLDEST, known_boards
 from harness.errors import HarnessError
 from toolchain import find_toolchain
 
@@ -26,6 +26,7 @@ PACKAGES = {
     "serial": "pyserial",
 }
 CPUS = ("cortex-a53", "cortex-a72", "cortex-a76", "max")  # what the tests run on
+INSTALL_QEMU = "apt install qemu-system-arm"
 SERIAL_GROUPS = ("dialout", "uucp")  # who may open a serial port: Debian, Arch
 
 
@@ -96,18 +97,23 @@ def _native_compiler() -> Finding:
 def _qemu() -> list[Finding]:
     path = shutil.which(QEMU)
     if path is None:
-        return [Finding("qemu", False, "not on PATH", "apt install qemu-system-arm")]
+        return [Finding("qemu", False, "not on PATH", INSTALL_QEMU)]
     words = _output([path, "--version"]).split("\n")[0].split()
     version = next((word for word in words if word[:1].isdigit()), "unknown version")
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     hint = f"{QEMU_OLDEST[0]}.{QEMU_OLDEST[1]} or newer is needed"
     findings = [Finding("qemu", numbers >= QEMU_OLDEST, f"{version} ({path})", hint)]
     machines = _output([path, "-M", "help"])
-    for name in board_names():
-        machine = load_board(name).machine.split(",")[0]
+    for board in known_boards():
+        machine = board.machine.split(",")[0]
+        if not machine:
+            findings.append(Finding(f"board {board.name}", True, "no machine of QEMU's"))
+            continue
         there = f"\n{machine} " in machines
         found = f"machine {machine}" + ("" if there else " is not in this QEMU")
-        findings.append(Finding(f"board {name}", there, found, "apt install qemu-system-arm"))
+        hint = f"QEMU {board.qemu_oldest} has it" if board.qemu_oldest else INSTALL_QEMU
+        needed = not board.qemu_oldest
+        findings.append(Finding(f"board {board.name}", there, found, hint, needed))
     known = _output([path, "-M", "virt", "-cpu", "help"]).split()
     for cpu in CPUS:
         findings.append(

@@ -53,6 +53,7 @@ class TargetOptions:
     n_cores: int = 1
     tier: str | None = None  # None: all that the CPU has
     serial: SerialPort | None = None  # a board that is there already; nothing is started
+    dtb: Path | None = None  # None: QEMU's own device tree, or none
 
     @property
     def clock(self) -> str:
@@ -115,6 +116,10 @@ def add_target(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--tier", choices=tuple(TIERS),
         help="use no newer instructions than these (default: all that the CPU has)",
+    )  # fmt: skip
+    group.add_argument(
+        "--dtb", type=Path, metavar="FILE",
+        help="device tree for QEMU's machine (default: its own; a Pi's machine has none)",
     )  # fmt: skip
     add_where(group)
 
@@ -209,7 +214,14 @@ def target_options(args: argparse.Namespace) -> TargetOptions:
     if serial is not None:
         _refuse_machine(args)
     return TargetOptions(
-        args.cpu, args.ram, args.icount, args.target == "twin", args.smp, args.tier, serial
+        args.cpu,
+        args.ram,
+        args.icount,
+        args.target == "twin",
+        args.smp,
+        args.tier,
+        serial,
+        args.dtb,
     )
 
 

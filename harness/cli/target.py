@@ -87,6 +87,7 @@ def _started(
         ram_bytes=options.ram_bytes or built.ram_bytes,
         n_cores=options.n_cores,
         icount=options.icount,
+        dtb=options.dtb,
         log=log,
         extra=extra,
     )

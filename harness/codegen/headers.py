@@ -3,13 +3,13 @@
 import hashlib
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from harness.board import Board
+from harness.board import Board, known_boards
 from harness.codegen.chat_template import Chat, ChatForm, chat_of
 from harness.codegen.literals import (
     CHAT_TOKEN,
@@ -33,6 +33,8 @@ from harness.plan.memory import COMMON_TYPES
 
 LOADER_BANNER = "Bareword loader"  # begins as the kernel's: a session sees that the board started
 FORMAT_VERSION = 3  # of model.blob; part of the build id
+
+UART_KINDS = {"pl011": "PL011", "8250": "8250", "mini": "BCM2835_MINI"}  # of kernel/dev/uart.h
 
 TEMPLATES_DIR = Path(__file__).parent / "templates"
 LINKER_SCRIPT_DIR = Path(__file__).resolve().parent.parent.parent / "toolchain"
@@ -61,15 +63,18 @@ def render_headers(
 
     The build id is a hash of the GGUF file and of the files rendered without it: kernel and blob
     that share it belong together. gguf_sha256 (hexadecimal) spares reading the file when known.
+    An image runs wherever it is loaded: boards on which it is laid out alike have the same id, and
+    the same image byte for byte.
     """
     chat = chat_of(model)
-    without_id = _render(model, board, plan, chat, build_id=0)
+    anywhere = moved(plan, board.text_offset - plan.load_address)
+    without_id = _render(model, anywhere, chat, build_id=0)
     digest = hashlib.sha256((gguf_sha256 or _file_sha256(model.path)).encode())
     digest.update(FORMAT_VERSION.to_bytes(4, "little"))
     for name, text in sorted(without_id.items()):
         digest.update(f"{name}\0{text}\0".encode())
     build_id = int.from_bytes(digest.digest()[:8], "little")
-    return Headers(_render(model, board, plan, chat, build_id), build_id, chat)
+    return Headers(_render(model, plan, chat, build_id), build_id, chat)
 
 
 def render_loader(board: Board) -> dict[str, str]:
@@ -122,9 +127,13 @@ def _file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _render(
-    model: Model, board: Board, plan: MemoryPlan, chat: Chat, build_id: int
-) -> dict[str, str]:
+def moved(plan: MemoryPlan, distance: int) -> MemoryPlan:
+    """The plan as it is when the image is loaded so many bytes further up."""
+    regions = (replace(region, base=region.base + distance) for region in plan.regions)
+    return replace(plan, load_address=plan.load_address + distance, regions=tuple(regions))
+
+
+def _render(model: Model, plan: MemoryPlan, chat: Chat, build_id: int) -> dict[str, str]:
     environment = _environment()
     types = {tensor.type for tensor in model.tensors.values()}
     context: dict[str, Any] = {
@@ -137,7 +146,9 @@ def _render(
         "chat": chat,
         "chat_token": CHAT_TOKEN,
         "chat_form": chat.form or ChatForm(),
-        "board": board,
+        # Emulated machines first: what fits any CPU is told apart by where its RAM is.
+        "boards": sorted(known_boards(), key=lambda board: (board.cpus.part != 0, board.name)),
+        "uart_kinds": UART_KINDS,
         "plan": plan,
         "block_tensors": block_tensors(model),
         "optional_tensors": OPTIONAL_TENSORS,

@@ -15,7 +15,6 @@ from harness.link.generation import Collector, Generation, Stats, Token
 from harness.link.line import SILENCE_S, TURN_S, Line
 from harness.link.messages import (
     EmbedFlag,
-    ErrorCode,
     GenerateFlag,
     Msg,
     Prefill,
@@ -24,6 +23,7 @@ from harness.link.messages import (
     Welcome,
 )
 from harness.link.prompt import EchoedPrompt, Prompt
+from harness.link.refusals import check_welcome, refused
 from harness.link.stream import ByteStream, StreamEnded, TargetLost, TargetReset, timeout_scale
 from harness.link.vectors import (
     POOLINGS,
@@ -40,20 +40,6 @@ BOOT_LIMIT_S = 600.0  # a target that talks, but never answers HELLO
 BACK_S = 300.0  # a person finds the cable, or the switch
 
 AnyPrompt = Prompt | str | Sequence[int]
-
-_HINTS = {
-    ErrorCode.BAD_MESSAGE: "kernel and harness come from different versions: rebuild the image",
-    ErrorCode.PROMPT_TOO_LONG: "build with a larger --ctx, or shorten the prompt",
-    ErrorCode.TOKEN_RANGE: "token ids must be below the model's vocabulary size",
-    ErrorCode.TEXT_FULL: "shorten the prompt, or send it as token ids",
-    ErrorCode.EMPTY_PROMPT: "give a prompt of at least one token",
-    ErrorCode.ADDRESS: "the memory plan lists the addresses that exist",
-    ErrorCode.NO_TURN: "leave it out, or put its words into the user's turn",
-    ErrorCode.TURN_MARK: "write it otherwise, or send the whole prompt with --raw",
-    ErrorCode.NO_VECTORS: "`run` goes on with a text; `embed` wants an embedding model",
-    ErrorCode.NO_TEXT: "`embed` makes vectors of texts",
-    ErrorCode.NO_POOLING: "--pooling mean, cls or last",
-}
 
 
 class Session:
@@ -105,7 +91,7 @@ class Session:
             line.turn(hello_at, "an answer to HELLO")
         welcome = messages.unpack_welcome(line.inbox.popleft().payload)
         self._end()
-        _check_welcome(welcome, expected_build_id)
+        check_welcome(welcome, expected_build_id)
         self._welcome = welcome
         self._n_past = welcome.n_past
         self._in_doubt = False
@@ -297,7 +283,7 @@ class Session:
                 if message.type == Msg.ERROR:
                     line.drop_unsent()
                     line.finish()
-                    raise _refused(messages.unpack_error(message.payload))
+                    raise refused(messages.unpack_error(message.payload))
                 if message.type in (Msg.DONE, Msg.MEM_DATA, Msg.EMBEDDED):
                     self._in_doubt = False
                 yield message
@@ -383,25 +369,3 @@ def _checked_memory(message: Message, address: int, size_bytes: int) -> bytes:
             f"expected {size_bytes} at {address:#x}"
         )
     return answer.data
-
-
-def _check_welcome(welcome: Welcome, expected_build_id: int | None) -> None:
-    if welcome.protocol != messages.PROTOCOL:
-        raise TargetError(
-            f"the kernel speaks protocol {welcome.protocol}, the harness {messages.PROTOCOL}",
-            hint="rebuild the image with this harness",
-        )
-    if expected_build_id is not None and welcome.build_id != expected_build_id:
-        raise TargetError(
-            f"the target runs build {welcome.build_id:016x}, expected {expected_build_id:016x}",
-            hint="another image is running: flash or boot the one that was just built",
-        )
-
-
-def _refused(reply: messages.ErrorReply) -> LinkError:
-    known = reply.code in tuple(ErrorCode)
-    name = ErrorCode(reply.code).name.lower().replace("_", " ") if known else "unknown reason"
-    return LinkError(
-        f"the kernel refused: {reply.text or name} (error {reply.code})",
-        hint=_HINTS[ErrorCode(reply.code)] if known else "",
-    )

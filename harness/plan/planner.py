@@ -37,8 +37,9 @@ N_BATCHES = (16, 12, 8, 4, 2, 1)
 APPEND_LIMIT = 16 * MIB  # a larger blob travels as initrd, which the loader need not copy twice
 BLOB_FILE_ALIGN = 64 * KIB  # of a blob by itself: whole pages of any system that may map it
 LANES = 4  # floats of a NEON vector
-PAGE_TABLES = 20  # level 1, up to 4 of level 2 (per GiB not one block), 15 for ragged edges
-PAGE_TABLES_PER_RANGE = 4  # of RAM beyond the first: two edges, a table of level 2 and 3 for each
+# Level 1, up to 4 of level 2 (per GiB that is not one block), 15 for ragged edges; and for three
+# more ranges of RAM two edges each, with a table of level 2 and one of 3. The same for all boards.
+PAGE_TABLES = 20 + 3 * 4
 STACK_SIZE = 32 * KIB
 # More than clang's largest frame, a GEMM's 7.9 KiB: none jumps over it. gcc's touch every page.
 STACK_GUARD_SIZE = 8 * KIB
@@ -148,7 +149,7 @@ class _Planner:
         add("kernel", "kernel", budget)
         if appended:
             add("blob", "ro", blob_bytes)
-        add("page_tables", "rw", _page_tables(board) * PAGE)
+        add("page_tables", "rw", PAGE_TABLES * PAGE)
         add("stack_guard", "guard", STACK_GUARD_SIZE)
         add("stack", "rw", STACK_SIZE)
         add("core_stacks", "rw", (MAX_CORES - 1) * CORE_SLOT_SIZE)
@@ -204,10 +205,6 @@ def kv_row_bytes(kv_type: KvType, head_size: int) -> int:
     if kv_type == "q8_0":
         return 2 * -(-head_size // 32) + align_up(head_size, 2)
     return head_size * (2 if kv_type == "f16" else 4)
-
-
-def _page_tables(board: Board) -> int:
-    return PAGE_TABLES + PAGE_TABLES_PER_RANGE * (len(board.ram) - 1)
 
 
 def _check_shape(model: Model) -> None:

@@ -3,8 +3,8 @@
 #include "app/bench_kernels.h"
 #include "arch/cpu.h"
 #include "arch/exception.h"
-#include "dev/uart_pl011.h"
-#include "gen/board.h"
+#include "arch/image.h"
+#include "dev/uart.h"
 #include "lib/panic.h"
 #include "platform/layout.h"
 #include "platform/platform.h"
@@ -20,12 +20,10 @@ static void print(const char *line)
 
 void kernel_boot(paddr_t fdt, unsigned el)
 {
-    (void)el;
-    uart_init(BOARD_UART_BASE);
     panic_hooks.putc = uart_putc;
     panic_hooks.cpu = cpu_number;
     panic_hooks.finish = panic_finish;
-    platform_init(&platform, fdt);
+    platform_init(&platform, fdt, image_address(_start), el);
     layout_check(&platform);
     layout_map(&platform);
 }

@@ -6,8 +6,7 @@
 #include "arch/image.h"
 #include "arch/mmu.h"
 #include "arch/timer.h"
-#include "dev/uart_pl011.h"
-#include "gen/board.h"
+#include "dev/uart.h"
 #include "gen/layout.h"
 #include "gen/model.h"
 #include "lib/format.h"
@@ -18,7 +17,9 @@
 #include "nn/tier.h"
 #include "nn/transformer.h"
 #include "platform/blob.h"
+#include "platform/card.h"
 #include "platform/layout.h"
+#include "platform/pi.h"
 #include "platform/platform.h"
 #include "smp/cores.h"
 #include "smp/parallel.h"
@@ -68,6 +69,11 @@ static PRINTF_LIKE(1, 2) void print(const char *fmt, ...)
     line_putc('\n');
 }
 
+static void print_line(const char *line)
+{
+    print("%s", line);
+}
+
 static void print_region(const char *name, const uint8_t *start, uint64_t size_bytes)
 {
     print("  0x%09lx %8lu KiB  %s", (paddr_t)start, size_bytes / 1024, name);
@@ -88,7 +94,7 @@ static void describe(void)
         format(midr, sizeof(midr), "CPU with MIDR 0x%08lx", READ_SYSREG(midr_el1));
         cpu = midr;
     }
-    format(description, sizeof(description), "%s, %d x %s (%s), EL%u, %s", BOARD_NAME,
+    format(description, sizeof(description), "%s, %d x %s (%s), EL%u, %s", platform.name,
            parallel_n_cores(), cpu, nn_tier_name(), entry_el, MODEL_NAME);
 }
 
@@ -123,13 +129,19 @@ static void describe_to_model(void)
     }
     const bool gib = ram_mib % 1024 == 0;
     format(system_line, sizeof(system_line), "%s board=%s;%s cores=%d; ram=%lu %s", SYSTEM_LINE,
-           BOARD_TITLE, fact, platform.n_cpu, gib ? ram_mib / 1024 : ram_mib, gib ? "GiB" : "MiB");
+           platform.title, fact, platform.n_cpu, gib ? ram_mib / 1024 : ram_mib,
+           gib ? "GiB" : "MiB");
 }
 
 static void banner(const uint8_t *kv_cache)
 {
     print("\r\nBareword: %s", description);
     print_cores();
+    char pi[96];
+    pi_describe(pi, sizeof pi);
+    if (pi[0] != '\0') {
+        print("%s", pi);
+    }
     for (int i = 0; i < platform.n_ram; i++) {
         print("RAM 0x%lx..0x%lx, %lu MiB", platform.ram[i].start, platform.ram[i].end,
               (platform.ram[i].end - platform.ram[i].start) >> 20);
@@ -207,10 +219,13 @@ static const void *readable(uint64_t address, uint32_t n)
 // Called by start.S in EL1: MMU off, exceptions masked, on a stack inside the kernel.
 void kernel_boot(paddr_t fdt, unsigned el)
 {
-    uart_init(BOARD_UART_BASE); // from here on panic() can speak
     panic_init();
-    platform_init(&platform, fdt); // RAM, console and CPUs, as the FDT describes them
-    layout_check(&platform);       // does this RAM hold the plan made on the host?
+    // RAM, console and CPUs, as the FDT describes them; from here on panic() can speak.
+    platform_init(&platform, fdt, image_address(_start), el);
+    if (!BLOB_APPENDED) {
+        card_reserve(&platform, BLOB_SIZE); // when no loader has brought the model
+    }
+    layout_check(&platform); // does this RAM hold the plan made on the host?
     n_cpus = secondary_prepare(platform.cpus, platform.n_cpu < CPU_MAX ? platform.n_cpu : CPU_MAX);
     layout_map(&platform); // identity map; caches on
     entry_el = el;
@@ -226,6 +241,9 @@ noreturn void kernel_main(void)
     describe_to_model();
     uint8_t *kv_cache = layout_kv_cache(&platform);
     banner(kv_cache); // before what may take a while or be refused
+    if (!BLOB_APPENDED && platform.initrd_from_card) {
+        card_load(&platform, BUILD_ID, BLOB_SIZE, print_line);
+    }
     const uint8_t *blob = blob_check(&platform, BUILD_ID, BLOB_SIZE); // ours, and whole?
     model_init(blob); // tensor views into the weights; nothing is copied
     kv_cache_init(kv_cache);

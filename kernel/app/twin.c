@@ -21,7 +21,6 @@
 
 #include "app/serve.h"
 #include "app/twin_cores.h"
-#include "gen/board.h"
 #include "gen/layout.h"
 #include "gen/model.h"
 #include "lib/blob_header.h"
@@ -245,7 +244,7 @@ int main(int argc, char **argv)
     }
 
     struct link_io io = {line_getc, line_putc, ticks_ns, NS_PER_S, line_idle, line_pause};
-    struct serve_info info = {.description = "twin " BOARD_NAME " " MODEL_NAME,
+    struct serve_info info = {.description = "twin " MODEL_NAME,
                               .system = SYSTEM_LINE[0] ? SYSTEM_LINE " board=twin" : "",
                               .boot_ticks = ticks_ns()};
     const enum serve_end end = serve(&io, &info);

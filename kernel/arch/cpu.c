@@ -45,12 +45,17 @@ unsigned cpu_number(void)
     return (unsigned)READ_SYSREG(contextidr_el1);
 }
 
+unsigned cpu_part(void)
+{
+    return (unsigned)(READ_SYSREG(midr_el1) >> 4) & 0xfff;
+}
+
 // Index in cores, or ARRAY_SIZE(cores).
 static size_t core_index(void)
 {
-    const uint64_t midr = READ_SYSREG(midr_el1);
-    for (size_t i = 0; i < ARRAY_SIZE(cores) && midr >> 24 == 0x41; i++) {
-        if ((midr >> 4 & 0xfff) == cores[i].part) {
+    const uint64_t implementer = READ_SYSREG(midr_el1) >> 24;
+    for (size_t i = 0; i < ARRAY_SIZE(cores) && implementer == 0x41; i++) {
+        if (cpu_part() == cores[i].part) {
             return i;
         }
     }

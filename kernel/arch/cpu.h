@@ -52,6 +52,9 @@ static inline void sev(void)
 // Number of this CPU: 0 is the boot CPU, the others count on in the order of the FDT.
 unsigned cpu_number(void);
 
+// Part number of the core, from MIDR_EL1.
+unsigned cpu_part(void);
+
 // Name of the core from MIDR_EL1, or "" if it is none that we know.
 const char *cpu_name(void);
 

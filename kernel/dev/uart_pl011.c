@@ -2,11 +2,15 @@
 #include "dev/uart_pl011.h"
 
 #include "arch/mmio.h"
+#include "arch/timer.h"
 
 #define UART_DR          0x00
 #define UART_FR          0x18
+#define UART_FR_BUSY     (1u << 3) // sending
 #define UART_FR_RXFE     (1u << 4) // receive FIFO empty
 #define UART_FR_TXFF     (1u << 5) // transmit FIFO full
+#define UART_IBRD        0x24
+#define UART_FBRD        0x28
 #define UART_LCRH        0x2c
 #define UART_LCRH_FEN    (1u << 4) // FIFOs on
 #define UART_LCRH_8BIT   (3u << 5)
@@ -19,6 +23,9 @@
 #define UART_IMSC        0x38
 #define UART_IMSC_RXIM   (1u << 4)
 #define UART_IMSC_RTIM   (1u << 6) // receive timeout: fewer bytes than the level, and a pause
+#define UART_ICR         0x44
+#define UART_ICR_ALL     0x7ffu
+#define DRAIN_US         5000 // 16 bytes of FIFO at 115200 take 1.4 ms; a UART without clock never ends
 
 static paddr_t base;
 
@@ -29,33 +36,62 @@ static paddr_t base;
 // Timers of QEMU's main loop mend it by accident; with -icount there may be none, and the line
 // stays deaf. The read below resumes. Real hardware returns any value here and changes no state.
 // Remove it when no QEMU that we support has the fault.
-static void uart_rx_listen(void)
+static void rx_listen(void)
 {
     if (mmio_read32(base + UART_FR) & UART_FR_RXFE) {
         (void)mmio_read32(base + UART_DR);
     }
 }
 
-void uart_init(paddr_t uart_base)
+static void enable(void)
+{
+    mmio_write32(base + UART_LCRH, UART_LCRH_8BIT | UART_LCRH_FEN);
+    mmio_write32(base + UART_CR, UART_CR_UARTEN | UART_CR_TXE | UART_CR_RXE);
+    rx_listen();
+}
+
+void pl011_init(paddr_t uart_base)
 {
     base = uart_base;
-    // Writing LCRH or the divisors of a running UART garbles what is on the line, and the clock
-    // that a divisor is made from is the firmware's secret.
-    if ((mmio_read32(base + UART_CR) & UART_CR_UARTEN) == 0) {
-        mmio_write32(base + UART_LCRH, UART_LCRH_8BIT | UART_LCRH_FEN);
-        mmio_write32(base + UART_CR, UART_CR_UARTEN | UART_CR_TXE | UART_CR_RXE);
-        uart_rx_listen();
+    if (!pl011_is_enabled(base)) { // else: writing LCRH garbles what is on the line
+        enable();
     }
 }
 
-void uart_putc(uint8_t byte)
+bool pl011_is_enabled(paddr_t uart_base)
+{
+    return (mmio_read32(uart_base + UART_CR) & UART_CR_UARTEN) != 0;
+}
+
+// In the order of DDI 0183, section 3.3.8: what is being sent ends before the UART is switched off,
+// FIFOs are emptied by switching them off, and a write of LCRH makes the divisors valid.
+void pl011_configure(paddr_t uart_base, uint32_t clock_hz, uint32_t baud)
+{
+    base = uart_base;
+    if (pl011_is_enabled(base)) {
+        const uint64_t deadline = timer_deadline_us(DRAIN_US);
+        while ((mmio_read32(base + UART_FR) & UART_FR_BUSY) && timer_ticks() < deadline) {
+        }
+    }
+    // Clocks per bit, of which each counts 16, in 64ths.
+    const uint32_t divisor = (uint32_t)((4ull * clock_hz + baud / 2) / baud);
+    mmio_write32(base + UART_CR, 0);
+    mmio_write32(base + UART_LCRH, 0);
+    mmio_write32(base + UART_IMSC, 0);
+    mmio_write32(base + UART_ICR, UART_ICR_ALL);
+    mmio_write32(base + UART_IBRD, divisor / 64);
+    mmio_write32(base + UART_FBRD, divisor % 64);
+    enable();
+}
+
+void pl011_putc(uint8_t byte)
 {
     while (mmio_read32(base + UART_FR) & UART_FR_TXFF) {
     }
     mmio_write32(base + UART_DR, byte);
 }
 
-int uart_getc(void)
+int pl011_getc(void)
 {
     if (mmio_read32(base + UART_FR) & UART_FR_RXFE) {
         return -1;
@@ -63,7 +99,7 @@ int uart_getc(void)
     return (int)(mmio_read32(base + UART_DR) & 0xff); // above: error bits; the link has its CRC
 }
 
-void uart_rx_interrupt_enable(void)
+void pl011_rx_interrupt_enable(void)
 {
     mmio_write32(base + UART_IFLS, UART_IFLS_RX_1_8);
     mmio_write32(base + UART_IMSC, UART_IMSC_RXIM | UART_IMSC_RTIM);

@@ -5,10 +5,14 @@
 
 // Takes over the UART at base. One that the firmware has already enabled keeps its speed and
 // format.
-void uart_init(paddr_t base);
+void pl011_init(paddr_t base);
+bool pl011_is_enabled(paddr_t base);
 
-void uart_putc(uint8_t byte); // waits for a place in the FIFO
-int uart_getc(void);          // -1: nothing received
+// Enables it at this speed, 8N1. clock_hz: UARTCLK, 16 baud at least.
+void pl011_configure(paddr_t base, uint32_t clock_hz, uint32_t baud);
+
+void pl011_putc(uint8_t byte); // waits for a place in the FIFO
+int pl011_getc(void);          // -1: nothing received
 
 // Received bytes raise the UART's interrupt line until they are read.
-void uart_rx_interrupt_enable(void);
+void pl011_rx_interrupt_enable(void);

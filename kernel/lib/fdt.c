@@ -163,21 +163,15 @@ struct fdt_property fdt_get(const struct fdt *fdt, int node_offset, const char *
     }
 }
 
-bool fdt_is_compatible(const struct fdt *fdt, int offset, const char *compatible)
+const char *fdt_next_string(struct fdt_property list, uint32_t *cursor)
 {
-    const struct fdt_property list = fdt_get(fdt, offset, "compatible");
-    const size_t n = strlen(compatible) + 1;
-    for (uint32_t i = 0; i < list.size;) {
-        const int length = string_length(list.data, list.size, i);
-        if (length < 0) {
-            return false;
-        }
-        if ((size_t)length + 1 == n && memcmp(list.data + i, compatible, n) == 0) {
-            return true;
-        }
-        i += (uint32_t)length + 1;
+    const int length = string_length(list.data, list.size, *cursor);
+    if (length < 0) {
+        return NULL;
     }
-    return false;
+    const char *text = (const char *)list.data + *cursor;
+    *cursor += (uint32_t)length + 1;
+    return text;
 }
 
 bool fdt_is_enabled(const struct fdt *fdt, int offset)
@@ -261,4 +255,20 @@ bool fdt_reg(const struct fdt *fdt, const struct fdt_node *node, uint32_t index,
         }
     }
     return true;
+}
+
+uint64_t fdt_dma_offset(const struct fdt *fdt, const struct fdt_node *node)
+{
+    if (node->depth < 2) {
+        return 0;
+    }
+    const int bus = node->path[node->depth - 1], parent = node->path[node->depth - 2];
+    const struct fdt_property ranges = fdt_get(fdt, bus, "dma-ranges");
+    uint64_t from, to;
+    uint32_t at = 0;
+    if (!fdt_cells(ranges, &at, cell_count(fdt, bus, "#address-cells", 2), &from) ||
+        !fdt_cells(ranges, &at, cell_count(fdt, parent, "#address-cells", 2), &to)) {
+        return 0;
+    }
+    return from - to;
 }

@@ -42,7 +42,8 @@ bool fdt_reservation(const struct fdt *fdt, uint32_t index, uint64_t *address, u
 // The property of the node at this offset (FDT_NONE: no property).
 struct fdt_property fdt_get(const struct fdt *fdt, int offset, const char *name);
 
-bool fdt_is_compatible(const struct fdt *fdt, int offset, const char *compatible);
+// The string at *cursor of a list of strings (`compatible`), which moves on. NULL: no more.
+const char *fdt_next_string(struct fdt_property list, uint32_t *cursor);
 bool fdt_is_enabled(const struct fdt *fdt, int offset); // `status` absent or okay
 
 // A property as text: "" unless it is a terminated string.
@@ -55,3 +56,7 @@ bool fdt_cells(struct fdt_property property, uint32_t *cursor, uint32_t n_cells,
 // parents. False: no such entry, or no CPU address.
 bool fdt_reg(const struct fdt *fdt, const struct fdt_node *node, uint32_t index, uint64_t *address,
              uint64_t *size);
+
+// What a device on this node's bus adds to the address of memory, by the first of the bus's
+// `dma-ranges`; 0 without any.
+uint64_t fdt_dma_offset(const struct fdt *fdt, const struct fdt_node *node);

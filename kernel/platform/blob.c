@@ -5,7 +5,6 @@
 #include "arch/crc32_arm.h"
 #include "arch/image.h"
 #include "gen/layout.h"
-#include "lib/blob_header.h"
 #include "lib/crc32.h"
 #include "lib/panic.h"
 #include "lib/string.h"
@@ -42,19 +41,14 @@ static uint32_t checksum(const void *data, size_t n)
     return cpu_has_crc32() ? crc32_fast(0, data, n) : crc32(0, data, n);
 }
 
-const uint8_t *blob_check(const struct platform *p, uint64_t build_id, uint64_t size_bytes)
+void blob_check_header(const struct blob_header *h, uint64_t available, uint64_t build_id,
+                       uint64_t size_bytes)
 {
-    const struct range blob = find_blob(p, size_bytes);
-    const uint64_t available = blob.end - blob.start;
-    const struct blob_header *h = (const struct blob_header *)blob.start;
-    if (!IS_ALIGNED(blob.start, BLOB_ALIGNMENT)) {
-        panic("model: loaded at 0x%lx, not at a multiple of %d bytes", blob.start, BLOB_ALIGNMENT);
-    }
     if (available < sizeof(*h)) {
         panic("model: truncated: %lu bytes arrived, %lu expected", available, size_bytes);
     }
     if (memcmp(h->magic, BLOB_MAGIC, sizeof(h->magic)) != 0) {
-        panic("model: what was loaded at 0x%lx is no model.blob", blob.start);
+        panic("model: what was loaded at 0x%lx is no model.blob", (paddr_t)h);
     }
     if (h->version != BLOB_VERSION || h->header_bytes != sizeof(*h)) {
         panic(
@@ -73,7 +67,22 @@ const uint8_t *blob_check(const struct platform *p, uint64_t build_id, uint64_t 
         panic("model: truncated: %lu bytes arrived, the header says %lu, %lu expected", available,
               h->size_bytes, size_bytes);
     }
-    const uint32_t payload_crc = checksum(h + 1, size_bytes - sizeof(*h));
+}
+
+uint32_t blob_payload_crc(const struct blob_header *h)
+{
+    return checksum(h + 1, h->size_bytes - sizeof(*h));
+}
+
+const uint8_t *blob_check(const struct platform *p, uint64_t build_id, uint64_t size_bytes)
+{
+    const struct range blob = find_blob(p, size_bytes);
+    const struct blob_header *h = (const struct blob_header *)blob.start;
+    if (!IS_ALIGNED(blob.start, BLOB_ALIGNMENT)) {
+        panic("model: loaded at 0x%lx, not at a multiple of %d bytes", blob.start, BLOB_ALIGNMENT);
+    }
+    blob_check_header(h, blob.end - blob.start, build_id, size_bytes);
+    const uint32_t payload_crc = blob_payload_crc(h);
     if (payload_crc != h->payload_crc) {
         panic("model: damaged or cut short: CRC 0x%08x, expected 0x%08x", payload_crc,
               h->payload_crc);

@@ -70,10 +70,24 @@ static void map_around(paddr_t start, paddr_t end, enum mmu_kind kind)
     mmu_map(ALIGN_DOWN(start, PAGE_SIZE), ALIGN_UP(end, PAGE_SIZE), kind);
 }
 
-static void map_device(paddr_t base, uint64_t size)
+// Each has its registers within a page.
+static void map_device(paddr_t base)
 {
     if (base != 0) {
-        map_around(base, base + size, MMU_DEVICE);
+        map_around(base, base + 1, MMU_DEVICE);
+    }
+}
+
+static void map_devices(const struct devices *d)
+{
+    map_device(d->uart.base);
+    map_device(d->intc.first);
+    map_device(d->intc.second);
+    map_device(d->mailbox);
+    map_device(d->pm);
+    map_device(d->gpio.base);
+    for (int i = 0; i < MAX_SD_HOSTS; i++) {
+        map_device(d->sd[i].base);
     }
 }
 
@@ -91,7 +105,9 @@ void layout_map(const struct platform *p)
         }
     }
     map_around(p->fdt.start, p->fdt.end, MMU_RODATA);
-    map_around(p->initrd.start, p->initrd.end, MMU_RODATA);
+    if (!p->initrd_from_card) { // else it has yet to be written
+        map_around(p->initrd.start, p->initrd.end, MMU_RODATA);
+    }
 
     mmu_map((paddr_t)_start, (paddr_t)__text_end, MMU_TEXT);
     mmu_map((paddr_t)__rodata_start, (paddr_t)__rodata_end, MMU_RODATA);
@@ -105,9 +121,7 @@ void layout_map(const struct platform *p)
     }
     mmu_map((paddr_t)__page_tables_start, (paddr_t)__page_tables_end, MMU_RODATA); // final
 
-    map_device(p->uart, PAGE_SIZE);
-    map_device(p->gicd, PAGE_SIZE);
-    map_device(p->gicc, PAGE_SIZE);
+    map_devices(&p->devices);
     mmu_enable();
 }
 

@@ -3,16 +3,13 @@
 
 #include "arch/secondary.h"
 #include "lib/types.h"
+#include "platform/board.h"
 
 #define PLATFORM_MAX_RANGES 32
 #define PLATFORM_MAX_TAKEN  4
 
-// [start, end)
-struct range {
-    paddr_t start, end;
-};
-
 struct platform {
+    char name[40], title[40];              // of the board
     struct range ram[PLATFORM_MAX_RANGES]; // ascending, disjoint, whole pages
     int n_ram;
     struct range no_map[PLATFORM_MAX_RANGES]; // the firmware's: must not even be mapped
@@ -24,25 +21,26 @@ struct platform {
     struct range image;                     // all planned regions; empty before layout_check()
     struct range taken[PLATFORM_MAX_TAKEN]; // of free RAM, since boot (platform/free_ram.h)
     int n_taken;
-    struct range fdt;    // empty: the board's values are used
-    struct range initrd; // as the loader says; empty: none
-    paddr_t uart;
-    unsigned uart_irq;  // 0: none that we can wait for
-    paddr_t gicd, gicc; // 0: no GICv2
+    struct range fdt;       // empty: the board's values are used
+    struct range initrd;    // as the loader says; empty: none
+    bool initrd_from_card;  // a place for it, to be filled by card_load()
+    struct devices devices; // as the tree has them, else as the board has
     enum psci_conduit psci;
     struct cpu cpus[CPU_MAX]; // the first of them, in the order of the tree
     int n_cpu;                // all
+    const char *overflow;     // what the tree has more ranges of than fit; NULL: nothing
 };
 
-// Reads the FDT, or takes the values of gen/board.h where there is none, and moves the console to
-// the UART that it names.
-void platform_init(struct platform *platform, paddr_t fdt);
+// Reads the FDT, or takes the board's values (gen/board.h) and the ATAGs where there is none, and
+// opens the console: from here on panic() can speak. `loader`: what came in x0; image: where it was
+// loaded; el: entered at.
+void platform_init(struct platform *platform, paddr_t loader, paddr_t image, unsigned el);
 
 // Prepares for idle waits: received bytes and the timer wake the CPU.
 void platform_idle_init(const struct platform *platform);
 
-// Sleeps until a byte has arrived, or for 100 ms. Without a GICv2, or an interrupt of the UART:
-// only until the event stream's next event.
+// Sleeps until a byte has arrived, or for 100 ms. Without an interrupt controller that we know, or
+// an interrupt of the UART: only until the event stream's next event.
 void platform_idle(void);
 
 // Rests until the event stream's next event: about 100 us at most.

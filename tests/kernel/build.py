@@ -10,11 +10,16 @@ from toolchain.flags import twin_flags
 
 
 def build_program(
-    out_dir: Path, driver: Path, kernel_sources: Sequence[str], defines: Sequence[str] = ()
+    out_dir: Path,
+    driver: Path,
+    kernel_sources: Sequence[str],
+    defines: Sequence[str] = (),
+    *,
+    instead: Path | None = None,
 ) -> Path:
     """The program of `driver` (a C file with main) and some kernel sources.
 
-    Generated headers are looked for in out_dir/gen.
+    Generated headers are looked for in out_dir/gen. Headers below `instead` replace the kernel's.
     """
     program = out_dir / driver.stem
     subprocess.run(
@@ -23,6 +28,7 @@ def build_program(
             *twin_flags(x86_fma=has_x86_fma(), sanitize=True),
             "-Werror",
             *(f"-D{define}" for define in defines),
+            *([f"-I{instead}"] if instead else []),
             f"-I{KERNEL_DIR}",
             f"-I{out_dir}",
             str(driver),

@@ -1,17 +1,20 @@
 """Build a model's image once per session and ask it things, in QEMU or on the host twin."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from harness.board import Board, load_board
 from harness.boot import boot, boot_twin
+from harness.boot.qemu import find_qemu
 from harness.cli.options import BuildOptions
 from harness.cli.pipeline import Built, build
 from harness.compile import compile_twin
+from harness.errors import BootError
 from harness.link.generation import Generation
 from harness.link.messages import SamplingParams
 from harness.link.prompt import Prompt
@@ -44,9 +47,13 @@ class Workshop:
         kv_type: KvType = "f16",
         ram_bytes: int | None = None,
         cc: str | None = None,
+        append: bool = True,
     ) -> Built:
-        """The image of a model; made the first time it is asked for."""
-        key = (model, board, n_ctx, kv_type, ram_bytes, cc)
+        """The image of a model; made the first time it is asked for.
+
+        append: as the planner likes it; else model.blob travels by itself, however small it is.
+        """
+        key = (model, board, n_ctx, kv_type, ram_bytes, cc, append)
         if key not in self._built:
             out = self.out / f"image{len(self._built)}"
             options = BuildOptions(
@@ -58,7 +65,10 @@ class Workshop:
                 cc=cc,
                 out=out,
             )
-            self._built[key] = build(options)
+            with pytest.MonkeyPatch.context() as patch:
+                if not append:
+                    patch.setattr("harness.plan.planner.APPEND_LIMIT", 0)
+                self._built[key] = build(options)
         return self._built[key]
 
     def twin(self, built: Built) -> Path:
@@ -77,6 +87,8 @@ class Workshop:
         ram_bytes: int | None = None,
         n_cores: int = 1,
         icount: bool = False,
+        dtb: Path | None = None,
+        extra: Sequence[str] = (),
         log: str = "console.log",
     ) -> Iterator[Session]:
         """A booted image with a connected session; cpu "twin" is the host program."""
@@ -91,6 +103,8 @@ class Workshop:
                 ram_bytes=ram_bytes or built.ram_bytes,
                 n_cores=n_cores,
                 icount=icount,
+                dtb=dtb,
+                extra=extra,
                 log=built.directory / log,
             )
         with context as target:
@@ -126,6 +140,22 @@ def qemu_pids(log: Path) -> list[int]:
         if any(word.endswith(f",logfile={log}".encode()) for word in words):
             found.append(int(cmdline.parent.name))
     return found
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time of a process so far."""
+    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(stat[11]) + int(stat[12])) / 100  # utime, stime; USER_HZ is 100 on every Linux
+
+
+def needs_board(name: str) -> Board:
+    """A board definition; skips where this QEMU has no machine for it."""
+    board = load_board(name)
+    try:
+        find_qemu(board)
+    except BootError as error:
+        pytest.skip(str(error))
+    return board
 
 
 def needs_qemu() -> None:

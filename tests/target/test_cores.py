@@ -15,7 +15,7 @@ from harness.link.console import TargetPanic
 from harness.link.generation import Generation
 from harness.link.session import Session
 from tests.kernel.device_tree import Node, Value, write_device_tree
-from tests.target.machine import Workshop, greedy, qemu_pids
+from tests.target.machine import Workshop, cpu_s, greedy, qemu_pids
 from tests.target.test_failures import _symbol_offset, with_bytes
 
 pytestmark = pytest.mark.target
@@ -226,12 +226,6 @@ def test_idle_cores_leave_the_host_alone(workshop: Workshop, built: Built) -> No
         session.generate("Hello", greedy(2))
         (pid,) = qemu_pids(built.directory / "idle.log")
         time.sleep(1.0)
-        before = _cpu_s(pid)
+        before = cpu_s(pid)
         time.sleep(3.0)
-        assert _cpu_s(pid) - before < 0.6  # of 3 s; one core that does not sleep takes all of them
-
-
-def _cpu_s(pid: int) -> float:
-    """Processor time of a process so far."""
-    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(stat[11]) + int(stat[12])) / 100  # utime, stime; USER_HZ is 100 on every Linux
+        assert cpu_s(pid) - before < 0.6  # of 3 s; one core that does not sleep takes all of them

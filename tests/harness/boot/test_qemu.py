@@ -134,8 +134,48 @@ def test_cores_that_the_host_cannot_run_at_once_go_in_one_thread(
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(host_cpus)))
     command = qemu_command("qemu", Image(Path("k")), board, n_cores=2, icount=icount)
-    assert f"-smp 2 -accel tcg,thread={thread}" in " ".join(command)
+    assert "-smp 2" in " ".join(command)
+    assert f"-accel tcg,thread={thread}" in " ".join(command)
     assert "-smp" not in qemu_command("qemu", Image(Path("k")), board)
+
+
+def test_a_machine_that_is_what_it_is_gets_no_options_for_it() -> None:
+    pi3 = load_board("raspi3b")
+    command = qemu_command("qemu", Image(Path("k"), Path("b")), pi3, dtb=Path("t"), n_cores=4)
+    assert command[:9] == ("qemu", "-M", "raspi3b", "-initrd", "b", "-kernel", "k", "-dtb", "t")
+    for option in ("-m", "-smp", "-cpu", "-append"):
+        assert option not in command
+    with pytest.raises(BootError, match="raspi3b with CPU max: QEMU's machine has cortex-a53"):
+        qemu_command("qemu", Image(Path("k")), pi3, cpu="max")
+    with pytest.raises(BootError, match="number of cores 2: QEMU's machine has 4"):
+        qemu_command("qemu", Image(Path("k")), pi3, n_cores=2)
+
+
+@pytest.mark.parametrize("name", ["pi5", "pi-zero-2w", "rk3588"])
+def test_a_board_without_a_machine_says_where_its_image_runs(name: str) -> None:
+    with pytest.raises(BootError, match=f"QEMU has no machine for {name}") as error:
+        qemu_command("qemu", Image(Path("k")), load_board(name))
+    assert "raspi3b" in error.value.hint
+
+
+def test_a_machine_that_this_qemu_is_too_old_for_is_refused(
+    image: Image, tmp_path: Path, fake_qemu: Callable[[str, str], None]
+) -> None:
+    fake_qemu("exit 1", "7.2.22 (Debian)")
+    context = boot(image, load_board("raspi4b"), log=tmp_path / "log")
+    with pytest.raises(
+        BootError, match=r"version 7\.2, its first with the machine raspi4b is 9\.0"
+    ):
+        context.__enter__()
+
+
+def test_a_device_tree_that_is_missing_is_named(
+    board: Board, image: Image, tmp_path: Path, fake_qemu: Callable[[str], None]
+) -> None:
+    fake_qemu("exit 1")
+    context = boot(image, board, dtb=tmp_path / "none.dtb", log=tmp_path / "log")
+    with pytest.raises(BootError, match=r"none\.dtb is not there"):
+        context.__enter__()
 
 
 def test_a_missing_qemu_names_the_package(

@@ -2,13 +2,14 @@
 
 import dataclasses
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from harness.board import load_board
+from harness.board import board_names, load_board
 from harness.codegen import Headers, render_headers, write_headers
 from harness.codegen import headers as headers_module
 from harness.codegen.headers import TEMPLATES
@@ -68,13 +69,12 @@ def test_rendering_is_deterministic() -> None:
     assert headers_of(GOLDEN["appended"]) == headers_of(GOLDEN["appended"])
 
 
-def test_the_build_id_changes_with_model_plan_and_board() -> None:
+def test_the_build_id_changes_with_model_and_plan() -> None:
     model = GOLDEN["appended"]
     virt = load_board("virt")
     ids = {
         headers_of(model).build_id,
         headers_of(model, sha256="01" * 32).build_id,
-        headers_of(model, board="virt-el2").build_id,
         headers_of(dataclasses.replace(model, name="another")).build_id,
         render_headers(
             model, virt, plan_memory(model, virt, n_ctx=50), gguf_sha256="00" * 32
@@ -83,16 +83,25 @@ def test_the_build_id_changes_with_model_plan_and_board() -> None:
             model, virt, plan_memory(model, virt, kv_type="f32"), gguf_sha256="00" * 32
         ).build_id,
     }
-    assert len(ids) == 6
+    assert len(ids) == 5
     headers = headers_of(model)
     assert f"#define BUILD_ID 0x{headers.build_id:016x}ull" in headers.files["gen/model.h"]
 
 
-def test_the_kernel_falls_back_on_the_ram_that_was_planned_for() -> None:
-    model, virt = GOLDEN["appended"], load_board("virt")
-    plan = plan_memory(model, virt, ram_size_bytes=256 << 20)
-    board_h = render_headers(model, virt, plan, gguf_sha256="00" * 32).files["gen/board.h"]
-    assert "#define BOARD_RAM {0x40000000ull, 0x10000000ull} //" in board_h
+@pytest.mark.parametrize("board", [name for name in board_names() if name != "virt"])
+def test_one_image_fits_every_board_with_the_same_layout(board: str) -> None:
+    here, there = headers_of(GOLDEN["initrd"]), headers_of(GOLDEN["initrd"], board=board)
+    assert here.build_id == there.build_id
+    for name, text in here.files.items():
+        assert name == "gen/kernel.ld" or there.files[name] == text
+
+
+def test_every_board_is_a_row_of_the_table() -> None:
+    board_h = headers_of(GOLDEN["initrd"]).files["gen/board.h"]
+    assert re.findall(r'\.name = "([^"]+)"', board_h)[:2] == ["virt", "virt-el2"]
+    assert sorted(re.findall(r'\.name = "([^"]+)"', board_h)) == board_names()
+    assert ".intc = {INTC_BCM2836, 0x40000000ull, 0x3f00b200ull}" in board_h
+    assert ".sd = {{SD_HOST_SDHCI, 0xfe340000ull}, {SD_HOST_ARASAN, 0xfe300000ull}}" in board_h
 
 
 def test_the_gguf_file_is_hashed_when_its_hash_is_not_known(tmp_path: Path) -> None:
@@ -148,8 +157,9 @@ def compile_headers(headers: Headers, directory: Path) -> None:
     program = directory / "headers.c"
     program.write_text(
         '#include "gen/board.h"\n#include "gen/layout.h"\n#include "gen/link.h"\n'
-        '#include "nn/layer.h"\n'
-        "const char name[] = MODEL_NAME, board[] = BOARD_NAME;\n"
+        '#include "nn/layer.h"\n#include "platform/board.h"\n'
+        "const char name[] = MODEL_NAME;\n"
+        "const struct board boards[] = {BOARDS};\n"
         "const uint32_t eog[] = EOG_IDS;\n"
         "const float floats[] = {RMS_EPS, ATTN_SCALE, EMBEDDING_SCALE};\n"
         "const float more[] = {RESIDUAL_SCALE, LOGIT_SCALE};\n"

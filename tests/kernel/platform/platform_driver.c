@@ -1,7 +1,11 @@
-// What platform_init() makes of the device tree on stdin, its panic too; with `damage SEED COUNT`:
-// of COUNT damaged copies, where only the sanitizers judge.
-#include "dev/uart_pl011.h"
+// What platform_init() makes of the device tree on stdin, its panic too, as NAME=VALUE lines; the
+// machine around it is argv: IMAGE EL CPU_PART REVISION ARM_MEMORY_END (hexadecimal; 0: the mailbox
+// says nothing). With `damage SEED COUNT`: of COUNT damaged copies, where only the sanitizers
+// judge.
+#include "arch/cpu.h"
+#include "dev/mailbox.h"
 #include "lib/panic.h"
+#include "platform/pi.h"
 #include "platform/platform.h"
 
 #include <setjmp.h>
@@ -11,8 +15,51 @@
 
 #define MAX_TREE (1 << 20)
 
-static paddr_t uart_moved_to;
+static struct {
+    paddr_t image;
+    unsigned el, part;
+    uint32_t revision;
+    paddr_t memory_end;
+} machine = {.image = 0x40080000, .el = 1, .part = 0xd08};
+
+static struct uart console;
+static int n_pin_setups;
 static jmp_buf after_panic;
+
+unsigned cpu_part(void)
+{
+    return machine.part;
+}
+
+void mailbox_init(paddr_t base, uint64_t bus_offset)
+{
+    (void)base, (void)bus_offset;
+}
+
+uint32_t pi_revision(void)
+{
+    return machine.revision;
+}
+
+bool pi_memory(struct range *ram)
+{
+    *ram = (struct range){0, machine.memory_end};
+    return machine.memory_end != 0;
+}
+
+void pi_raise_clock(void)
+{
+}
+
+void pi_console_init(const struct devices *devices)
+{
+    n_pin_setups += devices->gpio.kind != GPIO_NONE;
+}
+
+void uart_init(const struct uart *uart)
+{
+    console = *uart;
+}
 
 // In place of lib/panic.c, which panics once: here every damaged tree may.
 noreturn void panic_at(const char *file, int line, const char *fmt, ...)
@@ -23,11 +70,6 @@ noreturn void panic_at(const char *file, int line, const char *fmt, ...)
     vprintf(fmt, args);
     va_end(args);
     longjmp(after_panic, 1);
-}
-
-void uart_init(paddr_t base)
-{
-    uart_moved_to = base;
 }
 
 static void print_ranges(const char *name, const struct range *ranges, int n)
@@ -43,9 +85,17 @@ static void print_platform(const struct platform *p)
     print_ranges("no_map", p->no_map, p->n_no_map);
     print_ranges("reserved", p->reserved, p->n_reserved);
     print_ranges("initrd", &p->initrd, 1);
-    printf("fdt=%lu\nuart=0x%lx\nuart_irq=%u\nuart_moved_to=0x%lx\n", p->fdt.end - p->fdt.start,
-           p->uart, p->uart_irq, uart_moved_to);
-    printf("gicd=0x%lx\ngicc=0x%lx\npsci=%d\nn_cpu=%d\n", p->gicd, p->gicc, p->psci, p->n_cpu);
+    const struct devices *d = &p->devices;
+    printf("name=%s\ntitle=%s\nfdt=%lu\n", p->name, p->title, p->fdt.end - p->fdt.start);
+    printf("uart=%d 0x%lx %u %u\nuart_irq=%u\nconsole=0x%lx\npins=%d\n", d->uart.kind, d->uart.base,
+           d->uart.reg_shift, d->uart.reg_width, d->uart_irq, console.base, n_pin_setups);
+    printf("intc=%d 0x%lx 0x%lx\n", d->intc.kind, d->intc.first, d->intc.second);
+    printf("mailbox=0x%lx 0x%lx\npm=0x%lx\n", d->mailbox, d->mailbox_bus, d->pm);
+    printf("gpio=%d 0x%lx\n", d->gpio.kind, d->gpio.base);
+    for (int i = 0; i < MAX_SD_HOSTS; i++) {
+        printf("sd=%d 0x%lx\n", d->sd[i].kind, d->sd[i].base);
+    }
+    printf("psci=%d\nn_cpu=%d\n", p->psci, p->n_cpu);
     for (int i = 0; i < p->n_cpu && i < CPU_MAX; i++) {
         printf("cpu=0x%lx %d 0x%lx\n", p->cpus[i].mpidr, p->cpus[i].method, p->cpus[i].release);
     }
@@ -57,7 +107,7 @@ static void with_copy(const uint8_t *tree, size_t n, bool print)
     uint8_t *copy = malloc(n);
     memcpy(copy, tree, n);
     // A total size beyond the memory is the loader's lie about itself, which nothing can check.
-    if (n >= 8) {
+    if (n >= 8 && copy[0] == 0xd0) {
         const uint32_t said =
             (uint32_t)copy[4] << 24 | (uint32_t)copy[5] << 16 | (uint32_t)copy[6] << 8 | copy[7];
         if (said > n) {
@@ -68,7 +118,7 @@ static void with_copy(const uint8_t *tree, size_t n, bool print)
     }
     struct platform platform;
     if (setjmp(after_panic) == 0) {
-        platform_init(&platform, (paddr_t)copy);
+        platform_init(&platform, (paddr_t)copy, machine.image, machine.el);
         if (print) {
             print_platform(&platform);
         }
@@ -92,7 +142,14 @@ int main(int argc, char **argv)
 {
     static uint8_t tree[MAX_TREE], copy[MAX_TREE];
     const size_t n = fread(tree, 1, sizeof(tree), stdin);
-    if (argc < 4) {
+    if (argc == 6) {
+        machine.image = strtoull(argv[1], NULL, 16);
+        machine.el = (unsigned)strtoul(argv[2], NULL, 16);
+        machine.part = (unsigned)strtoul(argv[3], NULL, 16);
+        machine.revision = (uint32_t)strtoul(argv[4], NULL, 16);
+        machine.memory_end = strtoull(argv[5], NULL, 16);
+    }
+    if (argc != 4) {
         with_copy(tree, n, true);
         return 0;
     }

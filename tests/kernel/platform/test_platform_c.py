@@ -1,58 +1,26 @@
 """kernel/platform/platform.c and kernel/lib/fdt.c: real trees, made ones and damaged ones."""
 
-import struct
-from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.kernel.build import build_program, run_program, write_header
+from tests.kernel.build import run_program
 from tests.kernel.device_tree import Node, Value, write_device_tree
-
-HERE = Path(__file__).parent
-BOARD: dict[str, int | str] = {
-    "BOARD_UART_BASE": "0x9000000ull",
-    "BOARD_UART_IRQ": 33,
-    "BOARD_GICD_BASE": "0x8000000ull",
-    "BOARD_GICC_BASE": "0x8010000ull",
-    "BOARD_RAM": "{0x40000000ull, 0x20000000ull}, {0x100000000ull, 0x40000000ull}",
-}
-NONE, HVC, SMC = "0", "1", "2"
-MAX_RANGES = 32
-PSCI, SPIN_TABLE = 1, 2
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("platform")
-    write_header(folder / "gen" / "board.h", BOARD)
-    sources = ["platform/platform.c", "platform/bootargs.c", "lib/fdt.c"]
-    return build_program(folder, HERE / "platform_driver.c", sources)
-
-
-def facts(driver: Path, tree: bytes) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
-    for line in run_program(driver, stdin=tree).decode().splitlines():
-        key, _, value = line.partition("=")
-        found[key].append(value)
-    return found
-
-
-def cells64(*values: int) -> list[int]:
-    return [half for value in values for half in (value >> 32, value & 0xFFFFFFFF)]
-
-
-def pl011(at: int, **more: Value) -> Node:
-    return Node(
-        f"serial@{at:x}",
-        {"compatible": b"arm,pl011\0arm,primecell\0", "reg": cells64(at, 0x1000), **more},
-    )
-
-
-def board(*children: Node, reservations: Sequence[tuple[int, int]] = ()) -> bytes:
-    root = Node("", {"#address-cells": [2], "#size-cells": [2]}, children=list(children))
-    return write_device_tree(root, reservations)
+from tests.kernel.platform.machine import (
+    GIC_V2,
+    MAX_RANGES,
+    MINI,
+    PL011,
+    PSCI,
+    SMC,
+    SPIN_TABLE,
+    UART_8250,
+    Machine,
+    board,
+    cells64,
+    facts,
+    pl011,
+)
 
 
 def test_all_memory_is_found_sorted_and_cut_to_pages(driver: Path) -> None:
@@ -140,15 +108,15 @@ def test_stdout_path_chooses_among_uarts(driver: Path, stdout: str) -> None:
         Node("chosen", {"stdout-path": stdout}),
     )
     found = facts(driver, tree)
-    assert found["uart"] == ["0x2000"]
+    assert found["uart"] == [f"{PL011} 0x2000 0 1"]
     assert found["uart_irq"] == ["37"]
-    assert found["uart_moved_to"] == ["0x2000"]
+    assert found["console"] == ["0x2000"]
 
 
 def test_without_stdout_path_the_first_enabled_uart_is_taken(driver: Path) -> None:
     tree = board(pl011(0x1000, status="disabled"), pl011(0x2000, status="okay"), pl011(0x3000))
     found = facts(driver, tree)
-    assert found["uart"] == ["0x2000"]
+    assert found["uart"] == [f"{PL011} 0x2000 0 1"]
     assert found["uart_irq"] == ["0"], "no interrupts property: nothing to wait for"
 
 
@@ -168,7 +136,7 @@ def test_addresses_are_translated_through_the_buses(driver: Path) -> None:
             )
         ],
     )
-    assert facts(driver, board(soc))["uart"] == ["0x10fe201000"]
+    assert facts(driver, board(soc))["console"] == ["0x10fe201000"]
 
 
 def test_a_uart_outside_the_ranges_of_its_bus_is_ignored(driver: Path) -> None:
@@ -177,7 +145,7 @@ def test_a_uart_outside_the_ranges_of_its_bus_is_ignored(driver: Path) -> None:
         {"#address-cells": [1], "#size-cells": [1], "ranges": [0, 0, 0x1000_0000, 0x1000]},
         [Node("uart", {"compatible": "arm,pl011", "reg": [0x2000, 0x200]})],
     )
-    assert facts(driver, board(soc))["uart"] == ["0x9000000"]
+    assert facts(driver, board(soc))["uart"] == ["0 0x0 0 0"]
 
 
 def test_firmware_memory_power_and_cpus_are_found(driver: Path) -> None:
@@ -204,7 +172,7 @@ def test_firmware_memory_power_and_cpus_are_found(driver: Path) -> None:
     assert found["n_cpu"] == ["2"]
     assert found["no_map"] == ["0x0..0x80000"]
     assert found["reserved"] == ["0x100000..0x101000", "0x0..0x1000", "0x49000000..0x49000005"]
-    assert (found["gicd"], found["gicc"]) == (["0x1000"], ["0x2000"])
+    assert found["intc"] == [f"{GIC_V2} 0x1000 0x2000"]
 
 
 def test_each_cpu_comes_with_its_affinity_and_how_it_is_started(driver: Path) -> None:
@@ -242,43 +210,61 @@ def test_each_cpu_comes_with_its_affinity_and_how_it_is_started(driver: Path) ->
     ]
 
 
-@pytest.mark.parametrize(
-    "not_a_tree",
-    [
-        b"\0" * 64,
-        struct.pack("<IIII", 5, 0x54410001, 1, 4096) + bytes(48),  # ATAGs
-        board()[:8] + b"\xff" * 56,
-    ],
-)
-def test_without_a_tree_the_board_definition_counts(driver: Path, not_a_tree: bytes) -> None:
-    found = facts(driver, not_a_tree)
-    assert found["fdt"] == ["0"]
-    assert found["ram"] == ["0x40000000..0x60000000", "0x100000000..0x140000000"]
-    assert (found["uart"], found["uart_irq"]) == (["0x9000000"], ["33"])
-    assert (found["gicd"], found["gicc"]) == (["0x8000000"], ["0x8010000"])
+def test_a_uart_of_another_kind_is_taken_with_its_registers(driver: Path) -> None:
+    tree = board(
+        Node("aliases", {"serial2": "/serial@3000"}),
+        Node("serial@2000", {"compatible": "ns16550a", "reg": cells64(0x2000, 0x100)}),
+        Node(
+            "serial@3000",
+            {
+                "compatible": b"rockchip,rk3588-uart\0snps,dw-apb-uart\0",
+                "reg": cells64(0x3000, 0x100),
+                "reg-shift": [2],
+                "reg-io-width": [4],
+                "interrupts": [0, 333, 4, 0],
+            },
+        ),
+        Node("chosen", {"stdout-path": "serial2:1500000n8"}),
+    )
+    found = facts(driver, tree)
+    assert (found["uart"], found["uart_irq"]) == ([f"{UART_8250} 0x3000 2 4"], ["365"])
 
 
-@pytest.mark.parametrize(
-    ("name", "uart", "irq", "gicd", "psci", "n_cpu"),
-    [
-        ("bcm2837-rpi-3-b", "0x3f201000", "0", "0x0", NONE, "4"),
-        ("bcm2711-rpi-4-b", "0xfe201000", "153", "0xff841000", NONE, "4"),
-        ("bcm2712-rpi-5-b", "0x107d001000", "153", "0x107fff9000", SMC, "4"),
-        ("rk3588s-orangepi-5", "0x9000000", "33", "0x0", SMC, "8"),
-    ],
-)
-def test_trees_of_real_boards_are_understood(
-    driver: Path, shared: Path, name: str, uart: str, irq: str, gicd: str, psci: str, n_cpu: str
-) -> None:
-    found = facts(driver, (shared / "dtb" / f"{name}.dtb").read_bytes())
-    assert found["uart"] == [uart]
-    assert found["uart_irq"] == [irq]
-    assert found["gicd"] == [gicd]
-    assert found["psci"] == [psci]
-    assert found["n_cpu"] == [n_cpu]
-    # The second CPU: A53 and A72 count in Aff0, A76 and A55 in Aff1.
-    method = f"0x1 {SPIN_TABLE} 0xe0" if psci == NONE else f"0x100 {PSCI} 0x0"
-    assert found["cpu"][1] == method
+def pi_like(*, pl011_is: str) -> bytes:
+    """A tree whose console is the mini UART, as the trees of Linux have it."""
+    narrow: dict[str, Value] = {"#address-cells": [1], "#size-cells": [1]}
+    uart: dict[str, Value] = {"interrupts": [2, 25], "status": pl011_is}
+    nodes = [
+        Node("gpio@7e200000", {"compatible": "brcm,bcm2835-gpio", "reg": [0x7E20_0000, 0xB4]}),
+        Node("uart0", {"compatible": "arm,pl011", "reg": [0x7E20_1000, 0x200], **uart}),
+        Node(
+            "uart1",
+            {
+                "compatible": "brcm,bcm2835-aux-uart",
+                "reg": [0x7E21_5040, 0x40],
+                "interrupts": [1, 29],
+            },
+        ),
+    ]
+    soc = Node("soc", narrow | {"ranges": [0x7E00_0000, 0x3F00_0000, 0x100_0000]}, nodes)
+    chosen = Node("chosen", {"stdout-path": "/soc/uart1"})
+    memory = Node("memory@0", {"reg": [0, 0x4000_0000]})
+    return write_device_tree(Node("", narrow, [chosen, memory, soc]))
+
+
+def test_on_a_pi_the_pl011_is_the_console_whatever_stdout_path_says(driver: Path) -> None:
+    found = facts(driver, pi_like(pl011_is="okay"))
+    assert found["uart"] == [f"{PL011} 0x3f201000 0 1"]
+    assert found["uart_irq"] == [str(2 * 32 + 25)]
+    assert found["pins"] == ["1"]
+    found = facts(driver, pi_like(pl011_is="disabled"))
+    assert found["uart"] == [f"{MINI} 0x3f215040 0 1"]
+    assert found["uart_irq"] == [str(1 * 32 + 29)]
+
+
+def test_memory_that_the_videocore_keeps_is_not_ours(driver: Path) -> None:
+    found = facts(driver, pi_like(pl011_is="okay"), Machine(arm_memory_end=0x3B40_0000))
+    assert found["ram"] == ["0x0..0x3b400000"]
 
 
 def test_damaged_trees_are_read_without_harm(driver: Path) -> None:
@@ -296,11 +282,3 @@ def test_damaged_trees_are_read_without_harm(driver: Path) -> None:
     for n in range(40, len(tree), 16):
         run_program(driver, stdin=tree[:n])
     run_program(driver, "damage", "1", "20000", stdin=tree)
-
-
-@pytest.mark.parametrize("name", ["bcm2711-rpi-4-b", "bcm2712-rpi-5-b"])
-def test_damaged_trees_of_real_boards_are_read_without_harm(
-    driver: Path, shared: Path, name: str
-) -> None:
-    tree = (shared / "dtb" / f"{name}.dtb").read_bytes()
-    run_program(driver, "damage", "2", "1000", stdin=tree)

@@ -8,7 +8,7 @@
 #define BLOB_APPENDED 0 // 1: blob region inside the image; 0: the blob comes as initrd
 // Per region: size, and the symbol the linker script places (the twin defines arrays of the same name).
 #define REGION_BLOB_SIZE 0x0ull // not appended
-#define REGION_PAGE_TABLES_SIZE 0x14000ull
+#define REGION_PAGE_TABLES_SIZE 0x20000ull
 #define REGION_STACK_GUARD_SIZE 0x2000ull
 #define REGION_STACK_SIZE 0x8000ull
 #define REGION_CORE_STACKS_SIZE 0x2a000ull

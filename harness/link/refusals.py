@@ -1,0 +1,43 @@
+"""What a target says no to, in words of the harness, and what it must not say in its WELCOME."""
+
+from harness.errors import LinkError, TargetError
+from harness.link import messages
+from harness.link.messages import ErrorCode, Welcome
+
+_HINTS = {
+    ErrorCode.BAD_MESSAGE: "kernel and harness come from different versions: rebuild the image",
+    ErrorCode.PROMPT_TOO_LONG: "build with a larger --ctx, or shorten the prompt",
+    ErrorCode.TOKEN_RANGE: "token ids must be below the model's vocabulary size",
+    ErrorCode.TEXT_FULL: "shorten the prompt, or send it as token ids",
+    ErrorCode.EMPTY_PROMPT: "give a prompt of at least one token",
+    ErrorCode.ADDRESS: "the memory plan lists the addresses that exist",
+    ErrorCode.NO_TURN: "leave it out, or put its words into the user's turn",
+    ErrorCode.TURN_MARK: "write it otherwise, or send the whole prompt with --raw",
+    ErrorCode.NO_VECTORS: "`run` goes on with a text; `embed` wants an embedding model",
+    ErrorCode.NO_TEXT: "`embed` makes vectors of texts",
+    ErrorCode.NO_POOLING: "--pooling mean, cls or last",
+}
+
+
+def check_welcome(welcome: Welcome, expected_build_id: int | None) -> None:
+    """TargetError when the kernel is of another protocol, or of another build than expected."""
+    if welcome.protocol != messages.PROTOCOL:
+        raise TargetError(
+            f"the kernel speaks protocol {welcome.protocol}, the harness {messages.PROTOCOL}",
+            hint="rebuild the image with this harness",
+        )
+    if expected_build_id is not None and welcome.build_id != expected_build_id:
+        raise TargetError(
+            f"the target runs build {welcome.build_id:016x}, expected {expected_build_id:016x}",
+            hint="another image is running: flash or boot the one that was just built",
+        )
+
+
+def refused(reply: messages.ErrorReply) -> LinkError:
+    """An ERROR message as an error."""
+    known = reply.code in tuple(ErrorCode)
+    name = ErrorCode(reply.code).name.lower().replace("_", " ") if known else "unknown reason"
+    return LinkError(
+        f"the kernel refused: {reply.text or name} (error {reply.code})",
+        hint=_HINTS[ErrorCode(reply.code)] if known else "",
+    )

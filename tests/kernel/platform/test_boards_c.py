@@ -1,0 +1,145 @@
+"""kernel/platform/board.c: boards without a tree, and the trees of real ones."""
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.build import run_program
+from tests.kernel.platform.machine import (
+    BCM2836,
+    GIC_V2,
+    HVC,
+    NONE,
+    PL011,
+    PSCI,
+    SMC,
+    SPIN_TABLE,
+    UART_8250,
+    Machine,
+    board,
+    facts,
+)
+
+NO_TREE = bytes(64)
+ATAGS = struct.pack("<13I", 5, 0x5441_0001, 1, 4096, 0, 4, 0x5441_0002, 0x3C00_0000, 0, 4,
+                    0x5442_0005, 0x800_0000, 0x12345) + bytes(16)  # fmt: skip
+PI_3_B, PI_ZERO_2_W, PI_3_AT = 0xA0_2082, 0x90_2120, Machine(0x8_0000, 2, 0xD03)
+
+
+@pytest.mark.parametrize(
+    "not_a_tree", [NO_TREE, ATAGS[:20] + bytes(64), board()[:8] + b"\xff" * 56]
+)
+@pytest.mark.parametrize(("el", "name", "psci"), [(1, "virt", HVC), (2, "virt-el2", SMC)])
+def test_without_a_tree_the_board_is_known_by_its_ram(
+    driver: Path, not_a_tree: bytes, el: int, name: str, psci: str
+) -> None:
+    found = facts(driver, not_a_tree, Machine(el=el))
+    assert (found["name"], found["title"]) == ([name], ["QEMU virt"])
+    assert found["fdt"] == ["0"]
+    assert found["ram"] == ["0x40000000..0x60000000"]
+    assert (found["uart"], found["uart_irq"]) == ([f"{PL011} 0x9000000 0 1"], ["33"])
+    assert found["intc"] == [f"{GIC_V2} 0x8000000 0x8010000"]
+    assert found["psci"] == [psci]
+
+
+@pytest.mark.parametrize(
+    ("part", "revision", "name", "title", "uart", "cpu_1"),
+    [
+        (0xD03, PI_3_B, "raspi3b", "Raspberry Pi 3", "0x3f201000", f"0x1 {SPIN_TABLE} 0xe0"),
+        (0xD03, PI_ZERO_2_W, "pi-zero-2w", "Raspberry Pi Zero 2 W", "0x3f201000", ""),
+        (0xD08, 0xB0_3115, "raspi4b", "Raspberry Pi 4", "0xfe201000", f"0x1 {SPIN_TABLE} 0xe0"),
+        (0xD0B, 0, "pi5", "Raspberry Pi 5", "0x107d001000", f"0x100 {PSCI} 0x0"),
+    ],
+)
+def test_without_a_tree_a_pi_is_known_by_its_cpu_and_revision(
+    driver: Path, part: int, revision: int, name: str, title: str, uart: str, cpu_1: str
+) -> None:
+    found = facts(driver, NO_TREE, Machine(0x8_0000, 2, part, revision))
+    assert (found["name"], found["title"], found["n_cpu"]) == ([name], [title], ["4"])
+    assert found["uart"] == [f"{PL011} {uart} 0 1"]
+    assert not cpu_1 or found["cpu"][1] == cpu_1
+
+
+def test_atags_say_what_a_loader_without_a_tree_has_loaded(driver: Path) -> None:
+    found = facts(driver, ATAGS, Machine(0x8_0000, 2, 0xD03, PI_3_B))
+    assert found["name"] == ["raspi3b"]
+    assert found["ram"] == ["0x0..0x3c000000"]
+    assert found["initrd"] == ["0x8000000..0x8012345"]
+
+
+def test_a_machine_that_nothing_is_known_of_has_no_console(driver: Path) -> None:
+    found = facts(driver, NO_TREE, Machine(image=0x1_2345_0000))
+    assert (found["name"], found["uart"]) == ([""], ["0 0x0 0 0"])
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What a real board's tree is to be read as."""
+
+    name: str
+    uart: str
+    irq: int
+    intc: str
+    psci: str
+    n_cpu: int
+    ram: str
+    cpu_1: str
+    mailbox: str = "0x0 0x0"
+    pm: str = "0x0"
+    gpio: str = "0 0x0"
+    sd: tuple[str, str] = ("0 0x0", "0 0x0")
+
+
+TREES = {
+    "bcm2837-rpi-3-b": Tree(
+        "raspi3b", f"{PL011} 0x3f201000 0 1", 89, f"{BCM2836} 0x40000000 0x3f00b200", NONE, 4,
+        "0x0..0x40000000", f"0x1 {SPIN_TABLE} 0xe0", "0x3f00b880 0xc0000000", "0x3f100000",
+        "1 0x3f200000", ("0 0x0", "2 0x3f300000"),
+    ),
+    "bcm2711-rpi-4-b": Tree(
+        "raspi4b", f"{PL011} 0xfe201000 0 1", 153, f"{GIC_V2} 0xff841000 0xff842000", NONE, 4,
+        "0x0..0x3b400000", f"0x1 {SPIN_TABLE} 0xe0", "0xfe00b880 0xc0000000", "0xfe100000",
+        "2 0xfe200000", ("1 0xfe340000", "2 0xfe300000"),
+    ),
+    "bcm2712-rpi-5-b": Tree(
+        "pi5", f"{PL011} 0x107d001000 0 1", 153, f"{GIC_V2} 0x107fff9000 0x107fffa000", SMC, 4,
+        "0x0..0x28000000", f"0x100 {PSCI} 0x0", "0x107c013880 0x0",
+    ),
+    "rk3588s-orangepi-5": Tree(
+        "rk3588", f"{UART_8250} 0xfeb50000 2 4", 365, "0 0x0 0x0", SMC, 8,
+        "0x200000..0xf0000000", f"0x100 {PSCI} 0x0",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", TREES)
+def test_trees_of_real_boards_are_understood(driver: Path, shared: Path, file: str) -> None:
+    path = shared / "dtb" / f"{file}.dtb"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    found = facts(driver, path.read_bytes(), Machine(el=2))
+    read = Tree(
+        name=found["name"][0],
+        uart=found["uart"][0],
+        irq=int(found["uart_irq"][0]),
+        intc=found["intc"][0],
+        psci=found["psci"][0],
+        n_cpu=int(found["n_cpu"][0]),
+        ram=found["ram"][0],
+        cpu_1=found["cpu"][1],  # A53 and A72 count in Aff0, A76 and A55 in Aff1
+        mailbox=found["mailbox"][0],
+        pm=found["pm"][0],
+        gpio=found["gpio"][0],
+        sd=(found["sd"][0], found["sd"][1]),
+    )
+    assert read == TREES[file]
+
+
+@pytest.mark.parametrize("name", ["bcm2711-rpi-4-b", "bcm2712-rpi-5-b"])
+def test_damaged_trees_of_real_boards_are_read_without_harm(
+    driver: Path, shared: Path, name: str
+) -> None:
+    tree = (shared / "dtb" / f"{name}.dtb").read_bytes()
+    run_program(driver, "damage", "2", "1000", stdin=tree)

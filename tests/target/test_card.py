@@ -1,0 +1,179 @@
+"""The model from the SD card of a Pi in QEMU, and cards that are wrong, damaged or pulled."""
+
+import json
+import re
+import socket
+import struct
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.boot import boot
+from harness.cli.pipeline import Built
+from harness.image import Image
+from harness.link.console import TargetPanic
+from harness.link.session import Session
+from tests.target.machine import Workshop, greedy, needs_board
+
+pytestmark = pytest.mark.target
+
+BLOCK = 512
+FIRST_BLOCK = 8192  # of the partition: 4 MiB, as a card's erase blocks like it
+PARTITION_MODEL = 0xDA
+BOARDS = ("raspi3b", "raspi4b")
+
+
+@pytest.fixture(scope="module")
+def built(workshop: Workshop, stories260k: Path) -> Built:
+    return workshop.image(stories260k, append=False)
+
+
+def kernel_alone(built: Built) -> Image:
+    """No loader brings the blob."""
+    return replace(built.image, blob=None)
+
+
+def blob_of(built: Built) -> bytes:
+    assert built.image.blob is not None
+    return built.image.blob.read_bytes()
+
+
+def card(path: Path, blob: bytes, *, kind: int = PARTITION_MODEL, signature: int = 0xAA55) -> Path:
+    """A card whose second partition holds the blob; a power of two large, as QEMU wants."""
+    n_blocks = -(-len(blob) // BLOCK)
+    mbr = bytearray(BLOCK)
+    struct.pack_into("<BxxxBxxxII", mbr, 446, 0, 0x0C, 2048, 2048)
+    struct.pack_into("<BxxxBxxxII", mbr, 462, 0, kind, FIRST_BLOCK, n_blocks)
+    struct.pack_into("<H", mbr, 510, signature)
+    size = 1 << (FIRST_BLOCK * BLOCK + len(blob) - 1).bit_length()
+    with path.open("wb") as file:
+        file.write(mbr)
+        file.seek(FIRST_BLOCK * BLOCK)
+        file.write(blob)
+        file.truncate(size)
+    return path
+
+
+def drive(path: Path, *more: str) -> tuple[str, ...]:
+    return ("-drive", ",".join((f"file={path},if=sd,format=raw", *more)))
+
+
+def panic_of(workshop: Workshop, built: Built, *extra: str) -> str:
+    here = replace(built, image=kernel_alone(built), board=needs_board("raspi3b"))
+    with (
+        pytest.raises(TargetPanic) as panic,
+        workshop.session(here, extra=extra, log="wrong-card.log"),
+    ):
+        pass
+    return panic.value.report
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_the_model_is_read_from_the_card(
+    workshop: Workshop, built: Built, tmp_path: Path, board: str
+) -> None:
+    here = replace(built, image=kernel_alone(built), board=needs_board(board))
+    params = greedy(12, ignore_eog=True)
+    wanted = workshop.answer(built, "Once upon a time", params, cpu="twin")
+    extra = drive(card(tmp_path / "sd.img", blob_of(built)))
+    with workshop.session(here, extra=extra, log=f"card-{board}.log") as session:
+        answer = session.generate("Once upon a time", params, want_logits=True)
+    assert answer.logits is not None
+    assert wanted.logits is not None
+    np.testing.assert_array_equal(answer.logits.view(np.uint32), wanted.logits.view(np.uint32))
+    console = (built.directory / f"card-{board}.log").read_text("utf-8", "replace")
+    assert "SD card: 50 MHz, 4 lines; the model is partition 2" in console
+    assert re.search(r"SD card: (\d+) of \1 MiB, \d+ kB/s, 0 retries", console)
+
+
+def test_a_flipped_byte_on_the_card_is_found_by_the_crc_and_named(
+    workshop: Workshop, built: Built, tmp_path: Path
+) -> None:
+    blob = bytearray(blob_of(built))
+    blob[len(blob) // 2] ^= 0x10
+    report = panic_of(workshop, built, *drive(card(tmp_path / "sd.img", bytes(blob))))
+    assert "model: damaged on the SD card, partition 2: CRC 0x" in report
+    assert "the card holds wrong bytes, write it again" in report
+
+
+def test_a_card_of_another_build_is_refused_before_it_is_read(
+    workshop: Workshop, built: Built, tmp_path: Path
+) -> None:
+    blob = bytearray(blob_of(built))
+    blob[0:8] = b"GGUF\3\0\0\0"
+    report = panic_of(workshop, built, *drive(card(tmp_path / "sd.img", bytes(blob))))
+    assert "is no model.blob" in report
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"kind": 0x83}, "no partition of type 0xda for the model; there are 0xc 0x83 0x0 0x0"),
+        ({"signature": 0}, "no partition table (MBR) in its first block"),
+    ],
+)
+def test_a_card_without_the_partition_says_what_it_has(
+    workshop: Workshop, built: Built, tmp_path: Path, wrong: dict[str, int], says: str
+) -> None:
+    image = card(tmp_path / "sd.img", blob_of(built), **wrong)
+    assert says in panic_of(workshop, built, *drive(image))
+
+
+def test_without_initramfs_and_card_both_ways_are_named(workshop: Workshop, built: Built) -> None:
+    report = panic_of(workshop, built)
+    assert "none came as initrd, and none can be read from an SD card" in report
+    assert "the card does not answer" in report
+
+
+class Qmp:
+    """A second control socket, for what only this test does."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(str(path))
+        self._file = self._socket.makefile("rw")
+        self._file.readline()  # the greeting
+        self.execute("qmp_capabilities")
+
+    def execute(self, command: str, **arguments: Any) -> Any:
+        self._file.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self._file.flush()
+        while True:
+            answer = json.loads(self._file.readline())
+            if "event" not in answer:
+                return answer
+
+    def close(self) -> None:
+        self._file.close()
+        self._socket.close()
+
+
+def test_a_card_that_is_pulled_is_reported(
+    workshop: Workshop, built: Built, tmp_path: Path
+) -> None:
+    blob = blob_of(built)
+    # Slow enough that it can be pulled in the middle.
+    slow = drive(card(tmp_path / "sd.img", blob), f"throttling.bps-read={len(blob) // 8}")
+    path = tmp_path / "qmp.sock"
+    extra = (*slow, "-qmp", f"unix:{path},server=on,wait=off")
+    board = needs_board("raspi3b")
+    log = built.directory / "pulled.log"
+    with boot(kernel_alone(built), board, log=log, extra=extra) as target:
+        qmp = Qmp(path)
+
+        def pull(text: str) -> None:
+            if "SD card: 50 MHz" in text:
+                time.sleep(0.5)
+                assert "error" not in qmp.execute("eject", device="sd0", force=True)
+
+        session = Session(target.stream, on_console=pull)
+        with pytest.raises(TargetPanic) as panic:
+            session.connect()
+        qmp.close()
+    assert re.search(
+        r"SD card: blocks \d+ to \d+ cannot be read: the card was pulled", panic.value.report
+    )
