@@ -22,15 +22,15 @@ ALIASES = {"pi3": "raspi3b", "pi4": "raspi4b"}
 RAM_SIZE = re.compile(r"(\d+)([mg])")  # of a version: 512m, 8g
 IMAGE_ALIGN = 2 << 20  # the boot protocol puts an Image text_offset above such a boundary
 TIERS = ("neon", "dotprod", "i8mm")
-# QEMU reads an initrd by one read(), which gives less than 2 GiB (hw/core/loader.c), and keeps a
-# copy beside the guest's. A larger blob's file is mapped as the top of a virt machine's RAM.
-INITRD_LIMIT = 1 << 30
-MAP_ALIGN = 2 << 20  # where it may begin; its end: a multiple of 64 KiB, any system's page
 ITEMS: dict[type, tuple[str, type]] = {
     str: ("a list of strings", str),
     int: ("a list of numbers", int),
 }
 VERSION = re.compile(r"(\d+)\.(\d+)|")
+# QEMU reads an initrd by one read(), which gives less than 2 GiB (hw/core/loader.c), and keeps a
+# copy beside the guest's. A larger blob's file is mapped as the top of a virt machine's RAM.
+INITRD_LIMIT = 1 << 30
+MAP_ALIGN = 2 << 20  # where it may begin; its end: a multiple of 64 KiB, any system's page
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Uart:
 
     irq: the GIC's interrupt id, or on a Pi 3 32 times the bank plus the number; 0: nothing that the
     kernel can wait for. Registers of an 8250 are 1 << reg_shift bytes apart. clock_hz: what its
-    speed is divided from; 0: only the firmware knows it, and the speed stays what it is.
+    speed is divided from.
     """
 
     kind: str
     base: int
     irq: int = 0
     reg_shift: int = 0
-    clock_hz: int = 0
+    clock_hz: int = 0  # only the firmware knows it: the speed stays what it is
 
 
 @dataclass(frozen=True)
@@ -174,14 +174,6 @@ class Board:
         """All ranges together."""
         return sum(r.size_bytes for r in self.ram)
 
-    def maps_blob(self, size_bytes: int) -> bool:
-        """Whether QEMU maps a blob of so many bytes instead of loading it as initrd."""
-        return size_bytes > INITRD_LIMIT and self.machine.split(",")[0] == "virt"
-
-    def mapped_blob_base(self, size_bytes: int) -> int:
-        """Where such a blob begins: it ends where RAM does, or a little before."""
-        return (self.main_ram.end - size_bytes) // MAP_ALIGN * MAP_ALIGN
-
     @property
     def qemu_first(self) -> tuple[int, int]:
         """The first QEMU that has the machine."""
@@ -189,6 +181,14 @@ class Board:
             return QEMU_OLDEST
         major, _, minor = self.qemu_oldest.partition(".")
         return int(major), int(minor)
+
+    def maps_blob(self, size_bytes: int) -> bool:
+        """Whether QEMU maps a blob of so many bytes instead of loading it as initrd."""
+        return size_bytes > INITRD_LIMIT and self.machine.split(",")[0] == "virt"
+
+    def mapped_blob_base(self, size_bytes: int) -> int:
+        """Where such a blob begins: it ends where RAM does, or a little before."""
+        return (self.main_ram.end - size_bytes) // MAP_ALIGN * MAP_ALIGN
 
     def with_ram(self, size_bytes: int) -> "Board":
         """The same board with so much RAM fitted.
@@ -213,14 +213,6 @@ class Board:
         return dataclasses.replace(self, ram=ram)
 
 
-def board_name(name: str) -> str:
-    """The name of the definition: raspi4b for pi4, and raspi4b-4g for pi4-4g."""
-    for alias, board in ALIASES.items():
-        if name == alias or name.startswith(f"{alias}-"):
-            return board + name.removeprefix(alias)
-    return name
-
-
 def board_names(directory: Path = BOARDS_DIR) -> list[str]:
     """All boards that have a definition."""
     return sorted(path.stem for path in directory.glob("*.toml"))
@@ -229,6 +221,14 @@ def board_names(directory: Path = BOARDS_DIR) -> list[str]:
 def known_boards(directory: Path = BOARDS_DIR) -> tuple[Board, ...]:
     """All of them, each in its first version."""
     return tuple(load_board(name, directory) for name in board_names(directory))
+
+
+def board_name(name: str) -> str:
+    """The name of the definition: raspi4b for pi4, and raspi4b-4g for pi4-4g."""
+    for alias, board in ALIASES.items():
+        if name == alias or name.startswith(f"{alias}-"):
+            return board + name.removeprefix(alias)
+    return name
 
 
 def load_board(name: str, directory: Path = BOARDS_DIR) -> Board:

@@ -18,7 +18,7 @@ KERNEL: dict[str, set[str]] = {
     "nn": {"lib", "smp", "gen/model", "gen/layout"},
     "llm": {"lib", "nn", "gen/model", "gen/layout"},
     "link": {"lib", "gen/link"},
-    "loader": {"lib", "arch", "link", "gen/link", "gen/loader"},
+    "loader": {"lib", "arch", "dev", "platform", "link", "gen/link", "gen/loader"},
 }
 HARNESS: dict[str, set[str]] = {
     "errors": set(),
@@ -39,6 +39,7 @@ HARNESS: dict[str, set[str]] = {
     "reference": {"errors", "gguf"},
     "verify": {"errors", "gguf", "link", "reference"},
     "bench": {"errors", "gguf", "compile"},
+    "labgrid": {"errors", "link", "boot"},
     "fit": {"errors", "board", "gguf", "plan", "bench"},
 }
 COMPOSITION = {"app", "cli", "plugin"}  # may use everything; nobody uses them
@@ -56,6 +57,9 @@ HOMES: dict[str, set[str]] = {
     "sentencepiece": {"harness/train"},
     "matplotlib": {"harness/bench", "harness/train"},
     "pytest": {"harness/plugin"},
+    "labgrid": {"harness/labgrid"},
+    "attr": {"harness/labgrid"},
+    "pexpect": {"harness/labgrid"},
 }
 STANDARD_C = {"stdalign.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdnoreturn.h"}
 INTRINSICS = {"arm_neon.h": r"_neon\w*\.[ch]$", "arm_acle.h": r"^arch/crc32_arm\.c$"}

@@ -57,8 +57,10 @@ def qemu_command(
     icount: an instruction takes 1 ns of virtual time, so instructions = ticks * 1e9 / ticks_per_s.
     dtb: a device tree, for machines that QEMU makes none for.
     """
-    machine = _machine(board, image.blob, cpu, ram_bytes, n_cores)
-    command = [qemu, *machine, "-kernel", str(image.kernel8)]
+    if ram_bytes is not None and not board.fixed_machine:
+        board = board.with_ram(ram_bytes)
+    command = [qemu, *_machine(board, cpu, n_cores), *_memory(image.blob, board)]
+    command += ["-kernel", str(image.kernel8)]
     if dtb is not None:
         command += ["-dtb", str(dtb)]
     command += ["-display", "none", "-monitor", "none", "-nic", "none", "-no-reboot"]
@@ -75,10 +77,8 @@ def qemu_command(
     return (*command, *board.qemu, *extra)
 
 
-def _machine(
-    board: Board, blob: Path | None, cpu: str | None, ram_bytes: int | None, n_cores: int
-) -> tuple[str, ...]:
-    """Board, CPU, RAM with the blob, and cores; BootError for what QEMU has no machine for."""
+def _machine(board: Board, cpu: str | None, n_cores: int) -> tuple[str, ...]:
+    """Board, CPU and cores; BootError for what QEMU has no machine for."""
     if not board.machine:
         raise BootError(
             f"QEMU has no machine for {board.name}",
@@ -94,16 +94,15 @@ def _machine(
                     f"{board.name} with {what} {wanted}: QEMU's machine has {has}",
                     hint="leave the option out, or take --board virt",
                 )
-        return ("-M", board.machine, *(("-initrd", str(blob)) if blob else ()))
+        return ("-M", board.machine)
     cpu = cpu or board.cpu_default
     if ARM_32_BIT.match(cpu):
         raise BootError(
             f"{cpu} is a 32-bit CPU, the kernel needs AArch64",
             hint="--cpu cortex-a53, cortex-a72, cortex-a76 or max",
         )
-    board = board if ram_bytes is None else board.with_ram(ram_bytes)
     smp = ("-smp", str(n_cores)) if n_cores > 1 else ()
-    return ("-M", board.machine, "-cpu", cpu, *_memory(blob, board), *smp)
+    return ("-M", board.machine, "-cpu", cpu, *smp)
 
 
 def _memory(blob: Path | None, board: Board) -> tuple[str, ...]:
@@ -111,7 +110,7 @@ def _memory(blob: Path | None, board: Board) -> tuple[str, ...]:
     size_bytes = blob.stat().st_size if blob else 0
     if blob and board.maps_blob(size_bytes):
         return _mapped(blob, size_bytes, board)
-    ram = ("-m", f"{board.ram_size_bytes >> 10}K")
+    ram = () if board.fixed_machine else ("-m", f"{board.ram_size_bytes >> 10}K")
     return (*ram, "-initrd", str(blob)) if blob else ram
 
 

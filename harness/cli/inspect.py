@@ -58,13 +58,12 @@ def fit_table(fit: Fit) -> str:
     ]
     if fit.smallest_board and fit.smallest_board != fit.board:
         rows.append(("fits on", fit.smallest_board))
-    rows.append(
-        (
-            "per token",
-            f"{fit.weights_bytes_per_token:,} bytes of weights, and "
-            f"{fit.kv_bytes_per_position:,} of keys and values for each token before it",
-        )
-    )
+    read = f"{fit.weights_bytes_per_token:,} bytes of weights"
+    if fit.kv_bytes_per_position:
+        keys = f"{fit.kv_bytes_per_position:,} of keys and values for each token before it"
+        rows.append(("per token", f"{read}, and {keys}"))
+    else:
+        rows.append(("per pass", f"{read}, shared by the texts of the pass"))
     for ceiling in fit.ceilings:
         if ceiling.tokens_per_s is None or ceiling.instructions is None:
             continue
@@ -77,8 +76,11 @@ def fit_table(fit: Fit) -> str:
                 "instructions)",
             )
         )
-    if fit.basis:
+    if not fit.kv_bytes_per_position:
+        rows.append(("prediction", "none: a model that makes vectors decodes no tokens"))
+    elif fit.basis:
         rows.append(("prediction", f"from {fit.basis}; nothing was run on such a board"))
     else:
         rows.append(("prediction", f"none: {fit.board} has no figures to reckon a speed from"))
-    return "\n".join(f"{name:<12}{value}" for name, value in rows)
+    width = max(12, len(fit.board) + len("on ") + 2)  # of the facts' table, if the board allows
+    return "\n".join(f"{name:<{width}}{value}" for name, value in rows)

@@ -52,8 +52,8 @@ class TargetOptions:
     twin: bool
     n_cores: int = 1
     tier: str | None = None  # None: all that the CPU has
-    serial: SerialPort | None = None  # a board that is there already; nothing is started
     dtb: Path | None = None  # None: QEMU's own device tree, or none
+    serial: SerialPort | None = None  # a board that is there already; nothing is started
 
     @property
     def clock(self) -> str:
@@ -214,14 +214,14 @@ def target_options(args: argparse.Namespace) -> TargetOptions:
     if serial is not None:
         _refuse_machine(args)
     return TargetOptions(
-        args.cpu,
-        args.ram,
-        args.icount,
-        args.target == "twin",
-        args.smp,
-        args.tier,
-        serial,
-        args.dtb,
+        cpu=args.cpu,
+        ram_bytes=args.ram,
+        icount=args.icount,
+        twin=args.target == "twin",
+        n_cores=args.smp,
+        tier=args.tier,
+        dtb=args.dtb,
+        serial=serial,
     )
 
 

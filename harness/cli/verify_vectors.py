@@ -11,8 +11,9 @@ from harness.cli.report import print_report
 from harness.cli.target import running
 from harness.cli.texts import as_text, check_pooling
 from harness.errors import HarnessError
+from harness.gguf import Model
 from harness.link.prompt import Prompt
-from harness.verify import compare_vectors
+from harness.verify import compare_vectors, expected_ids
 
 # Of one word, of a sentence, and beyond one chunk of attention.
 TEXTS = (
@@ -22,17 +23,23 @@ TEXTS = (
 )
 
 
+def texts_within(model: Model, n_ctx: int) -> list[Prompt]:
+    """Those of TEXTS that the context holds; the first in any case."""
+    texts = [as_text(text) for text in TEXTS]
+    return texts[:1] + [text for text in texts[1:] if len(expected_ids(model, text)) <= n_ctx]
+
+
 def verify_vectors(args: argparse.Namespace, built: Built, prompts: list[Prompt] | None) -> int:
     """Exit 0 when every check passes, 1 when one does not. prompts None: TEXTS."""
     if args.system:
         raise HarnessError("an embedding model has no system turn", hint="leave --system out")
     model = model_of(built)
     check_pooling(args.pooling, model.hyper.pooling)
-    prompts = prompts or [as_text(text) for text in TEXTS]
     with (
         running(built, target_options(args)) as session,
-        bar("kernel", len(prompts), "texts") as shown,
+        bar("kernel", len(prompts or TEXTS), "texts") as shown,
     ):
+        prompts = prompts or texts_within(model, session.welcome.n_ctx)
         ids = [session.tokenize(prompt) for prompt in prompts]
         found = session.embed(prompts, pooling=args.pooling, on_text=shown.set)
         n_ctx = session.welcome.n_ctx

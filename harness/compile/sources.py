@@ -11,7 +11,10 @@ PORTABLE_LAYERS = ("lib", "smp", "nn", "llm", "link")
 ROOTS = ("main", "twin", "bench")  # composition roots in kernel/app: one per program
 BARE_ONLY = ("smp/cores.c", "smp/wait_arm.c")  # real cores
 # Of the kernel's other folders, what the chainloader is made of. It has a smaller crc32() itself.
-LOADER_SHARES = ("arch/cache.S", "lib/string.c", "link/frame.c")
+LOADER_SHARES = (
+    *("arch/cache.S", "dev/gpio_bcm2835.c", "dev/mailbox.c", "dev/uart_mini.c"),
+    *("dev/uart_pl011.c", "lib/format.c", "lib/string.c", "link/frame.c", "platform/pi.c"),
+)
 LIBC_HAS = ("lib/string.c",)  # the twin takes these from the host's libc
 
 INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.M)

@@ -52,7 +52,7 @@ class Fit:
     kv_type: str
     largest_ctx: int | None
     smallest_board: str | None
-    weights_bytes_per_token: int
+    weights_bytes_per_token: int  # of a model that makes vectors: per pass
     kv_bytes_per_position: int
     ceilings: tuple[Ceiling, ...]
     tier: str | None
@@ -97,23 +97,32 @@ def advise(
         smallest_board=next(holding, None),
         weights_bytes_per_token=weights_bytes(model),
         kv_bytes_per_position=kv_bytes(model, kv_type, 1),
-        ceilings=tuple(
-            _ceiling(model, board, kv_type, n) for n in sorted({min(SHORT_CONTEXT, n_ctx), n_ctx})
-        ),
+        ceilings=tuple(_ceiling(model, board, kv_type, n) for n in _contexts(model, n_ctx)),
         tier=figures.tier if figures else None,
         basis=basis,
     )
 
 
+def _contexts(model: Model, n_ctx: int) -> list[int]:
+    """A short answer and a full context; a model that makes vectors decodes nothing."""
+    return [] if model.makes_vectors else sorted({min(SHORT_CONTEXT, n_ctx), n_ctx})
+
+
 def weights_bytes(model: Model) -> int:
-    """Bytes of tensors that one token reads: all, but of an embedding table by itself one row."""
+    """Bytes of tensors that one token reads: all, but of an embedding table by itself one row.
+
+    A model that makes vectors reads them once for all texts of a pass.
+    """
     total = sum(tensor.size_bytes for tensor in model.tensors.values())
     table = model.tensor("token_embd.weight")
-    return total if model.tied else total - table.size_bytes + table.row_bytes
+    is_output = model.tied and not model.makes_vectors
+    return total if is_output else total - table.size_bytes + table.row_bytes
 
 
 def kv_bytes(model: Model, kv_type: KvType, n_context: int) -> int:
     """Bytes of keys and values that a token with n_context others before it attends to."""
+    if model.makes_vectors:
+        return 0
     hyper = model.hyper
     row = kv_row_bytes(kv_type, hyper.head_size)
     return 2 * hyper.n_head_kv * row * sum(visible_keys(hyper, n_context))

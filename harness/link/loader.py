@@ -104,7 +104,7 @@ class Loader:
         first = 0
         while first < n_blocks:
             # Fewer blocks where each round loses many: the answer, a bit each, must arrive too.
-            window = min(max(16 * frame_blocks, 128), WINDOW_BLOCKS, n_blocks - first)
+            window = min(max(16 * frame_blocks, 256), WINDOW_BLOCKS, n_blocks - first)
             missing = list(range(first, first + window))
             while missing:
                 is_noisy = frame_blocks == 1
@@ -179,7 +179,7 @@ class Loader:
                     raise LinkError(f"the loader refused {kind.name}: {why}")
                 if wanted(frame):
                     took_s = self._clock() - started
-                    if on_its_way >= MEASURED_BYTES and took_s < first_s * self._scale:
+                    if on_its_way >= MEASURED_BYTES and took_s < first_s:
                         self._s_per_byte += (took_s / on_its_way - self._s_per_byte) / 2
                     return frame
             answer_s = max(answer_s, min(2 * answer_s, ANSWER_MAX_S))
@@ -189,8 +189,8 @@ class Loader:
         )
 
     def _frames(self, wait_s: float) -> Iterator[Frame]:
-        """What comes within wait_s."""
-        deadline = self._clock() + wait_s * self._scale
+        """What comes within wait_s. Not scaled: to ask too early costs little."""
+        deadline = self._clock() + wait_s
         while (left := deadline - self._clock()) > 0:
             for item in self._splitter.feed(self._stream.read(left)):
                 if isinstance(item, Frame):

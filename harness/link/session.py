@@ -23,7 +23,7 @@ from harness.link.messages import (
     Welcome,
 )
 from harness.link.prompt import EchoedPrompt, Prompt
-from harness.link.refusals import check_welcome, refused
+from harness.link.refusal import check_welcome, refused
 from harness.link.stream import ByteStream, StreamEnded, TargetLost, TargetReset, timeout_scale
 from harness.link.vectors import (
     POOLINGS,

@@ -11,7 +11,7 @@ KIB = 1 << 10
 MIB = 1 << 20
 
 KERNEL_BUDGET = 256 * KIB  # text, rodata, data and bss of any kernel, but for extra_kernel_bytes()
-STATE_BUDGET = 2 * MIB  # all RAM beyond the model and its KV cache
+STATE_BUDGET = 2 * MIB  # all RAM beyond the model and its KV cache, of a model of up to 2 GiB
 BLOB_HEADER_BYTES = 64
 BLOB_ALIGN = 64  # a cache line: no two tensors share one
 MAX_TILE_ROWS = 8
@@ -207,6 +207,14 @@ class MemoryPlan:
         return sum(regions) - self.texts_bytes + self.tables_bytes
 
     @property
+    def state_budget(self) -> int:
+        """What the state may take: 2 MiB, of a large model a thousandth of its weights.
+
+        A batch of one token would save less, and read all those weights for each token of a prompt.
+        """
+        return max(STATE_BUDGET, self.weights_bytes // 1024)
+
+    @property
     def gap_bytes(self) -> int:
         """Bytes between regions that only align the next one."""
         return self.image_size - sum(region.size_bytes for region in self.regions)
@@ -221,7 +229,7 @@ class MemoryPlan:
             "kv_bytes": self.kv_bytes,
             "texts_bytes": self.texts_bytes,
             "state_bytes": self.state_bytes,
-            "state_budget": STATE_BUDGET,
+            "state_budget": self.state_budget,
             "gap_bytes": self.gap_bytes,
         }
 

@@ -21,7 +21,6 @@ from harness.plan.memory import (
     KERNEL_BUDGET,
     KIB,
     MIB,
-    STATE_BUDGET,
     KvType,
     MemoryPlan,
     Region,
@@ -115,7 +114,7 @@ class _Planner:
             return self._plan(n_ctx, n_ctx)  # a text is not cut
         for n_batch in N_BATCHES:
             plan = self._plan(n_ctx, n_batch)
-            if plan.state_bytes <= STATE_BUDGET:
+            if plan.state_bytes <= plan.state_budget:
                 return plan
         return plan
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.plan.memory import KIB, MIB, STATE_BUDGET, MemoryPlan
+from harness.plan.memory import KIB, MIB, MemoryPlan
 
 _WHAT = {
     "kernel": "text, rodata, data, bss (budget)",
@@ -68,7 +68,7 @@ def _grows_with_texts(plan: MemoryPlan) -> tuple[str, str, str]:
 
 def over_budget(plan: MemoryPlan) -> str:
     """The table's line on the state as a sentence, when it exceeds its budget; else empty."""
-    if plan.state_bytes <= STATE_BUDGET:
+    if plan.state_bytes <= plan.state_budget:
         return ""
     why = (
         f"{_size(plan.tables_bytes)} of it tables"
@@ -79,8 +79,8 @@ def over_budget(plan: MemoryPlan) -> str:
 
 
 def _of_budget(plan: MemoryPlan) -> str:
-    verdict = "of" if plan.state_bytes <= STATE_BUDGET else "MORE THAN"
-    return f"{verdict} {_size(STATE_BUDGET)}"
+    verdict = "of" if plan.state_bytes <= plan.state_budget else "MORE THAN"
+    return f"{verdict} {_size(plan.state_budget)}"
 
 
 def _size(size_bytes: int) -> str:

@@ -222,10 +222,10 @@ void kernel_boot(paddr_t fdt, unsigned el)
     panic_init();
     // RAM, console and CPUs, as the FDT describes them; from here on panic() can speak.
     platform_init(&platform, fdt, image_address(_start), el);
+    layout_check(&platform); // does this RAM hold the plan made on the host?
     if (!BLOB_APPENDED) {
         card_reserve(&platform, BLOB_SIZE); // when no loader has brought the model
     }
-    layout_check(&platform); // does this RAM hold the plan made on the host?
     n_cpus = secondary_prepare(platform.cpus, platform.n_cpu < CPU_MAX ? platform.n_cpu : CPU_MAX);
     layout_map(&platform); // identity map; caches on
     entry_el = el;

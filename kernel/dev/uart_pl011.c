@@ -63,18 +63,31 @@ bool pl011_is_enabled(paddr_t uart_base)
     return (mmio_read32(uart_base + UART_CR) & UART_CR_UARTEN) != 0;
 }
 
-// In the order of DDI 0183, section 3.3.8: what is being sent ends before the UART is switched off,
-// FIFOs are emptied by switching them off, and a write of LCRH makes the divisors valid.
+uint32_t pl011_divisor(void)
+{
+    return mmio_read32(base + UART_IBRD) * 64 + mmio_read32(base + UART_FBRD);
+}
+
+uint32_t pl011_divisor_of(uint32_t clock_hz, uint32_t baud)
+{
+    return (uint32_t)((4ull * clock_hz + baud / 2) / baud);
+}
+
 void pl011_configure(paddr_t uart_base, uint32_t clock_hz, uint32_t baud)
 {
     base = uart_base;
+    pl011_set_divisor(pl011_divisor_of(clock_hz, baud));
+}
+
+// In the order of DDI 0183, section 3.3.8: what is being sent ends before the UART is switched off,
+// FIFOs are emptied by switching them off, and a write of LCRH makes the divisors valid.
+void pl011_set_divisor(uint32_t divisor)
+{
     if (pl011_is_enabled(base)) {
         const uint64_t deadline = timer_deadline_us(DRAIN_US);
         while ((mmio_read32(base + UART_FR) & UART_FR_BUSY) && timer_ticks() < deadline) {
         }
     }
-    // Clocks per bit, of which each counts 16, in 64ths.
-    const uint32_t divisor = (uint32_t)((4ull * clock_hz + baud / 2) / baud);
     mmio_write32(base + UART_CR, 0);
     mmio_write32(base + UART_LCRH, 0);
     mmio_write32(base + UART_IMSC, 0);

@@ -1,15 +1,14 @@
 // Reads model.blob from the SD card.
 #include "platform/card.h"
 
-#include "arch/image.h"
 #include "arch/timer.h"
 #include "dev/mailbox.h"
 #include "dev/sd_card.h"
-#include "gen/layout.h"
 #include "lib/format.h"
 #include "lib/le.h"
 #include "lib/panic.h"
 #include "platform/blob.h"
+#include "platform/free_ram.h"
 
 #define ALIGNMENT (2ull << 20) // the map holds it in whole blocks
 
@@ -35,58 +34,19 @@ struct partition {
     uint32_t lba, n_blocks;
 };
 
-static bool overlap(struct range a, struct range b)
-{
-    return a.start < b.end && b.start < a.end;
-}
-
-// The end of something that lies in the range, 0: it is free.
-static paddr_t obstacle(const struct platform *p, struct range r)
-{
-    const paddr_t image = image_address(_start);
-    const struct range plan = {image, image + LAYOUT_IMAGE_SIZE};
-    if (overlap(r, plan)) {
-        return plan.end;
-    }
-    if (overlap(r, p->fdt)) {
-        return p->fdt.end;
-    }
-    for (int i = 0; i < p->n_no_map; i++) {
-        if (overlap(r, p->no_map[i])) {
-            return p->no_map[i].end;
-        }
-    }
-    for (int i = 0; i < p->n_reserved; i++) {
-        if (overlap(r, p->reserved[i])) {
-            return p->reserved[i].end;
-        }
-    }
-    return 0;
-}
-
 void card_reserve(struct platform *p, uint64_t size_bytes)
 {
-    const uint64_t size = ALIGN_UP(size_bytes, (uint64_t)SDHCI_BLOCK);
-    const bool has_host = p->devices.sd[0].kind != SD_HOST_NONE ||
-                          p->devices.sd[MAX_SD_HOSTS - 1].kind != SD_HOST_NONE;
-    if (p->initrd.end != 0 || !has_host) {
-        return;
+    bool has_host = false;
+    for (int i = 0; i < MAX_SD_HOSTS; i++) {
+        has_host |= p->devices.sd[i].kind != SD_HOST_NONE;
     }
-    for (int i = 0; i < p->n_ram; i++) {
-        struct range r = {ALIGN_UP(p->ram[i].start, ALIGNMENT), 0};
-        while (r.start < p->ram[i].end && p->ram[i].end - r.start >= size) {
-            r.end = r.start + size;
-            const paddr_t end = obstacle(p, r);
-            if (end == 0) {
-                p->initrd = r;
-                p->initrd_from_card = true;
-                return;
-            }
-            r.start = ALIGN_UP(end, ALIGNMENT);
-        }
+    if (p->initrd.end == 0 && has_host) {
+        const uint64_t size = ALIGN_UP(size_bytes, (uint64_t)SDHCI_BLOCK);
+        p->initrd.start =
+            free_ram_take(p, "the model, which is to come from the SD card,", size, ALIGNMENT);
+        p->initrd.end = p->initrd.start + size;
+        p->initrd_from_card = true;
     }
-    panic("model: no RAM in one piece for its %lu bytes, which are to come from the SD card",
-          size_bytes);
 }
 
 // What the firmware may have left otherwise.

@@ -86,6 +86,12 @@ def test_an_emulated_machine_has_as_much_ram_as_one_likes() -> None:
         board.with_ram(4096)
 
 
+def test_what_no_qemu_can_time_has_figures_for_a_prediction() -> None:
+    boards = {name: load_board(name) for name in board_names()}
+    virtual = {name for name, board in boards.items() if board.machine.startswith("virt")}
+    assert {name for name, board in boards.items() if not board.prediction} == virtual
+
+
 def test_a_prediction_is_optional_and_checked(tmp_path: Path) -> None:
     board = load_board("pieces", with_pieces(tmp_path))
     assert board.prediction == Prediction(4_000_000_000, 4, 1500, 2.0, "neon")

@@ -44,7 +44,7 @@ class Workshop:
         *,
         board: str = "virt",
         n_ctx: int | None = 512,
-        kv_type: KvType = "f16",
+        kv_type: KvType | None = None,
         ram_bytes: int | None = None,
         cc: str | None = None,
         append: bool = True,

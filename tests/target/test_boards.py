@@ -53,7 +53,7 @@ def tree_of(shared: Path, board: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("board", ["raspi3b", "virt-el2"])
+@pytest.mark.parametrize("board", ["raspi3b"])
 def test_an_image_is_the_same_bytes_whichever_board_it_is_built_for(
     workshop: Workshop, built: Built, stories260k: Path, board: str
 ) -> None:

@@ -21,9 +21,10 @@ from harness.cli.main import main
 from harness.cli.pipeline import Built
 from harness.errors import BootError
 from harness.link.generation import Generation
+from harness.link.loader import Loader as LoaderSession
 from harness.link.session import Session
 from harness.link.stream import ByteStream, timeout_scale
-from tests.cable import cable
+from tests.cable import Cable, cable
 from tests.harness.link.faulty import FaultyStream
 from tests.models import ROOT, Models
 from tests.target.machine import Workshop, greedy
@@ -43,18 +44,18 @@ class Loader:
 
 
 @pytest.fixture(scope="module")
-def loader_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def loaders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of artefacts with a loader for each board."""
     folder = tmp_path_factory.mktemp("loader")
-    assert main(["build", "--loader", "-o", str(folder)]) == 0
-    return folder / "virt" / "loader" / "loader.img"
+    for board in ("virt", "raspi3b"):
+        assert main(["build", "--loader", "--board", board, "-o", str(folder)]) == 0
+    return folder
 
 
 @pytest.fixture(scope="module")
-def built(workshop: Workshop, models: Models) -> Iterator[Built]:
-    with pytest.MonkeyPatch.context() as patch:
-        # What goes over the line is the kernel alone, at the 10 kB/s of QEMU's.
-        patch.setattr("harness.plan.planner.APPEND_LIMIT", 0)
-        yield workshop.image(models("micro-Q8_0"), n_ctx=256)
+def built(workshop: Workshop, models: Models) -> Built:
+    """What goes over the line is the kernel alone, at the 10 kB/s of QEMU's."""
+    return workshop.image(models("micro-Q8_0"), n_ctx=256, append=False)
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +65,9 @@ def wanted(workshop: Workshop, built: Built) -> Generation:
 
 
 @contextmanager
-def loader(image: Path, built: Built, log: str, board: str = "virt") -> Iterator[Target]:
+def loader(loaders: Path, built: Built, log: str, board: str = "virt") -> Iterator[Target]:
     """A machine whose reset leads to the loader again, where the harness's QEMU would end."""
+    image = loaders / board.removesuffix("-el2") / "loader" / "loader.img"
     with boot(
         Loader(image, built.image.blob),
         load_board(board),
@@ -84,7 +86,7 @@ def read_until(stream: ByteStream, words: bytes) -> bytes:
     return data
 
 
-def assert_same(stream: ByteStream, built: Built, wanted: Generation) -> None:
+def assert_same(stream: ByteStream, built: Built, wanted: Generation) -> Session:
     session = Session(stream)
     session.connect(expected_build_id=built.image.build_id)
     answer = session.generate("Once", PARAMS, want_logits=True)
@@ -92,29 +94,47 @@ def assert_same(stream: ByteStream, built: Built, wanted: Generation) -> None:
     assert answer.logits is not None
     assert wanted.logits is not None
     assert answer.logits.tobytes() == wanted.logits.tobytes()
+    return session
 
 
 def test_a_kernel_that_is_sent_has_the_bits_of_one_that_is_loaded(
-    loader_image: Path, built: Built, wanted: Generation
+    loaders: Path, built: Built, wanted: Generation, tmp_path: Path
 ) -> None:
-    """Sent to the loader, and then once more: the running kernel reboots into it."""
+    """Sent to the loader; and then by `run`, which reboots the kernel that is running."""
     kernel = built.image.kernel8.read_bytes()
-    with loader(loader_image, built, "chainload.log") as target:
-        for _ in range(2):
-            said: list[str] = []
-            pushed = chainload(target.stream, kernel, say=said.append)
-            assert pushed.crc == zlib.crc32(kernel)
-            assert_same(target.stream, built, wanted)
-    assert said[0] == "a kernel runs: rebooting it"
-    assert "QEMU virt" in said[1]
-    assert f"{built.board.load_address:#x}" in said[1]
+    said: list[str] = []
+    with loader(loaders, built, "chainload.log") as target:
+        pushed = chainload(target.stream, kernel, say=said.append)
+        assert pushed.crc == zlib.crc32(kernel)
+        assert "QEMU virt" in said[0]
+        assert f"{built.board.load_address:#x}" in said[0]
+        assert_same(target.stream, built, wanted)
+        with cable(target.stream, tmp_path) as wire:
+            done = run_over(wire, built)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ids"] == list(wanted.ids)
+    assert "[a kernel runs: rebooting it]" in done.stderr
+    assert "[sending at 1500000 baud]" in done.stderr
+    assert f"{zlib.crc32(kernel):08x} verified on the board" in done.stderr
+
+
+def run_over(wire: Cable, built: Built) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "harness", "run", "-m", str(built.directory)]
+    command += ["--target", f"serial:{wire.port},chainload", "--raw", "-p", "Once", "-n", "6"]
+    return subprocess.run(
+        [*command, "--temp", "0", "--ignore-eos", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S * timeout_scale(),
+    )
 
 
 def test_one_bad_byte_in_a_hundred_changes_nothing(
-    loader_image: Path, built: Built, wanted: Generation
+    loaders: Path, built: Built, wanted: Generation
 ) -> None:
     kernel = built.image.kernel8.read_bytes()
-    with loader(loader_image, built, "noisy.log") as target:
+    with loader(loaders, built, "noisy.log") as target:
         noisy = FaultyStream(target.stream, 0.01, seed=5)
         pushed = chainload(noisy, kernel)
         assert pushed.crc == zlib.crc32(kernel)
@@ -123,11 +143,11 @@ def test_one_bad_byte_in_a_hundred_changes_nothing(
 
 
 def test_a_host_of_raspbootin_s_kind_is_served_at_el2_too(
-    loader_image: Path, built: Built, wanted: Generation
+    loaders: Path, built: Built, wanted: Generation
 ) -> None:
     """The kernel finds the exception level that the firmware has chosen."""
     kernel = built.image.kernel8.read_bytes()
-    with loader(loader_image, built, "raspbootin.log", board="virt-el2") as target:
+    with loader(loaders, built, "raspbootin.log", board="virt-el2") as target:
         read_until(target.stream, b"\x03\x03\x03")
         target.stream.write(struct.pack("<I", len(kernel)))
         read_until(target.stream, b"OK")
@@ -137,6 +157,18 @@ def test_a_host_of_raspbootin_s_kind_is_served_at_el2_too(
         assert_same(target.stream, built, wanted)
 
 
+def test_a_pi_gets_the_same_kernel_and_its_watchdog_leads_back_to_the_loader(
+    loaders: Path, built: Built, wanted: Generation
+) -> None:
+    kernel = built.image.kernel8.read_bytes()
+    with loader(loaders, built, "pi.log", board="raspi3b") as target:
+        chainload(target.stream, kernel)
+        session = assert_same(target.stream, built, wanted)
+        assert session.welcome.description.startswith("raspi3b, 4 x Cortex-A53")
+        session.reboot()
+        assert "Raspberry Pi 3" in LoaderSession(target.stream).find().description
+
+
 def test_a_board_that_starts_kernels_is_told(built: Built) -> None:
     extra = ["-action", "reboot=reset"]
     with (
@@ -144,27 +176,3 @@ def test_a_board_that_starts_kernels_is_told(built: Built) -> None:
         pytest.raises(BootError, match="runs a kernel again, not the loader"),
     ):
         chainload(target.stream, built.image.kernel8.read_bytes())
-
-
-def test_run_sends_its_kernel_over_a_serial_line(
-    loader_image: Path, built: Built, wanted: Generation, tmp_path: Path
-) -> None:
-    with (
-        loader(loader_image, built, "run.log") as target,
-        cable(target.stream, tmp_path) as wire,
-    ):
-        command = [sys.executable, "-m", "harness", "run", "-m", str(built.directory)]
-        command += ["--target", f"serial:{wire.port},chainload", "--raw", "-p", "Once", "-n", "6"]
-        done = subprocess.run(
-            [*command, "--temp", "0", "--ignore-eos", "--json"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_S * timeout_scale(),
-        )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["ids"] == list(wanted.ids)
-    assert "[sending at 1500000 baud]" in done.stderr
-    assert (
-        f"{zlib.crc32(built.image.kernel8.read_bytes()):08x} verified on the board" in done.stderr
-    )

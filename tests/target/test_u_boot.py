@@ -95,7 +95,7 @@ def test_u_boot_starts_the_moved_image_with_its_ramdisk(
         welcome = session.connect(expected_build_id=built.image.build_id)
         answer = session.generate("Once upon a time", params, want_logits=True)
         session.poweroff()
-    assert welcome.description.startswith("virt-el2, 4 x Cortex-A76 (DOTPROD), EL2")
+    assert welcome.description.startswith("virt-el2, 4 x Cortex-A76 (dotprod), EL2, llama")
     assert answer.logits is not None
     assert wanted.logits is not None
     np.testing.assert_array_equal(answer.logits.view(np.uint32), wanted.logits.view(np.uint32))

@@ -139,10 +139,13 @@ def test_cores_that_the_host_cannot_run_at_once_go_in_one_thread(
     assert "-smp" not in qemu_command("qemu", Image(Path("k")), board)
 
 
-def test_a_machine_that_is_what_it_is_gets_no_options_for_it() -> None:
+def test_a_machine_that_is_what_it_is_gets_no_options_for_it(tmp_path: Path) -> None:
     pi3 = load_board("raspi3b")
-    command = qemu_command("qemu", Image(Path("k"), Path("b")), pi3, dtb=Path("t"), n_cores=4)
-    assert command[:9] == ("qemu", "-M", "raspi3b", "-initrd", "b", "-kernel", "k", "-dtb", "t")
+    blob = tmp_path / "b"
+    blob.write_bytes(b"blob")
+    command = qemu_command("qemu", Image(Path("k"), blob), pi3, dtb=Path("t"), n_cores=4)
+    words = ("-initrd", str(blob), "-kernel", "k", "-dtb", "t")
+    assert command[:9] == ("qemu", "-M", "raspi3b", *words)
     for option in ("-m", "-smp", "-cpu", "-append"):
         assert option not in command
     with pytest.raises(BootError, match="raspi3b with CPU max: QEMU's machine has cortex-a53"):

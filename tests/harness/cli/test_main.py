@@ -141,6 +141,16 @@ def test_inspect_json_is_one_object(tiny: Path, capsys: Capture) -> None:
     assert facts["fit"]["largest_ctx"] == facts["model"]["n_ctx_train"]
 
 
+def test_inspect_predicts_what_a_board_may_do(tiny: Path, capsys: Capture) -> None:
+    assert main(["inspect", "-m", str(tiny), "--board", "pi5-8g", "--json"]) == 0
+    fit = json.loads(capsys.readouterr().out)["fit"]
+    assert (fit["board"], fit["fits"], fit["smallest_board"]) == ("pi5-8g", True, "pi5-2g")
+    assert fit["is_prediction"] is True
+    assert all(ceiling["tokens_per_s"] > 0 for ceiling in fit["ceilings"])
+    assert main(["inspect", "-m", str(tiny), "--board", "pi5-3g"]) == 2
+    assert "pi5-2g, pi5-4g, pi5-8g, pi5-16g" in capsys.readouterr().err
+
+
 def test_inspect_says_what_it_knows_of_a_model_that_does_not_fit(
     tiny: Path, capsys: Capture
 ) -> None:

@@ -150,7 +150,7 @@ def test_a_state_beyond_its_budget_is_said_at_build(
 ) -> None:
     build(options)
     assert "MORE THAN" not in capsys.readouterr().err
-    monkeypatch.setattr("harness.plan.table.STATE_BUDGET", 1024)
+    monkeypatch.setattr("harness.plan.memory.STATE_BUDGET", 1024)
     build(options)
     assert "MORE THAN 1 KiB" in capsys.readouterr().err
 

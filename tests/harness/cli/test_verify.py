@@ -14,7 +14,7 @@ def test_an_interrupted_answer_is_not_judged(
 ) -> None:
     aborted = SimpleNamespace(stop="abort")
     session = SimpleNamespace(generate=lambda *_, **__: aborted, welcome=SimpleNamespace(n_ctx=64))
-    built = SimpleNamespace(chat=False)
+    built = SimpleNamespace(chat=False, vectors=None)
     monkeypatch.setattr(verify, "built_from", lambda _: built)
     monkeypatch.setattr(verify, "model_of", lambda _: None)
     monkeypatch.setattr(verify, "running", lambda *_: nullcontext(session))

@@ -9,7 +9,7 @@ from harness.bench import costs
 from harness.bench.baseline import read_baseline
 from harness.bench.costs import PER_WEIGHT, instructions_per_token
 from harness.bench.profile import weights_of
-from harness.board import Prediction
+from harness.board import Prediction, load_board
 from harness.cli.bench import BASELINE
 from harness.cli.inspect import fit_table
 from harness.compile.sources import ROOT
@@ -92,6 +92,15 @@ def test_what_does_not_fit_says_why_and_which_version_holds_it() -> None:
     assert advise(llama(40), PI4_4G, n_ctx=2048, versions=[PI4_4G, PI4_8G]).smallest_board is None
 
 
+def test_the_ceiling_of_a_pi_5_lies_above_what_another_program_reaches_there_but_near() -> None:
+    """Ollama decodes Llama 3.1 8B (4.9 GB) at 2.17 tokens/s on one (sbc-reviews, issue 21)."""
+    ceiling = advise(llama(43), load_board("pi5-16g"), n_ctx=2048).ceilings[0]
+    assert ceiling.bytes_read == pytest.approx(4.9e9, rel=0.02)
+    assert ceiling.tokens_per_s is not None
+    assert 2.17 < ceiling.tokens_per_s < 1.5 * 2.17
+    assert ceiling.tokens_per_s == ceiling.by_memory
+
+
 def test_the_advice_is_json_and_says_that_it_is_a_prediction() -> None:
     fit = advise(TINYLLAMA, FAST, n_ctx=64)
     facts = json.loads(json.dumps(fit.as_dict()))
@@ -104,6 +113,21 @@ def test_the_advice_is_json_and_says_that_it_is_a_prediction() -> None:
     said = fit_table(fit)
     assert "prediction  from 10.0 GB/s; 4 cores at 2000 MHz, 2 instructions per cycle" in said
     assert "nothing was run on such a board" in said
+
+
+def test_a_model_that_makes_vectors_decodes_nothing() -> None:
+    arch = dataclasses.replace(TINYLLAMA.hyper.arch, bidirectional=True)
+    tensors = {name: t for name, t in TINYLLAMA.tensors.items() if name != "output.weight"}
+    hyper = dataclasses.replace(TINYLLAMA.hyper, arch=arch)
+    model = dataclasses.replace(TINYLLAMA, hyper=hyper, tensors=tensors)
+    fit = advise(model, FAST, n_ctx=512)
+    assert fit.fits
+    assert fit.ceilings == ()
+    embedding = 32000 * 2048 * 144 // 256
+    assert fit.weights_bytes_per_token == WEIGHTS_BYTES - embedding + 2048 * 144 // 256
+    said = fit_table(fit)
+    assert "per pass" in said
+    assert "none: a model that makes vectors decodes no tokens" in said
 
 
 def test_without_figures_of_the_board_no_speed_is_predicted() -> None:

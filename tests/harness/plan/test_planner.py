@@ -23,7 +23,7 @@ from harness.plan.memory import (
     KvType,
     extra_kernel_bytes,
 )
-from harness.plan.planner import HEAD_SIZE_MAX
+from harness.plan.planner import BLOB_FILE_ALIGN, HEAD_SIZE_MAX
 from tests.harness.plan.shapes import STORIES260K, TINYLLAMA, model_of
 
 VIRT = load_board("virt")
@@ -85,8 +85,9 @@ def test_blob_entries_follow_one_another_on_cache_lines(model: Model) -> None:
     for below, above in pairwise(plan.blob):
         assert above.offset % 64 == 0
         assert 0 <= above.offset - below.end < 64
-    assert plan.blob_size_bytes % 64 == 0
-    assert 0 <= plan.blob_size_bytes - plan.blob[-1].end < 64
+    align = 64 if plan.blob_appended else BLOB_FILE_ALIGN
+    assert plan.blob_size_bytes % align == 0
+    assert 0 <= plan.blob_size_bytes - plan.blob[-1].end < align
     names = [entry.name for entry in plan.blob if entry.type is not None]
     assert set(names) == set(model.tensors)
 
@@ -155,6 +156,17 @@ def test_a_batch_of_one_is_left_when_no_batch_fits_the_budget() -> None:
     assert "MORE THAN 2048 KiB" in plan.table()
     assert re.fullmatch(r"state: .* KiB, MORE THAN 2048 KiB, .*", over_budget(plan))
     assert over_budget(plan_memory(STORIES260K, VIRT)) == ""
+
+
+def test_a_large_model_s_prompt_is_computed_in_batches_within_a_thousandth_of_its_weights() -> None:
+    large = model_of(
+        n_embd=4096, n_head=32, n_layer=40, n_ff=12800, n_vocab=49159, matrix_type=GGMLType.Q4_K
+    )
+    plan = plan_memory(large, VIRT, ram_size_bytes=8 * GIB)
+    assert plan.state_budget == plan.weights_bytes // 1024 > 2 * STATE_BUDGET
+    assert STATE_BUDGET < plan.state_bytes <= plan.state_budget
+    assert plan.n_batch == 12
+    assert plan_memory(TINYLLAMA, VIRT, ram_size_bytes=2 * GIB).state_budget == STATE_BUDGET
 
 
 def test_f32_keys_and_values_take_twice_the_bytes() -> None:

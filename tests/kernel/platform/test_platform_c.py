@@ -36,6 +36,24 @@ def test_all_memory_is_found_sorted_and_cut_to_pages(driver: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("address_cells", "size_cells"), [(1, 1), (2, 1), (2, 2)])
+def test_the_pairs_of_memory_have_the_root_s_cells(
+    driver: Path, address_cells: int, size_cells: int
+) -> None:
+    """A Pi 3's tree has one cell each, a Pi 4's two and one, a Pi 5's two and two."""
+
+    def cells(value: int, n: int) -> list[int]:
+        return cells64(value)[2 - n :]
+
+    pairs = [(0, 0x3B40_0000), (0x4000_0000, 0xBC00_0000)]
+    if address_cells == 2:
+        pairs.append((0x1_0000_0000, 0x8000_0000))
+    reg = [c for at, size in pairs for c in (*cells(at, address_cells), *cells(size, size_cells))]
+    counts: dict[str, Value] = {"#address-cells": [address_cells], "#size-cells": [size_cells]}
+    tree = write_device_tree(Node("", counts, [Node("memory@0", {"reg": reg})]))
+    assert facts(driver, tree)["ram"] == [f"{at:#x}..{at + size:#x}" for at, size in pairs]
+
+
 def test_only_memory_is_memory(driver: Path) -> None:
     tree = board(
         Node("memory-controller@1000", {"reg": cells64(0x1000, 0x1000)}),

@@ -1,8 +1,7 @@
-"""What a target says no to, in words of the harness, and what it must not say in its WELCOME."""
+"""What the kernel refuses, and a kernel that is refused: sentences with the next step."""
 
 from harness.errors import LinkError, TargetError
-from harness.link import messages
-from harness.link.messages import ErrorCode, Welcome
+from harness.link.messages import PROTOCOL, ErrorCode, ErrorReply, Welcome
 
 _HINTS = {
     ErrorCode.BAD_MESSAGE: "kernel and harness come from different versions: rebuild the image",
@@ -20,10 +19,10 @@ _HINTS = {
 
 
 def check_welcome(welcome: Welcome, expected_build_id: int | None) -> None:
-    """TargetError when the kernel is of another protocol, or of another build than expected."""
-    if welcome.protocol != messages.PROTOCOL:
+    """TargetError when another protocol or another build answers than the one wanted."""
+    if welcome.protocol != PROTOCOL:
         raise TargetError(
-            f"the kernel speaks protocol {welcome.protocol}, the harness {messages.PROTOCOL}",
+            f"the kernel speaks protocol {welcome.protocol}, the harness {PROTOCOL}",
             hint="rebuild the image with this harness",
         )
     if expected_build_id is not None and welcome.build_id != expected_build_id:
@@ -33,8 +32,8 @@ def check_welcome(welcome: Welcome, expected_build_id: int | None) -> None:
         )
 
 
-def refused(reply: messages.ErrorReply) -> LinkError:
-    """An ERROR message as an error."""
+def refused(reply: ErrorReply) -> LinkError:
+    """ERROR as the user sees it."""
     known = reply.code in tuple(ErrorCode)
     name = ErrorCode(reply.code).name.lower().replace("_", " ") if known else "unknown reason"
     return LinkError(

@@ -1,0 +1,79 @@
+"""A kernel from the chainloader starts in the state in which the firmware would have started it."""
+
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.board import load_board
+from harness.boot import Target, boot
+from harness.boot.chainload import chainload
+from harness.cli.main import main
+from harness.compile import flat_bytes
+from harness.link.stream import timeout_scale
+from tests.models import ROOT
+from tests.target.machine import needs_qemu
+from toolchain import LOADER_SCRIPT, Toolchain, find_toolchain, link_flags, loader_flags
+
+pytestmark = pytest.mark.target
+
+PROBE = ROOT / "tests" / "kernel" / "loader" / "probe.S"
+LIMIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Image:
+    kernel8: Path
+    blob: Path | None = None
+
+
+def probe_image(toolchain: Toolchain, uart: int, folder: Path) -> Image:
+    """The probe as a flat image; the loader's linker script serves it too."""
+    obj, elf, image = folder / "probe.o", folder / "probe.elf", folder / "probe.img"
+    flags = [*loader_flags(toolchain.kind, PROBE.name), f"-DUART={uart:#x}"]
+    commands = (
+        [str(toolchain.cc), *flags, "-c", str(PROBE), "-o", str(obj)],
+        [str(toolchain.ld), *link_flags(), "-T", str(LOADER_SCRIPT), "-o", str(elf), str(obj)],
+    )
+    for command in commands:
+        subprocess.run(command, check=True)
+    image.write_bytes(flat_bytes(elf, 0))
+    return Image(image)
+
+
+def words(target: Target) -> list[str]:
+    """What the probe says, up to its full stop."""
+    said = b""
+    end = time.monotonic() + LIMIT_S * timeout_scale()
+    while not said.endswith(b"."):
+        assert time.monotonic() < end, said
+        said += target.stream.read(0.5)
+    return said.decode("ascii", "replace").rsplit("\x03", 1)[-1].split()[-10:-1]
+
+
+# QEMU's raspi3b has four cores, of which three spin in its spin table's loop, and 1 GiB.
+@pytest.mark.parametrize(
+    ("name", "n_cores", "ram_bytes"),
+    [("virt", 1, None), ("virt-el2", 2, None), ("raspi3b", 4, 1 << 30)],
+)
+def test_x0_to_x3_level_and_control_registers_are_the_firmware_s(
+    name: str, n_cores: int, ram_bytes: int | None, tmp_path: Path
+) -> None:
+    needs_qemu()
+    board = load_board(name)
+    assert main(["build", "--loader", "--board", name, "-o", str(tmp_path)]) == 0
+    probe = probe_image(find_toolchain(), board.uart.base, tmp_path)
+    loader = Image(tmp_path / name / "loader" / "loader.img")
+    machine: dict[str, Any] = {"n_cores": n_cores, "ram_bytes": ram_bytes}
+    with boot(probe, board, **machine, log=tmp_path / "direct.log") as target:
+        direct = words(target)
+    with boot(loader, board, **machine, log=tmp_path / "loaded.log") as target:
+        chainload(target.stream, probe.kernel8.read_bytes())
+        loaded = words(target)
+    assert loaded == direct
+    assert direct[1:4] == ["0" * 16] * 3
+    assert int(direct[4], 16) >> 2 == board.entry_el
+    assert int(direct[8], 16) == board.load_address
