@@ -7,6 +7,7 @@
 #include "gen/model.h"
 #include "lib/panic.h"
 #include "nn/encoder.h"
+#include "nn/kv_cache.h"
 #include "nn/matmul.h"
 
 extern int parallel_threads;
@@ -64,6 +65,7 @@ int main(int argc, char **argv)
         }
     }
     model_init(blob);
+    kv_cache_init(__activations_start); // it has a place there
     encoder_begin(ids, sizes, n_texts);
     for (int layer = 0; layer < N_LAYER; layer++) {
         encoder_layer(layer);
