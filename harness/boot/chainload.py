@@ -8,12 +8,20 @@ from harness.errors import BootError
 from harness.link.load_messages import LoaderWelcome
 from harness.link.loader import KernelRuns, Loader, Pushed
 from harness.link.session import Session
-from harness.link.stream import ByteStream, TargetLost
+from harness.link.stream import ByteStream, PrefixedStream, TargetLost
 
 BAUDS = (1_500_000, 921_600)  # that most USB adapters can do; the faster first
 WORTH_S = 5.0  # less time on the line than this is not worth a change of speed
 BACK_S = 60.0  # from a reboot to the loader, firmware included
 IMAGE_SIZE = struct.Struct("<16xQ")  # of the arm64 Image header: memory that the kernel needs
+
+
+@dataclass(frozen=True)
+class Started:
+    """A kernel that was sent and runs; `stream` is its line."""
+
+    pushed: Pushed
+    stream: ByteStream
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,7 @@ def chainload(
     speed: Speed | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
-) -> Pushed:
+) -> Started:
     """Reboot what runs into the loader, send it the kernel, verify it there, start it.
 
     BootError when the board does not get to a loader, or the kernel does not fit. TargetLost when
@@ -53,10 +61,10 @@ def chainload(
         speed.set_host(speed.base)
         loader.find()
         pushed = loader.push(kernel, on_progress)
-    loader.run()
+    printed = loader.run()
     if speed is not None:
         speed.set_host(speed.base)
-    return pushed
+    return Started(pushed, PrefixedStream(printed, stream))
 
 
 def _reach(loader: Loader, stream: ByteStream, say: Callable[[str], None]) -> LoaderWelcome:

@@ -5,10 +5,11 @@ from harness.boot.serial import SerialTarget
 from harness.cli.pipeline import Built
 from harness.cli.progress import bar, note
 from harness.cli.serial_port import SerialPort
+from harness.link.stream import ByteStream
 
 
-def send_kernel(target: SerialTarget, built: Built, serial: SerialPort) -> None:
-    """Send, verify, start; says what it does."""
+def send_kernel(target: SerialTarget, built: Built, serial: SerialPort) -> ByteStream:
+    """Send, verify, start; says what it does. The line of the kernel that runs then."""
     kernel = built.image.kernel8.read_bytes()
     if built.image.blob is not None:
         size = built.image.blob.stat().st_size
@@ -20,15 +21,17 @@ def send_kernel(target: SerialTarget, built: Built, serial: SerialPort) -> None:
             shown.clear()
             note(f"[{text}]")
 
-        pushed = chainload(
+        started = chainload(
             target.stream,
             kernel,
             speed=Speed(serial.baud, target.set_baud, wanted),
             on_progress=shown.set,
             say=say,
         )
+    pushed = started.pushed
     rate = pushed.size_bytes / max(pushed.seconds, 1e-9) / 1e3
     note(
         f"[{pushed.size_bytes:,} bytes in {pushed.seconds:.1f} s ({rate:.0f} kB/s), CRC-32 "
         f"{pushed.crc:08x} verified on the board]"
     )
+    return started.stream

@@ -14,6 +14,7 @@ from harness.compile import compile_twin, symbolise_report
 from harness.errors import HarnessError, TargetError
 from harness.link.console import TargetPanic
 from harness.link.session import Session
+from harness.link.stream import ByteStream
 
 
 @contextmanager
@@ -30,9 +31,10 @@ def running(
     QEMU.
     """
     with console_log(built.directory) as log, _started(built, options, log, extra) as target:
+        stream = target.stream
         if options.serial is not None and options.serial.chainload:
-            _send_kernel(target, built, options.serial)
-        session = Session(target.stream, on_console=on_console)
+            stream = _send_kernel(target, built, options.serial)
+        session = Session(stream, on_console=on_console)
         if options.tier is not None:
             session.tier = TIERS[options.tier]
         try:
@@ -46,12 +48,12 @@ def running(
             raise named_panic(panic, built.elf, log) from panic
 
 
-def _send_kernel(target: Target, built: Built, serial: SerialPort) -> None:
+def _send_kernel(target: Target, built: Built, serial: SerialPort) -> ByteStream:
     from harness.boot.serial import SerialTarget  # needs pyserial, which nothing else needs
     from harness.cli.chainload import send_kernel
 
     assert isinstance(target, SerialTarget)
-    send_kernel(target, built, serial)
+    return send_kernel(target, built, serial)
 
 
 def _what_takes_long(options: TargetOptions) -> str:

@@ -15,6 +15,7 @@ from harness.labgrid.stream import ConsoleStream
 from harness.link.generation import Generation
 from harness.link.messages import SamplingParams
 from harness.link.session import Session
+from harness.link.stream import ByteStream
 
 
 @target_factory.reg_driver
@@ -47,12 +48,13 @@ class BarewordDriver(Driver):
 
     def on_activate(self) -> None:
         """Send the kernel, if that is wished, and say HELLO until it answers."""
-        stream = ConsoleStream(self.console)
+        stream: ByteStream = ConsoleStream(self.console)
         directory = self._directory()
         if self.chainload:
             if directory is None:
                 raise ImageError("chainload without an image", hint="image: a key in `images:`")
-            chainload(stream, (directory / "kernel8.img").read_bytes(), say=self.logger.info)
+            kernel = (directory / "kernel8.img").read_bytes()
+            stream = chainload(stream, kernel, say=self.logger.info).stream
         session = Session(stream, on_console=self._on_console)
         session.connect(expected_build_id=None if directory is None else _build_id(directory))
         self._session = session

@@ -49,11 +49,11 @@ class Loader:
         self,
         stream: ByteStream,
         *,
-        on_text: Callable[[bytes], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = stream
-        self._on_text = on_text
+        self._text = bytearray()  # of the console, since the kernel was told to run
+        self._rest = b""  # read behind the frame that was handled last
         self._clock = clock
         self._scale = timeout_scale()
         self._splitter = Splitter()
@@ -123,10 +123,18 @@ class Loader:
         seconds = self._clock() - started
         return Pushed(len(kernel), self._sent - sent_before, crc, seconds)
 
-    def run(self) -> None:
-        """Start what was sent. Repeated until a loader no longer answers HELLO."""
+    def run(self) -> bytes:
+        """Start what was sent. Repeated until a loader no longer answers HELLO.
+
+        What the kernel has printed so far; the stream goes on behind it.
+        """
+        self._start()
+        return bytes(self._text) + self._rest
+
+    def _start(self) -> None:
         while True:
             number = self._next_number()
+            self._text.clear()
             self._send(LoadMsg.RUN, bytes(8), number)
             for frame in self._frames(ANSWER_MAX_S):
                 if frame.type == LoadMsg.DONE and frame.ack == number:
@@ -192,11 +200,22 @@ class Loader:
         """What comes within wait_s. Not scaled: to ask too early costs little."""
         deadline = self._clock() + wait_s
         while (left := deadline - self._clock()) > 0:
-            for item in self._splitter.feed(self._stream.read(left)):
-                if isinstance(item, Frame):
-                    yield item
-                else:
-                    self._on_text(item)
+            data = self._rest or self._stream.read(left)
+            self._rest = b""
+            for end in range(1, len(data) + 1):
+                frame = self._take(data[end - 1 : end])
+                if frame is not None:
+                    self._rest = data[end:]
+                    yield frame  # perhaps the last one that is the loader's
+                    break
+
+    def _take(self, byte: bytes) -> Frame | None:
+        """The frame that ends with this byte."""
+        for item in self._splitter.feed(byte):
+            if isinstance(item, Frame):
+                return item
+            self._text += item
+        return None
 
     def _send(self, kind: int, payload: bytes, number: int) -> None:
         data = encode_frame(Frame(kind, number, 0, payload))

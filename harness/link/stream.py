@@ -26,6 +26,32 @@ class ByteStream(Protocol):
         ...
 
 
+class PrefixedStream:
+    """A stream of which somebody has read too much: these bytes come first."""
+
+    def __init__(self, prefix: bytes, stream: ByteStream) -> None:
+        self._prefix = prefix
+        self._stream = stream
+
+    def read(self, timeout_s: float) -> bytes:
+        """As the stream's."""
+        prefix, self._prefix = self._prefix, b""
+        return prefix or self._stream.read(timeout_s)
+
+    def write(self, data: bytes) -> None:
+        """As the stream's."""
+        self._stream.write(data)
+
+    def close(self) -> None:
+        """As the stream's."""
+        self._stream.close()
+
+    def reopen(self, timeout_s: float) -> None:
+        """As the stream's; what was read before is of no use any more."""
+        self._prefix = b""
+        self._stream.reopen(timeout_s)
+
+
 class TargetLost(TargetError):
     """The target, or the line to it, is gone; on a board both may come back."""
 

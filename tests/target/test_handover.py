@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from harness.board import load_board
-from harness.boot import Target, boot
+from harness.boot import boot
 from harness.boot.chainload import chainload
 from harness.cli.main import main
 from harness.compile import flat_bytes
-from harness.link.stream import timeout_scale
+from harness.link.stream import ByteStream, timeout_scale
 from tests.models import ROOT
 from tests.target.machine import needs_qemu
 from toolchain import LOADER_SCRIPT, Toolchain, find_toolchain, link_flags, loader_flags
@@ -44,13 +44,13 @@ def probe_image(toolchain: Toolchain, uart: int, folder: Path) -> Image:
     return Image(image)
 
 
-def words(target: Target) -> list[str]:
+def words(stream: ByteStream) -> list[str]:
     """What the probe says, up to its full stop."""
     said = b""
     end = time.monotonic() + LIMIT_S * timeout_scale()
     while not said.endswith(b"."):
         assert time.monotonic() < end, said
-        said += target.stream.read(0.5)
+        said += stream.read(0.5)
     return said.decode("ascii", "replace").rsplit("\x03", 1)[-1].split()[-10:-1]
 
 
@@ -69,10 +69,9 @@ def test_x0_to_x3_level_and_control_registers_are_the_firmware_s(
     loader = Image(tmp_path / name / "loader" / "loader.img")
     machine: dict[str, Any] = {"n_cores": n_cores, "ram_bytes": ram_bytes}
     with boot(probe, board, **machine, log=tmp_path / "direct.log") as target:
-        direct = words(target)
+        direct = words(target.stream)
     with boot(loader, board, **machine, log=tmp_path / "loaded.log") as target:
-        chainload(target.stream, probe.kernel8.read_bytes())
-        loaded = words(target)
+        loaded = words(chainload(target.stream, probe.kernel8.read_bytes()).stream)
     assert loaded == direct
     assert direct[1:4] == ["0" * 16] * 3
     assert int(direct[4], 16) >> 2 == board.entry_el

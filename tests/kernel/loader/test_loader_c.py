@@ -5,6 +5,7 @@ import random
 import re
 import struct
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,7 +80,7 @@ def test_a_kernel_arrives_whole_and_costs_little_more_than_itself(
     kernel = kernel_of(size)
     said: list[str] = []
     with loader(loader_program, tmp_path) as running:
-        pushed = chainload(running.stream, kernel, say=said.append)
+        pushed = chainload(running.stream, kernel, say=said.append).pushed
         assert running.received() == kernel
     assert pushed.line_bytes < size * 1.05 + 300
     assert said[0].startswith("Bareword loader: a test")
@@ -92,7 +93,7 @@ def test_one_bad_byte_in_a_hundred_changes_nothing(
     kernel = kernel_of(20_000)
     with loader(loader_program, tmp_path) as running:
         noisy = FaultyStream(running.stream, 0.01, seed)
-        pushed = chainload(noisy, kernel)
+        pushed = chainload(noisy, kernel).pushed
         assert running.received() == kernel
         assert noisy.faults > 200
     assert pushed.line_bytes < 5 * len(kernel)
@@ -251,3 +252,32 @@ def test_a_line_that_ends_is_told(loader_program: Path, tmp_path: Path) -> None:
         running.process.stop()
         with pytest.raises(StreamEnded, match="the loader"):
             host.push(kernel_of(5_000))
+
+
+class Merged:
+    """A line on which a kernel speaks right behind the last frame of the loader: in one read."""
+
+    def __init__(self, stream: ByteStream, crc: bytes, words: bytes) -> None:
+        self._stream = stream
+        self._crc = crc  # in the answers to VERIFY and to RUN
+        self._words = words
+        self._seen = b""
+        self.write, self.close, self.reopen = stream.write, stream.close, stream.reopen
+
+    def read(self, timeout_s: float) -> bytes:
+        data = self._stream.read(timeout_s)
+        self._seen += data
+        if self._words and self._seen.count(self._crc) == 2 and self._seen.endswith(b"\0"):
+            data, self._words = data + self._words, b""
+        return data
+
+
+def test_what_the_kernel_prints_at_once_is_not_lost(loader_program: Path, tmp_path: Path) -> None:
+    kernel = kernel_of(500)
+    crc = zlib.crc32(kernel).to_bytes(4, "little")
+    assert 0 not in crc  # it is on the line as it is
+    words = b"\r\nBareword: a test\r\nPANIC cpu=0 no RAM\r\n"
+    with loader(loader_program, tmp_path) as running:
+        started = chainload(Merged(running.stream, crc, words), kernel)
+        assert running.received() == kernel
+        assert started.stream.read(1.0) == words
