@@ -244,7 +244,7 @@ class Session:
         line.send(kind)
         line.heard_at = line.clock()
         quiet_s = wait_s * timeout_scale()
-        with suppress(StreamEnded):
+        with suppress(StreamEnded, TargetReset):
             while line.clock() - line.heard_at < quiet_s:
                 line.turn(line.heard_at + quiet_s, "the target to end")
                 if kind is Msg.REBOOT and line.idle:
