@@ -18,7 +18,6 @@ class Card:
     firmware: the maker's files without which the board does not start; never part of this project.
     device_trees: by the names that the firmware looks for; mainline_device_trees: by Linux's names,
     for which the firmware must be told. Empty where the loader brings its own.
-    model_partition: the kernel can read the model from a partition of its own (type 0xda).
     first_lba: where partition 1 begins.
     """
 
@@ -27,7 +26,6 @@ class Card:
     firmware: tuple[str, ...]
     device_trees: tuple[str, ...]
     mainline_device_trees: tuple[str, ...]
-    model_partition: bool
     first_lba: int
 
     @property

@@ -80,6 +80,8 @@ missing_packages() {
     if [ "$wanted" = cc ]; then
         have_native_compiler || packages="$packages gcc libc6-dev"
         have_card_tools || packages="$packages mtools dosfstools"
+        # One test boots through it, and skips without.
+        if offered u-boot-qemu; then packages="$packages u-boot-qemu"; fi
     fi
 }
 

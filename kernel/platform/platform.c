@@ -58,6 +58,27 @@ static void add_board_ram(struct platform *p, const struct board *board)
     }
 }
 
+// What the tree of a board that we know leaves out or has switched off, and is there all the same.
+static void fill_in(struct devices *devices, const struct devices *known)
+{
+    if (devices->uart.kind == UART_NONE) {
+        devices->uart = known->uart;
+        devices->uart_irq = known->uart_irq;
+    }
+    if (devices->mailbox == 0) {
+        devices->mailbox = known->mailbox;
+        devices->mailbox_bus = known->mailbox_bus;
+    }
+    bool has_sd = false;
+    for (int i = 0; i < MAX_SD_HOSTS; i++) {
+        has_sd |= devices->sd[i].kind != SD_HOST_NONE;
+    }
+    for (int i = 0; i < MAX_SD_HOSTS && !has_sd; i++) {
+        devices->sd[i] = known->sd[i];
+    }
+    devices->pm = devices->pm != 0 ? devices->pm : known->pm;
+}
+
 // The name that a person knows; of a board that we do not know, the tree's own.
 static void read_tree(struct platform *p, const struct fdt *fdt, unsigned el)
 {
@@ -77,10 +98,7 @@ static void read_tree(struct platform *p, const struct fdt *fdt, unsigned el)
     if (p->n_ram == 0) {
         add_board_ram(p, board);
     }
-    if (p->devices.uart.kind == UART_NONE) {
-        p->devices.uart = board->devices.uart;
-        p->devices.uart_irq = board->devices.uart_irq;
-    }
+    fill_in(&p->devices, &board->devices);
 }
 
 // Without a tree; what came in x0 may be ATAGs.

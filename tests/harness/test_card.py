@@ -53,8 +53,7 @@ def test_an_unknown_board_is_told_the_aliases_too() -> None:
         ("first_lba = 8192", "first_lba = 0", "card.first_lba is 0"),
         ('"start4cd.elf"', '"../start4cd.elf"', "names the file '../start4cd.elf'"),
         ('kernel = "kernel8.img"', 'kernel = ""', "names the file ''"),
-        ("model_partition = true", "model_partition = 1", "is 1, wanted true or false"),
-        ("model_partition = true", "", "key card.model_partition is missing"),
+        ('kernel = "kernel8.img"', "", "key card.kernel is missing"),
         ("first_lba", "fist_lba", "unknown key card.fist_lba"),
     ],
 )

@@ -6,6 +6,7 @@ import socket
 import struct
 from dataclasses import replace
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ import pytest
 from harness.boot import boot
 from harness.cli.pipeline import Built
 from harness.image import Image
+from harness.image.card import card_contents, plan_card, write_card
 from harness.link.console import TargetPanic
 from harness.link.session import Session
+from tests.harness.image.card.made import made_firmware
 from tests.target.machine import Workshop, greedy, needs_board
 
 pytestmark = pytest.mark.target
@@ -23,6 +26,7 @@ pytestmark = pytest.mark.target
 BLOCK = 512
 FIRST_BLOCK = 8192  # of the partition: 4 MiB, as a card's erase blocks like it
 PARTITION_MODEL = 0xDA
+EPOCH = 1_000_000_000  # seconds since 1970
 BOARDS = ("raspi3b", "raspi4b")
 
 
@@ -87,6 +91,26 @@ def test_the_model_is_read_from_the_card(
     console = (built.directory / f"card-{board}.log").read_text("utf-8", "replace")
     assert "SD card: 50 MHz, 4 lines; the model is partition 2" in console
     assert re.search(r"SD card: (\d+) of \1 MiB, \d+ kB/s, 0 retries", console)
+
+
+def test_the_card_that_build_makes_is_read_too(
+    workshop: Workshop, built: Built, tmp_path: Path
+) -> None:
+    if which("mformat") is None:
+        pytest.skip("mtools is not installed (apt install mtools)")
+    board = needs_board("raspi3b")
+    assert board.card is not None
+    # Without a device tree among them the model gets a partition, however small it is.
+    firmware = made_firmware(tmp_path / "firmware", board.card.firmware)
+    contents = card_contents(board, built.image, firmware=[firmware])
+    layout = plan_card(contents, board.card, built.image.build_id)
+    path = tmp_path / "card.img"
+    write_card(
+        contents, layout, path, board=board.name, build_id=built.image.build_id, epoch=EPOCH, key=""
+    )
+    here = replace(built, image=kernel_alone(built), board=board)
+    with workshop.session(here, extra=drive(path), log="card-made.log") as session:
+        assert session.generate("Once upon a time", greedy(4)).ids
 
 
 def test_a_flipped_byte_on_the_card_is_found_by_the_crc_and_named(

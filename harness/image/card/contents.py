@@ -132,7 +132,7 @@ def _model_place(
     if image.blob is None:
         return "kernel"
     size_bytes = image.blob.stat().st_size
-    reads_partition = card.model_partition and own_partition
+    reads_partition = bool(board.sd) and own_partition
     if reads_partition and (size_bytes > INITRAMFS_MAX or not is_told):
         return "partition"
     if not is_told:
@@ -147,7 +147,7 @@ def _model_place(
         raise ImageError(
             f"{MODEL_FILE} has {size_bytes:,} bytes, a file on FAT32 at most {FAT_FILE_MAX:,}",
             hint="write the card as a whole (`flash --device`): the model gets its own partition"
-            if card.model_partition
+            if board.sd
             else f"{board.name} reads models from files only: take a smaller one, or more "
             "quantised",
         )

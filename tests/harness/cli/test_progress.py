@@ -23,7 +23,7 @@ def test_a_bar_of_bytes_tells_rate_and_time_left(monkeypatch: pytest.MonkeyPatch
     shown.advance(0)
     shown.advance(25_000_000)
     first, second = terminal.getvalue().split("\r")[1:]
-    assert first == f"writing [{'':24}]   0%  0 MB/s\x1b[K"
+    assert first == f"writing [{'':24}]   0%  0.0 kB/s\x1b[K"
     assert second == f"writing [{'#' * 6:<24}]  25%  6 MB/s  12 s left\x1b[K"
 
 

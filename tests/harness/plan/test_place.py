@@ -68,7 +68,7 @@ def test_a_cache_that_only_another_range_holds_is_placed_there() -> None:
     assert plan.initrd_base + plan.blob_size_bytes < 0x3B40_0000
     assert "0x0040000000  0x00c0000000  2048.0 MiB  kv_cache" in plan.table()
     assert "in 2 pieces on pi4-4g" in plan.table()
-    assert plan.region("page_tables").size_bytes == (20 + 4) * 4096
+    assert plan.region("page_tables").size_bytes == (20 + 12) * 4096
 
 
 def test_a_blob_that_only_another_range_holds_leaves_the_cache_in_the_image() -> None:

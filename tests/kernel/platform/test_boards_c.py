@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.build import run_program
+from tests.kernel.device_tree import Node, Value, write_device_tree
 from tests.kernel.platform.machine import (
     BCM2836,
     GIC_V2,
@@ -74,6 +75,34 @@ def test_a_machine_that_nothing_is_known_of_has_no_console(driver: Path) -> None
     assert (found["name"], found["uart"]) == ([""], ["0 0x0 0 0"])
 
 
+def test_what_the_tree_of_a_known_board_leaves_out_is_filled_in(driver: Path) -> None:
+    root: dict[str, Value] = {"compatible": b"raspberrypi,3-model-b\0brcm,bcm2837\0"}
+    found = facts(driver, write_device_tree(Node("", root)), Machine(el=2))
+    assert (found["name"], found["title"]) == (["raspi3b"], ["Raspberry Pi 3"])
+    assert found["ram"] == ["0x0..0x3b400000"]
+    assert found["console"] == ["0x3f201000"]
+    assert found["mailbox"] == ["0x3f00b880 0xc0000000"]
+    assert found["pm"] == ["0x3f100000"]
+    assert found["sd"][0] == "2 0x3f300000"
+
+
+@pytest.mark.parametrize(
+    ("compatible", "name"),
+    [
+        (b"raspberrypi,model-zero-2-w\0brcm,bcm2837\0", "pi-zero-2w"),
+        (b"raspberrypi,3-model-b-plus\0brcm,bcm2837\0", "raspi3b"),
+        (b"radxa,rock-5b\0rockchip,rk3588\0", "rk3588"),
+        (b"somebody,else\0", "Model X"),
+        (b"not terminated", "Model X"),
+    ],
+)
+def test_a_board_is_known_by_the_most_specific_of_its_names(
+    driver: Path, compatible: bytes, name: str
+) -> None:
+    root = Node("", {"compatible": compatible, "model": "Model X"})
+    assert facts(driver, write_device_tree(root), Machine(el=2))["name"] == [name]
+
+
 @dataclass(frozen=True)
 class Tree:
     """What a real board's tree is to be read as."""
@@ -105,7 +134,7 @@ TREES = {
     ),
     "bcm2712-rpi-5-b": Tree(
         "pi5", f"{PL011} 0x107d001000 0 1", 153, f"{GIC_V2} 0x107fff9000 0x107fffa000", SMC, 4,
-        "0x0..0x28000000", f"0x100 {PSCI} 0x0", "0x107c013880 0x0",
+        "0x0..0x28000000", f"0x100 {PSCI} 0x0", "0x107c013880 0x0", "0x107d200000",
     ),
     "rk3588s-orangepi-5": Tree(
         "rk3588", f"{UART_8250} 0xfeb50000 2 4", 365, "0 0x0 0x0", SMC, 8,

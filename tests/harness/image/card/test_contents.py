@@ -1,5 +1,6 @@
 """harness/image/card/contents.py: which files a card needs, and what a missing one is for."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def test_a_large_model_on_a_card_that_exists_is_a_file_with_a_warning(tmp_path: 
 def test_a_model_that_no_file_holds_is_refused_without_a_partition(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"model\.blob has 4,294,967,296 bytes, a file"):
         contents(tmp_path, blob_bytes=FAT_FILE_MAX + 1, own_partition=False)
-    board = with_card(PI4, model_partition=False)
+    board = dataclasses.replace(PI4, sd=())
     with pytest.raises(ImageError, match="at most 4,294,967,295") as error:
         contents(tmp_path, board, blob_bytes=FAT_FILE_MAX + 1)
     assert "raspi4b reads models from files only" in error.value.hint
