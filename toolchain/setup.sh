@@ -43,11 +43,6 @@ have_native_compiler() {
         cc -x c -include stdio.h -o /dev/null - 2>/dev/null
 }
 
-# What reads and checks card images; sbin is not on everybody's PATH.
-have_card_tools() {
-    command -v mformat >/dev/null && PATH=$PATH:/usr/sbin:/sbin command -v fsck.fat >/dev/null
-}
-
 # The newest clang-N, 16 at least, that this distribution offers together with lld-N.
 newest_clang() {
     for n in $(apt-cache pkgnames clang- | sed -n 's/^clang-\([0-9][0-9]*\)$/\1/p' | sort -rn); do
@@ -77,12 +72,7 @@ missing_packages() {
     have_python || packages="python3 python3-venv"
     have_compiler || packages="$packages $(newest_clang)"
     command -v qemu-system-aarch64 >/dev/null || packages="$packages qemu-system-arm"
-    if [ "$wanted" = cc ]; then
-        have_native_compiler || packages="$packages gcc libc6-dev"
-        have_card_tools || packages="$packages mtools dosfstools"
-        # One test boots through it, and skips without.
-        if offered u-boot-qemu; then packages="$packages u-boot-qemu"; fi
-    fi
+    if [ "$wanted" = cc ]; then have_native_compiler || packages="$packages gcc libc6-dev"; fi
 }
 
 install_packages() {
@@ -111,15 +101,37 @@ install_packages() {
     fi
 }
 
+# What makes and checks card images, and the loader of boards with U-Boot: tests that need one of
+# these skip without it, so that nothing here asks for a password or stops anything.
+useful_packages() {
+    command -v mformat >/dev/null || echo mtools
+    PATH=$PATH:/usr/sbin:/sbin command -v fsck.fat >/dev/null || echo dosfstools
+    [ -e /usr/lib/u-boot/qemu_arm64/u-boot.bin ] || echo u-boot-qemu
+}
+
+install_useful_packages() {
+    command -v apt-get >/dev/null || return 0
+    quietly=""
+    if [ "$(id -u)" != 0 ]; then quietly="sudo -n env DEBIAN_FRONTEND=noninteractive"; fi
+    for package in $(useful_packages); do
+        offered "$package" || $quietly apt-get update -q || true
+        if ! offered "$package" ||
+            ! $quietly apt-get install -q -y --no-install-recommends "$package"; then
+            echo "note: $package is not installed; tests that need it will skip" >&2
+        fi
+    done
+}
+
 export DEBIAN_FRONTEND=noninteractive
 packages=""
-if ! { [ "$wanted" != cc ] || { have_native_compiler && have_card_tools; }; } || ! have_compiler ||
+if ! { [ "$wanted" != cc ] || have_native_compiler; } || ! have_compiler ||
     ! command -v qemu-system-aarch64 >/dev/null || { [ ! -e "$stamp" ] && ! have_python; }; then
     missing_packages
     install_packages
 fi
 
 if [ "$(cat "$stamp" 2>/dev/null)" != "$inputs" ] || [ ! -x .venv/bin/python ]; then
+    if [ "$wanted" = cc ]; then install_useful_packages; fi
     echo "setting up .venv" >&2
     [ -x .venv/bin/python ] || python3 -m venv .venv
     .venv/bin/python -m pip install -q --disable-pip-version-check -e ".$extra" || {

@@ -4,10 +4,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from harness.errors import LinkError
 from harness.link import messages
 from harness.link.channel import Channel, Message
 from harness.link.console import Console
 from harness.link.frame import Frame, Splitter
+from harness.link.load_messages import LoadMsg, unpack_load_welcome
 from harness.link.messages import Msg
 from harness.link.stream import (
     ByteStream,
@@ -25,6 +27,16 @@ TURN_S = 0.1  # longest single read, so that Ctrl-C is noticed
 # No frame for so long, and most of so many bytes is noise: the two ends do not have one speed.
 GARBLED_S = 5.0
 GARBLED_BYTES = 48
+
+
+class LoaderAnswers(LinkError):
+    """HELLO was answered by the chainloader, which waits for a kernel."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(
+            f"no kernel runs on the board: {description} waits for one",
+            hint="send it: --target serial:PORT,chainload",
+        )
 
 
 class Line:
@@ -137,6 +149,10 @@ class Line:
 
     def _receive(self, frame: Frame) -> None:
         if self._greeting is not None:
+            if frame.type == LoadMsg.WELCOME:
+                welcome = unpack_load_welcome(frame.payload)
+                if welcome.nonce == self._greeting:
+                    raise LoaderAnswers(welcome.description)
             # Frames of an earlier conversation must not move the new sequence numbers.
             if frame.type != Msg.WELCOME or frame.seq != 0:
                 return

@@ -12,7 +12,7 @@ from harness.errors import LinkError, TargetError
 from harness.link import messages
 from harness.link.channel import Message
 from harness.link.generation import Collector, Generation, Stats, Token
-from harness.link.line import SILENCE_S, TURN_S, Line
+from harness.link.line import SILENCE_S, TURN_S, Line, LoaderAnswers
 from harness.link.messages import (
     EmbedFlag,
     GenerateFlag,
@@ -62,6 +62,8 @@ class Session:
             stream, timeout_s=timeout_s, on_console=on_console, clock=clock, resend_s=resend_s
         )
         self.tier = GenerateFlag(0)  # or TIER_...: what the kernel may compute with at most
+        # What sends a board its kernel again, when a reset has led to its loader.
+        self.on_loader: Callable[[], None] | None = None
         self._welcome: Welcome | None = None
         self._ended_at = clock()
         self._n_past = 0  # tokens in the context, as the target said last
@@ -88,7 +90,13 @@ class Session:
             if now >= hello_at:
                 line.hello()
                 hello_at = now + HELLO_EVERY_S
-            line.turn(hello_at, "an answer to HELLO")
+            try:
+                line.turn(hello_at, "an answer to HELLO")
+            except LoaderAnswers:
+                if self.on_loader is None:
+                    raise
+                self.on_loader()
+                line.greet(secrets.randbits(32))
         welcome = messages.unpack_welcome(line.inbox.popleft().payload)
         self._end()
         check_welcome(welcome, expected_build_id)
@@ -236,7 +244,7 @@ class Session:
         line.send(kind)
         line.heard_at = line.clock()
         quiet_s = wait_s * timeout_scale()
-        with suppress(StreamEnded):
+        with suppress(StreamEnded, TargetReset):
             while line.clock() - line.heard_at < quiet_s:
                 line.turn(line.heard_at + quiet_s, "the target to end")
                 if kind is Msg.REBOOT and line.idle:

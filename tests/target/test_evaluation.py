@@ -1,13 +1,17 @@
 """The default model on the booted kernel: prompts that no training text holds."""
 
 import re
+from collections.abc import Iterator
+from itertools import count, islice
 
 import pytest
 
 from harness.cli.default_model import TRAINED
 from harness.cli.evaluate import Answered, ask, failures, report
-from harness.train.corpus import evaluation
-from tests.target.machine import Workshop
+from harness.link.prompt import Prompt
+from harness.link.session import Session
+from harness.train.corpus import Case, document, evaluation
+from tests.target.machine import Workshop, greedy
 
 pytestmark = [
     pytest.mark.target,
@@ -15,12 +19,29 @@ pytestmark = [
 ]
 
 
+N_MACHINES = 20
+
+
 @pytest.fixture(scope="module")
-def answers(workshop: Workshop) -> list[Answered]:
+def session(workshop: Workshop) -> Iterator[Session]:
     with workshop.session(workshop.image(TRAINED)) as session:
-        found = ask(session, evaluation())
+        yield session
+
+
+@pytest.fixture(scope="module")
+def answers(session: Session) -> list[Answered]:
+    found = ask(session, evaluation())
     assert found is not None
     return found
+
+
+def machines(fact: str) -> Iterator[Case]:
+    """A held-out system turn and a held-out question for its board or CPU."""
+    for index in count():
+        made = document(51, "valid", index, "identity")
+        opening, question, answer = made.turns[0], *made.turns[-2:]
+        if opening.role == "system" and answer.text.startswith(fact):
+            yield Case("machine", (opening, question), answer.text, exact=True)
 
 
 def test_the_card_tells_what_the_kernel_answers(answers: list[Answered]) -> None:
@@ -47,3 +68,26 @@ def test_stories_repeat_no_sentence(answers: list[Answered]) -> None:
         sentences = [part.strip() for part in story.text.split(".") if part.strip()]
         assert len(sentences) > 2
         assert len(set(sentences)) == len(sentences)
+
+
+@pytest.mark.parametrize(
+    ("question", "wanted"),
+    [
+        ("Which board do you run on?", "I run on QEMU virt."),
+        ("What CPU do you have?", "My CPU is a Cortex-A72."),
+        ("How many cores do you have?", "I have 1 core."),
+        ("What is your name?", "My name is Bareword."),
+    ],
+)
+def test_it_knows_the_machine_it_runs_on(session: Session, question: str, wanted: str) -> None:
+    """From the line that the kernel itself writes."""
+    answer = session.generate(Prompt.of_turns(("user", question)), greedy(32))
+    assert answer.text.strip() == wanted
+
+
+@pytest.mark.parametrize("fact", ["I run on", "My CPU is"])
+def test_it_reads_the_name_of_a_machine_it_has_never_seen(session: Session, fact: str) -> None:
+    answers = ask(session, list(islice(machines(fact), N_MACHINES)))
+    assert answers is not None
+    wrong = [(a.case.turns[0].text, a.case.answer, a.text) for a in answers if not a.right]
+    assert len(wrong) <= 0.1 * N_MACHINES, wrong

@@ -12,7 +12,7 @@ import pytest
 
 from harness.boot.serial import boot_serial, open_serial
 from harness.errors import BootError
-from harness.link.messages import SamplingParams
+from harness.link.messages import Msg, SamplingParams
 from harness.link.session import Session
 from harness.link.stream import Garbled, StreamEnded, TargetLost, TargetReset
 from tests.cable import Cable, cable
@@ -160,3 +160,14 @@ def test_a_port_held_by_another_program_names_it(tmp_path: Path) -> None:
             os.waitpid(pid, 0)
             os.close(reader)
             os.close(writer)
+
+
+def test_a_reboot_that_was_asked_for_is_no_loss(tmp_path: Path) -> None:
+    with bench(tmp_path) as (wire, device), session_on(wire) as session:
+        banner = [BANNER]
+        # Right behind the acknowledgement of REBOOT, which is all that is waited for.
+        wire.to_host = lambda data: data + banner.pop() if data and banner else data
+        session.reboot()
+        assert any(message.type == Msg.REBOOT for message in device.requests)
+        assert not banner
+        assert session.connect().build_id == BUILD_ID

@@ -15,11 +15,12 @@ import pytest
 from harness.boot.chainload import Speed, chainload
 from harness.boot.process import Process
 from harness.boot.target import FdStream
-from harness.errors import BootError, LinkError
+from harness.errors import BootError, LinkError, TargetError
 from harness.link.frame import Frame, encode_frame
 from harness.link.load_messages import FALL_BACK_MS, LoadMsg
 from harness.link.loader import Loader
 from harness.link.messages import Msg, pack_hello
+from harness.link.session import Session
 from harness.link.stream import ByteStream, StreamEnded
 from tests.harness.link.faulty import FaultyStream
 
@@ -281,3 +282,22 @@ def test_what_the_kernel_prints_at_once_is_not_lost(loader_program: Path, tmp_pa
         started = chainload(Merged(running.stream, crc, words), kernel)
         assert running.received() == kernel
         assert started.stream.read(1.0) == words
+
+
+def test_a_session_sends_the_kernel_again_when_it_finds_a_loader(
+    loader_program: Path, tmp_path: Path
+) -> None:
+    kernel = kernel_of(500)
+    with loader(loader_program, tmp_path) as running:
+        session = Session(running.stream)
+        with pytest.raises(LinkError, match="no kernel runs on the board: Bareword loader") as told:
+            session.connect()
+        assert "chainload" in told.value.hint
+        session.on_loader = lambda: void(chainload(running.stream, kernel))
+        with pytest.raises(TargetError):  # what it starts here ends
+            session.connect()
+        assert running.received() == kernel
+
+
+def void(_: object) -> None:
+    return None
