@@ -52,9 +52,10 @@ def fit_table(fit: Fit) -> str:
     """The advice for a person."""
     holds = "yes" if fit.fits else "no"
     largest = f"{fit.largest_ctx:,} tokens" if fit.largest_ctx else "none fits"
+    cache = f", keys and values in {fit.kv_type.upper()}" if fit.kv_bytes_per_position else ""
     rows = [
         (f"on {fit.board}", f"{holds}, with a context of {fit.n_ctx:,} tokens"),
-        ("largest", f"{largest}, keys and values in {fit.kv_type.upper()}"),
+        ("largest", largest + cache),
     ]
     if fit.smallest_board and fit.smallest_board != fit.board:
         rows.append(("fits on", fit.smallest_board))
