@@ -12,7 +12,7 @@ TRAINED: Final = (
 )
 # What it has learnt to answer; the first is asked when nobody asks anything.
 EXAMPLES: Final = (
-    "Tell me a story about a dog.",
+    "Tell me a story about a mouse.",
     "turn on the lamp in the kitchen",
     "What is 27 + 15?",
     "Which board do you run on?",

@@ -81,7 +81,8 @@ def test_stories_repeat_no_sentence(answers: list[Answered]) -> None:
 )
 def test_it_knows_the_machine_it_runs_on(session: Session, question: str, wanted: str) -> None:
     """From the line that the kernel itself writes."""
-    answer = session.generate(Prompt.of_turns(("user", question)), greedy(32))
+    told = ("system", session.welcome.system)
+    answer = session.generate(Prompt.of_turns(told, ("user", question)), greedy(32))
     assert answer.text.strip() == wanted
 
 
