@@ -58,9 +58,6 @@ unsigned cpu_part(void);
 // Name of the core from MIDR_EL1, or "" if it is none that we know.
 const char *cpu_name(void);
 
-// How many bytes ahead a stream of weights should be asked for; 0: the core sees to it by itself.
-uint32_t cpu_prefetch_bytes(void);
-
 // SDOT (FEAT_DotProd) and SMMLA (FEAT_I8MM) on vectors.
 bool cpu_has_dotprod(void);
 bool cpu_has_i8mm(void);

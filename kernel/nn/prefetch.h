@@ -3,8 +3,8 @@
 
 #include "lib/prefetch.h"
 
-// How many bytes ahead of its reads a plain Armv8.0 mat-vec asks, by the CPU (arch/cpu.c); 0 asks
-// for what is about to be read anyway. Set once, before the first forward pass.
+// How many bytes ahead of its reads a plain Armv8.0 mat-vec asks, by the CPU (app/cpu_tier.h); 0
+// asks for what is about to be read anyway. Set once, before the first forward pass.
 extern uint32_t prefetch_ahead;
 
 // A block of n bytes that is read `ahead` bytes from now.
