@@ -1,4 +1,7 @@
-"""May this disk be overwritten? Only what is surely a card; every other answer is a sentence."""
+"""May this disk be overwritten? Only what is on USB or in a card slot, and not in use.
+
+Every other answer is a sentence. A disk on USB need not be a card: a person has to name it.
+"""
 
 import re
 from collections.abc import Callable, Sequence
@@ -233,6 +236,22 @@ def choose(disks: Sequence[Disk], device: str, serial: str | None = None) -> Dis
             hint="another card or reader may have taken this name since",
         )
     return disk
+
+
+def name_to_type(disk: Disk) -> str:
+    """What a person types to confirm: a USB disk may hold backups, and `sdb` is quickly typed.
+
+    FlashError when a USB disk has neither serial number nor model.
+    """
+    if not disk.is_usb_disk:
+        return disk.name
+    if not (disk.serial or disk.model):
+        raise FlashError(
+            f"{disk.name} is a USB disk, no card reader, and has neither serial number nor model "
+            "by which to confirm that it is meant",
+            hint="put the card into a reader, or write card.img with the system's own tools",
+        )
+    return disk.serial or disk.model
 
 
 def refuse_to_guess(disks: Sequence[Disk]) -> FlashError:

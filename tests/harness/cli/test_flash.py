@@ -110,6 +110,7 @@ def test_a_card_is_written_once_its_name_is_typed(
     assert bench.file.read_bytes()[: len(data)] == data
     out, err = capsys.readouterr()
     assert "/dev/sdb: 8,388,608 bytes written and verified" in out
+    assert "eject it before you pull it out" in out
     assert "everything on sdb will be lost" in err
     assert "type sdb to erase it" in err
 
@@ -148,6 +149,48 @@ def test_where_nobody_sits_nothing_is_written(built: Built, bench: Bench, capsys
     assert main(arguments(built, "--device", "/dev/sdb")) == 2
     assert f"--yes --serial {SERIAL}" in capsys.readouterr().err
     assert bench.is_untouched
+
+
+@pytest.mark.parametrize(
+    ("serial", "wanted"), [("WX1 2", "WX1 2"), (None, "My Passport")], ids=["serial", "model"]
+)
+def test_a_usb_disk_is_confirmed_by_what_is_on_its_label(
+    serial: str | None, wanted: str, built: Built, bench: Bench, capsys: Capture
+) -> None:
+    data = add_card(built)
+    bench.devices[1] = reader(size=CARD_BYTES, rm=False, serial=serial, model="My Passport")
+    bench.types("sdb\n")
+    assert main(arguments(built, "--device", "sdb")) == 2
+    err = capsys.readouterr().err
+    assert "sdb is a USB disk, no card reader: it may hold backups" in err
+    assert f"typed was 'sdb', wanted {wanted!r}; nothing was written" in err
+    assert bench.is_untouched
+    bench.types(f"{wanted}\n")
+    assert main(arguments(built, "--device", "sdb")) == 0
+    assert bench.file.read_bytes()[: len(data)] == data
+
+
+def test_a_usb_disk_without_any_label_is_not_written(
+    built: Built, bench: Bench, capsys: Capture
+) -> None:
+    add_card(built)
+    bench.devices[1] = reader(size=CARD_BYTES, rm=False, serial=None, model=None)
+    bench.types("\n")
+    assert main(arguments(built, "--device", "sdb")) == 2
+    assert "has neither serial number nor model" in capsys.readouterr().err
+    assert bench.is_untouched
+
+
+def test_without_a_serial_number_no_hint_names_one(
+    built: Built, bench: Bench, capsys: Capture
+) -> None:
+    add_card(built)
+    bench.devices[1] = reader(size=CARD_BYTES, serial=None)
+    bench.monkeypatch.setattr(sys, "stdin", io.StringIO("sdb\n"))
+    assert main(arguments(built, "--device", "/dev/sdb")) == 2
+    err = capsys.readouterr().err
+    assert "hint: run it in a terminal" in err
+    assert "--serial" not in err
 
 
 def test_yes_needs_a_serial_number_and_the_right_one(
@@ -334,7 +377,7 @@ def test_sizes_are_those_of_card_makers(text: str, size: int) -> None:
 def test_a_size_that_is_none_is_refused(capsys: Capture) -> None:
     for text in ("256", "lots", "-1G", "1.5G"):
         assert main(["flash", "--list", f"--max-size={text}"]) == 2
-        assert f"{text} is no size such as 256.0 GB" in capsys.readouterr().err
+        assert f"{text} is no size such as 256G" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="lsblk is Linux's")
