@@ -148,7 +148,7 @@ def _write(args: argparse.Namespace, built: Built, options: CardOptions) -> int:
         try:
             write_image(image, target, verify=verify, progress=shown)
         except KeyboardInterrupt:
-            note(f"{disk.path} is half written, has no boot record and does not boot")
+            note(f"{disk.path} is not wholly written, has no boot record and does not boot")
             raise
         finally:
             shown.clear()

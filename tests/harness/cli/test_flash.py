@@ -308,7 +308,26 @@ def test_ctrl_c_says_what_is_left_of_the_card(built: Built, bench: Bench, capsys
     bench.device_class = Interrupted
     bench.types("sdb\n")
     assert main(arguments(built, "--device", "/dev/sdb")) == 130
-    assert "half written, has no boot record and does not boot" in capsys.readouterr().err
+    assert "not wholly written, has no boot record and does not boot" in capsys.readouterr().err
+
+
+def test_ctrl_c_at_the_very_end_leaves_no_boot_record_either(
+    built: Built, bench: Bench, capsys: Capture
+) -> None:
+    add_card(built)
+
+    class Interrupted(BlockDevice):
+        def read(self, offset: int, size_bytes: int) -> bytes:
+            if size_bytes == 512:  # the boot record, which was written by then
+                assert read_boot_record(super().read(0, 512))
+                raise KeyboardInterrupt
+            return super().read(offset, size_bytes)
+
+    bench.device_class = Interrupted
+    bench.types("sdb\n")
+    assert main(arguments(built, "--device", "/dev/sdb")) == 130
+    assert "has no boot record and does not boot" in capsys.readouterr().err
+    assert read_boot_record(bench.file.read_bytes()[:512]) == ()
 
 
 def test_files_only_copies_what_the_card_lacks(
