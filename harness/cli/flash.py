@@ -139,11 +139,14 @@ def _write(args: argparse.Namespace, built: Built, options: CardOptions) -> int:
         return 0
     if not args.yes:
         _confirm(disk)
-    again = _judged(args, image.end_bytes)  # a person may have taken long to answer
-    if again != disk:
-        raise FlashError(f"{disk.path} is another disk than before the question", hint="try again")
     verify = not args.no_verify
     with open_disk(disk, _command()) as target:
+        # A person may have taken long to answer. What is open stays this disk, whatever gets its
+        # name later; macOS has no other means to compare the two.
+        if _judged(args, image.end_bytes) != disk:
+            raise FlashError(
+                f"{disk.path} is another disk than before the question", hint="try again"
+            )
         shown = _Phases(image.write_bytes)
         try:
             write_image(image, target, verify=verify, progress=shown)

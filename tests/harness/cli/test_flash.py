@@ -57,8 +57,10 @@ class Bench:
     def open_disk(self, disk: Disk, command: list[str]) -> Iterator[BlockDevice]:
         assert disk.path == "/dev/sdb"
         fd = os.open(self.file, os.O_RDWR)
-        yield self.device_class(fd, disk.path)
-        os.close(fd)
+        try:
+            yield self.device_class(fd, disk.path)
+        finally:
+            os.close(fd)
 
     def types(self, text: str) -> None:
         self.monkeypatch.setattr(sys, "stdin", Terminal(text))
@@ -265,6 +267,29 @@ def test_a_card_changed_while_the_question_stood_is_refused(
             return "sdb\n"
 
     bench.monkeypatch.setattr(sys, "stdin", Slow())
+    assert main(arguments(built, "--device", "/dev/sdb")) == 2
+    assert "is another disk than before the question" in capsys.readouterr().err
+    assert bench.is_untouched
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"model": "Backup"}, {"serial": "another"}, {"maj:min": "8:32"}, {"label": "photos"}],
+    ids=str,
+)
+def test_a_card_changed_just_before_it_was_opened_is_refused(
+    other: dict[str, str], built: Built, bench: Bench, capsys: Capture
+) -> None:
+    add_card(built)
+
+    @contextmanager
+    def open_late(disk: Disk, command: list[str]) -> Iterator[BlockDevice]:
+        bench.devices[1] = {**bench.devices[1], **other}
+        with bench.open_disk(disk, command) as card:
+            yield card
+
+    bench.monkeypatch.setattr(flash, "open_disk", open_late)
+    bench.types("sdb\n")
     assert main(arguments(built, "--device", "/dev/sdb")) == 2
     assert "is another disk than before the question" in capsys.readouterr().err
     assert bench.is_untouched

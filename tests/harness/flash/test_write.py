@@ -244,6 +244,26 @@ def test_missing_rights_name_the_command_and_the_other_way(
     assert "--files-only" in error.value.hint
 
 
+def test_a_lock_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """macOS's O_EXLOCK, which Linux does not have."""
+    lock = 1 << 28
+    asked = []
+
+    def locked(path: str, flags: int) -> int:
+        asked.append(flags)
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "O_EXLOCK", lock, raising=False)
+    monkeypatch.setattr(os, "open", locked)
+    with (
+        pytest.raises(FlashError, match="is in use"),
+        open_disk(as_disk("/dev/rdisk4"), ["flash"]),
+    ):
+        pytest.fail("it was opened")
+    assert asked[0] & lock
+    assert asked[0] & os.O_NONBLOCK
+
+
 @pytest.fixture
 def loop(tmp_path: Path) -> Iterator[str]:
     backing = tmp_path / "backing"
