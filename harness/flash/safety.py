@@ -9,15 +9,11 @@ from dataclasses import dataclass
 
 from harness.errors import FlashError
 from harness.flash.disk import Disk, decimal_size
+from harness.flash.folders import is_mounted_by_the_system
 
 SIZE_MIN = 64 * 10**6  # a smaller disk is a mistake or a broken reader
 SIZE_MAX = 256 * 10**9  # a larger one more likely holds somebody's backups: --max-size
 CARD_SECTOR = 512  # in which the boot record counts
-
-SYSTEM_FOLDERS = (
-    *("/boot", "/efi", "/usr", "/home", "/var", "/opt", "/srv", "/root", "/nix", "/gnu"),
-    *("/System", "/private", "/Library", "/Users"),  # macOS
-)
 
 # Disks that are not there, or are made of others: lsblk calls some of them plain disks.
 MADE_UP = (
@@ -116,7 +112,7 @@ def _holds_no_system(disk: Disk) -> Verdict:
         for point in volume.mounted:
             if point == SWAP:
                 return Verdict(f"{disk.name} is in use: this machine swaps to {volume.name}")
-            if point == "/" or _is_below(point, SYSTEM_FOLDERS):
+            if is_mounted_by_the_system(point):
                 return Verdict(f"{disk.name} holds this system: {volume.name} is {point}")
     return Verdict("")
 
@@ -194,10 +190,6 @@ RULES: tuple[Callable[[Disk], Verdict], ...] = (
     _is_on_a_card_bus,
     _holds_a_card,
 )
-
-
-def _is_below(point: str, folders: Sequence[str]) -> bool:
-    return any(point == folder or point.startswith(f"{folder}/") for folder in folders)
 
 
 def _shared_filesystem(disk: Disk, disks: Sequence[Disk]) -> str:
