@@ -23,9 +23,16 @@ from harness.cli.progress import Bar, bar, note
 from harness.cli.report import print_report
 from harness.errors import FlashError
 from harness.flash.device import open_disk
-from harness.flash.disk import Disk, decimal_size
+from harness.flash.disk import Disk
 from harness.flash.files import copy_files, files_in, plan_files, require_folder
-from harness.flash.safety import SIZE_MAX, SIZE_MIN, choose, judge, refuse_to_guess
+from harness.flash.safety import (
+    SIZE_MAX,
+    SIZE_MIN,
+    choose,
+    judge,
+    name_to_type,
+    refuse_to_guess,
+)
 from harness.flash.write import CardImage, write_image
 from harness.image.card import CardList, board_card
 
@@ -132,21 +139,27 @@ def _write(args: argparse.Namespace, built: Built, options: CardOptions) -> int:
         return 0
     if not args.yes:
         _confirm(disk)
-    again = _judged(args, image.end_bytes)  # a person may have taken long to answer
-    if again != disk:
-        raise FlashError(f"{disk.path} is another disk than before the question", hint="try again")
     verify = not args.no_verify
     with open_disk(disk, _command()) as target:
+        # A person may have taken long to answer. What is open stays this disk, whatever gets its
+        # name later; macOS has no other means to compare the two.
+        if _judged(args, image.end_bytes) != disk:
+            raise FlashError(
+                f"{disk.path} is another disk than before the question", hint="try again"
+            )
         shown = _Phases(image.write_bytes)
         try:
             write_image(image, target, verify=verify, progress=shown)
         except KeyboardInterrupt:
-            note(f"{disk.path} is half written, has no boot record and does not boot")
+            note(f"{disk.path} is not wholly written, has no boot record and does not boot")
             raise
         finally:
             shown.clear()
     done = "written and verified" if verify else "written, not verified"
-    print_report(f"{disk.path}: {image.write_bytes:,} bytes {done}; it may be pulled out")
+    print_report(
+        f"{disk.path}: {image.write_bytes:,} bytes {done}; a desktop may mount it now: "
+        "eject it before you pull it out"
+    )
     return 0
 
 
@@ -178,16 +191,21 @@ def _describe(disk: Disk, card: CardList, image: CardImage) -> None:
 
 
 def _confirm(disk: Disk) -> None:
-    """FlashError unless a person types the disk's name."""
+    """FlashError unless a person types the disk's name, or what is on its label."""
+    wanted = name_to_type(disk)
     if not sys.stdin.isatty():
         raise FlashError(
             f"nobody is there to confirm that {disk.path} may be erased",
-            hint=f"--yes --serial {disk.serial or 'S'} does it without a question",
+            hint=f"--yes --serial {disk.serial} does it without a question"
+            if disk.serial
+            else "run it in a terminal: without a serial number, --yes cannot know the disk",
         )
-    print(f"type {disk.name} to erase it: ", end="", file=sys.stderr, flush=True)
+    if disk.is_usb_disk:
+        note(f"{disk.name} is a USB disk, no card reader: it may hold backups")
+    print(f"type {wanted} to erase it: ", end="", file=sys.stderr, flush=True)
     typed = sys.stdin.readline().strip()
-    if typed != disk.name:
-        raise FlashError(f"typed was {typed!r}, wanted {disk.name!r}; nothing was written")
+    if typed != wanted:
+        raise FlashError(f"typed was {typed!r}, wanted {wanted!r}; nothing was written")
 
 
 def _judged(args: argparse.Namespace, size_min: int) -> Disk:
@@ -219,5 +237,5 @@ def _command() -> list[str]:
 def _size(text: str) -> int:
     match = re.fullmatch(r"(\d+)([MGT])B?", text, re.I)
     if match is None:
-        raise argparse.ArgumentTypeError(f"{text} is no size such as {decimal_size(SIZE_MAX)}")
+        raise argparse.ArgumentTypeError(f"{text} is no size such as {SIZE_MAX // 10**9}G")
     return int(match[1]) * UNITS[match[2].upper()]

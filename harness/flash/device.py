@@ -79,10 +79,13 @@ class BlockDevice:
 def open_disk(disk: Disk, command: list[str]) -> Iterator[BlockDevice]:
     """The disk, for this program alone; FlashError when it cannot be had or is another by now.
 
+    On macOS a disk has no number to know it by: ask for the inventory again once it is open.
     command: what the user typed, to repeat with more rights.
     """
     # O_EXCL: Linux refuses when anything is mounted from the disk or built on it.
-    flags = os.O_RDWR | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_EXLOCK", 0)
+    flags = os.O_RDWR | os.O_EXCL | os.O_CLOEXEC
+    if hasattr(os, "O_EXLOCK"):  # macOS; it waits for whoever has the lock unless told not to
+        flags |= os.O_EXLOCK | os.O_NONBLOCK
     try:
         fd = os.open(disk.path, flags)
     except OSError as exc:
@@ -120,9 +123,9 @@ def _not_opened(disk: Disk, command: list[str], exc: OSError) -> FlashError:
             f"{disk.path} may not be written to by this user",
             hint=f"sudo {shlex.join(command)}; or --files-only, which needs no rights",
         )
-    if exc.errno == errno.EBUSY:
+    if exc.errno in (errno.EBUSY, errno.EAGAIN):  # EAGAIN: O_EXLOCK
         return FlashError(
             f"{disk.path} is in use: something is mounted from it or built on it",
-            hint="unmount it first; `lsblk` shows what it is",
+            hint="unmount it first; `flash --list` shows what it is",
         )
     return FlashError(f"{disk.path} cannot be opened: {exc.strerror}", hint="is the card in?")

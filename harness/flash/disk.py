@@ -50,11 +50,14 @@ class Disk:
     volume: Volume
 
     @property
+    def is_usb_disk(self) -> bool:
+        """On USB, with a medium that stays in: some sticks and readers, and every backup disk."""
+        return self.bus == "usb" and not self.removable
+
+    @property
     def title(self) -> str:
         """What a person knows it by: `SanDisk Ultra, 31.9 GB, usb, partitions: boot (vfat)`."""
-        bus = self.bus or "bus unknown"
-        if bus == "usb" and not self.removable:
-            bus = "usb disk, no card reader"
+        bus = "usb disk, no card reader" if self.is_usb_disk else self.bus or "bus unknown"
         parts = [self.model or "no name", decimal_size(self.size_bytes), bus]
         shown = [
             f"{child.label or child.name} ({child.filesystem or child.kind})"

@@ -11,18 +11,13 @@ from pathlib import Path
 from typing import IO, Literal
 
 from harness.errors import CardFailedError, CardMismatchError, FlashError
+from harness.flash.folders import is_of_the_system
 from harness.image.card import CardFile
 
 RECORD = "bareword.json"  # which files of a card are ours, by SHA-256
 UNFINISHED = "bareword.new"
 CHUNK = 1 << 20
 TRIES = 1000  # names for what is kept
-
-# This system's own: a mistake, or the card that this very machine started from.
-SYSTEM_FOLDERS = (
-    *("/boot", "/efi", "/usr", "/etc", "/bin", "/sbin", "/lib", "/dev", "/proc", "/sys"),
-    *("/System", "/Library"),
-)
 
 Action = Literal["new", "same", "replaced", "kept"]
 Advance = Callable[[int], None]
@@ -59,8 +54,8 @@ def require_folder(directory: Path) -> None:
             f"{directory} is not a folder",
             hint="the place where the card's first partition is mounted, such as /media/you/boot",
         )
-    real = str(directory.resolve())
-    if real == "/" or any(real == f or real.startswith(f"{f}/") for f in SYSTEM_FOLDERS):
+    # A mistake, or the card that this very machine started from.
+    if is_of_the_system(str(directory.resolve())):
         raise FlashError(
             f"{directory} is part of this system, not a card for another board",
             hint="put the card into a reader and name where it is mounted",

@@ -1,4 +1,7 @@
-"""May this disk be overwritten? Only what is surely a card; every other answer is a sentence."""
+"""May this disk be overwritten? Only what is on USB or in a card slot, and not in use.
+
+Every other answer is a sentence. A disk on USB need not be a card: a person has to name it.
+"""
 
 import re
 from collections.abc import Callable, Sequence
@@ -6,15 +9,11 @@ from dataclasses import dataclass
 
 from harness.errors import FlashError
 from harness.flash.disk import Disk, decimal_size
+from harness.flash.folders import is_mounted_by_the_system
 
 SIZE_MIN = 64 * 10**6  # a smaller disk is a mistake or a broken reader
 SIZE_MAX = 256 * 10**9  # a larger one more likely holds somebody's backups: --max-size
 CARD_SECTOR = 512  # in which the boot record counts
-
-SYSTEM_FOLDERS = (
-    *("/boot", "/efi", "/usr", "/home", "/var", "/opt", "/srv", "/root", "/nix", "/gnu"),
-    *("/System", "/private", "/Library", "/Users"),  # macOS
-)
 
 # Disks that are not there, or are made of others: lsblk calls some of them plain disks.
 MADE_UP = (
@@ -113,7 +112,7 @@ def _holds_no_system(disk: Disk) -> Verdict:
         for point in volume.mounted:
             if point == SWAP:
                 return Verdict(f"{disk.name} is in use: this machine swaps to {volume.name}")
-            if point == "/" or _is_below(point, SYSTEM_FOLDERS):
+            if is_mounted_by_the_system(point):
                 return Verdict(f"{disk.name} holds this system: {volume.name} is {point}")
     return Verdict("")
 
@@ -193,10 +192,6 @@ RULES: tuple[Callable[[Disk], Verdict], ...] = (
 )
 
 
-def _is_below(point: str, folders: Sequence[str]) -> bool:
-    return any(point == folder or point.startswith(f"{folder}/") for folder in folders)
-
-
 def _shared_filesystem(disk: Disk, disks: Sequence[Disk]) -> str:
     """A file system of several disks (btrfs, bcachefs) that is mounted by another one's name."""
     mine = {(v.filesystem, v.uuid) for v in disk.volume.walk() if v.uuid}
@@ -233,6 +228,22 @@ def choose(disks: Sequence[Disk], device: str, serial: str | None = None) -> Dis
             hint="another card or reader may have taken this name since",
         )
     return disk
+
+
+def name_to_type(disk: Disk) -> str:
+    """What a person types to confirm: a USB disk may hold backups, and `sdb` is quickly typed.
+
+    FlashError when a USB disk has neither serial number nor model.
+    """
+    if not disk.is_usb_disk:
+        return disk.name
+    if not (disk.serial or disk.model):
+        raise FlashError(
+            f"{disk.name} is a USB disk, no card reader, and has neither serial number nor model "
+            "by which to confirm that it is meant",
+            hint="put the card into a reader, or write card.img with the system's own tools",
+        )
+    return disk.serial or disk.model
 
 
 def refuse_to_guess(disks: Sequence[Disk]) -> FlashError:

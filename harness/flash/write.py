@@ -44,10 +44,11 @@ def write_image(
     verify: bool = True,
     progress: Progress = lambda *_: None,
 ) -> None:
-    """Write and verify; until the last sector is written, no board takes the card for whole.
+    """Write and verify; a card that is not whole, for whatever reason, has no boot record.
 
     FlashError: the image is not what was built. CardFailedError, CardMismatchError: the card's
-    fault; it has no boot record then.
+    fault. Only a card that refuses to have its first sector wiped can keep a boot record: that
+    is a CardFailedError of byte 0.
     """
     # An old boot record over half of a new image would look whole.
     card.write(0, bytes(SECTOR))
@@ -57,6 +58,15 @@ def write_image(
     if verify:
         card.forget()
         _compare(image, card, bytes(SECTOR), progress)
+    try:
+        _write_first(boot_record, card, verify)
+    except BaseException:  # Ctrl-C, too
+        card.write(0, bytes(SECTOR))
+        card.sync()
+        raise
+
+
+def _write_first(boot_record: bytes, card: BlockDevice, verify: bool) -> None:
     card.write(0, boot_record)
     card.sync()
     if verify:
@@ -108,7 +118,7 @@ def _require_equal(card: BlockDevice, offset: int, wanted: bytes | memoryview) -
         f"{card.path} gives back 0x{found[i]:02x} at byte {offset + i:,}, written was "
         f"0x{wanted[i]:02x}",
         hint="the card is broken or counterfeit (smaller than it says), or the reader is; take "
-        "another. Its boot record was not written",
+        "another. It has no boot record now",
     )
 
 

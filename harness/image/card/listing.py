@@ -68,13 +68,14 @@ def read_card_list(path: Path) -> CardList:
     """card.json as it was written; ImageError when it is missing or something else."""
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
+        size_bytes = int(table["size_bytes"])
         return CardList(
             board=_text(table, "board"),
             build_id=_text(table, "build_id"),
             image=Path(_text(table, "image")).name,
-            size_bytes=int(table["size_bytes"]),
+            size_bytes=size_bytes,
             sha256=_text(table, "sha256"),
-            extents=tuple((int(first), int(end)) for first, end in table["extents"]),
+            extents=_extents(table, size_bytes),
             partitions=tuple(PartitionEntry(**entry) for entry in table["partitions"]),
             files=tuple(Entry(**entry) for entry in table["files"]),
             notes=tuple(table["notes"]),
@@ -84,6 +85,18 @@ def read_card_list(path: Path) -> CardList:
         raise ImageError(
             f"{path} is not a list of a card: {exc}", hint="build the card again"
         ) from exc
+
+
+def _extents(table: Mapping[str, Any], size_bytes: int) -> tuple[tuple[int, int], ...]:
+    """In order, none empty, the boot record among them, and none past the image's end."""
+    extents = tuple((int(first), int(end)) for first, end in table["extents"])
+    bounds = [bound for extent in extents for bound in extent]
+    in_order = bounds == sorted(bounds) and all(first < end for first, end in extents)
+    if not (extents and in_order and bounds[0] == 0 and bounds[-1] <= size_bytes):
+        raise ValueError(
+            f"extents are {extents}, wanted spans from byte 0 on within {size_bytes:,} bytes"
+        )
+    return extents
 
 
 def _text(table: Mapping[str, Any], key: str) -> str:

@@ -1,11 +1,8 @@
 """`flash`: what is written where, what is asked, and how it ends."""
 
-import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,57 +12,21 @@ from harness.cli.main import main
 from harness.cli.pipeline import Built
 from harness.errors import FlashError
 from harness.flash.device import BlockDevice
-from harness.flash.disk import Disk
 from harness.flash.lsblk import parse_lsblk
 from harness.flash.safety import judge
 from harness.image.card.mbr import read_boot_record
+from tests.harness.cli.flash_bench import (
+    CARD_BYTES,
+    MIB,
+    SERIAL,
+    Bench,
+    Capture,
+    arguments,
+)
 from tests.harness.cli.image_directory import add_card, image_directory
 from tests.harness.flash.loop import loop_device, number_of
 from tests.harness.flash.lsblk_says import NVME, answer, device, part, reader
 from tests.harness.image.card.made import PI4_FILES, made_firmware
-
-Capture = pytest.CaptureFixture[str]
-MIB = 1 << 20
-CARD_BYTES = 80 * MIB
-SERIAL = "000000000821"
-
-
-class Terminal(io.StringIO):
-    """stdin at which somebody sits."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-class Bench:
-    """A machine with one card of 80 MiB, which is a file; what it reads back may be changed."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.monkeypatch = monkeypatch
-        self.file = folder / "sdb"
-        self.file.write_bytes(b"")
-        os.truncate(self.file, CARD_BYTES)
-        self.device_class: type[BlockDevice] = BlockDevice
-        self.devices = [NVME, reader(size=CARD_BYTES)]
-        monkeypatch.setattr(flash, "_disks", self.disks)
-        monkeypatch.setattr(flash, "open_disk", self.open_disk)
-
-    def disks(self) -> Sequence[Disk]:
-        return parse_lsblk(answer(*self.devices), lambda _: "")
-
-    @contextmanager
-    def open_disk(self, disk: Disk, command: list[str]) -> Iterator[BlockDevice]:
-        assert disk.path == "/dev/sdb"
-        fd = os.open(self.file, os.O_RDWR)
-        yield self.device_class(fd, disk.path)
-        os.close(fd)
-
-    def types(self, text: str) -> None:
-        self.monkeypatch.setattr(sys, "stdin", Terminal(text))
-
-    @property
-    def is_untouched(self) -> bool:
-        return self.file.stat().st_blocks == 0
 
 
 @pytest.fixture
@@ -76,10 +37,6 @@ def built(tmp_path: Path) -> Built:
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     return Bench(tmp_path, monkeypatch)
-
-
-def arguments(built: Built, *words: str) -> list[str]:
-    return ["flash", "-m", str(built.directory), *words]
 
 
 def test_without_a_place_nothing_is_guessed(built: Built, bench: Bench, capsys: Capture) -> None:
@@ -110,6 +67,7 @@ def test_a_card_is_written_once_its_name_is_typed(
     assert bench.file.read_bytes()[: len(data)] == data
     out, err = capsys.readouterr()
     assert "/dev/sdb: 8,388,608 bytes written and verified" in out
+    assert "eject it before you pull it out" in out
     assert "everything on sdb will be lost" in err
     assert "type sdb to erase it" in err
 
@@ -129,42 +87,6 @@ def test_a_block_device_is_written_from_the_command_line(
         assert f"{path}: 8,388,608 bytes written and verified" in capsys.readouterr().out
         with Path(path).open("rb") as device:
             assert device.read(len(data)) == data
-
-
-@pytest.mark.parametrize("typed", ["", "y\n", "yes\n", "sda\n", "/dev/sdb1\n"])
-def test_anything_else_that_is_typed_writes_nothing(
-    typed: str, built: Built, bench: Bench, capsys: Capture
-) -> None:
-    add_card(built)
-    bench.types(typed)
-    assert main(arguments(built, "--device", "sdb")) == 2
-    assert "wanted 'sdb'; nothing was written" in capsys.readouterr().err
-    assert bench.is_untouched
-
-
-def test_where_nobody_sits_nothing_is_written(built: Built, bench: Bench, capsys: Capture) -> None:
-    add_card(built)
-    bench.monkeypatch.setattr(sys, "stdin", io.StringIO("sdb\n"))
-    assert main(arguments(built, "--device", "/dev/sdb")) == 2
-    assert f"--yes --serial {SERIAL}" in capsys.readouterr().err
-    assert bench.is_untouched
-
-
-def test_yes_needs_a_serial_number_and_the_right_one(
-    built: Built, bench: Bench, capsys: Capture
-) -> None:
-    data = add_card(built)
-    for words, says in (
-        (["--yes"], "wants --device and --serial"),
-        (["--yes", "--serial", SERIAL], "wants --device and --serial"),
-        (["--yes", "--device", "/dev/sdb"], "wants --device and --serial"),
-        (["--yes", "--device", "/dev/sdb", "--serial", "4711"], f"{SERIAL}, wanted 4711"),
-    ):
-        assert main(arguments(built, *words)) == 2
-        assert says in capsys.readouterr().err
-        assert bench.is_untouched
-    assert main(arguments(built, "--yes", "--device", "/dev/sdb", "--serial", SERIAL)) == 0
-    assert bench.file.read_bytes()[: len(data)] == data
 
 
 def test_a_dry_run_says_what_it_would_do(built: Built, bench: Bench, capsys: Capture) -> None:
@@ -211,22 +133,6 @@ def test_a_card_smaller_than_the_image_is_refused(
     assert "sdb has 83.9 MB, wanted at least 134.2 MB" in capsys.readouterr().err
 
 
-def test_a_card_changed_while_the_question_stood_is_refused(
-    built: Built, bench: Bench, capsys: Capture
-) -> None:
-    add_card(built)
-
-    class Slow(Terminal):
-        def readline(self, *_: object) -> str:  # type: ignore[override]
-            bench.devices[1] = reader(size=CARD_BYTES, serial="another", model="Backup")
-            return "sdb\n"
-
-    bench.monkeypatch.setattr(sys, "stdin", Slow())
-    assert main(arguments(built, "--device", "/dev/sdb")) == 2
-    assert "is another disk than before the question" in capsys.readouterr().err
-    assert bench.is_untouched
-
-
 def test_exit_codes_tell_a_lying_card_from_a_failing_one(
     built: Built, bench: Bench, capsys: Capture
 ) -> None:
@@ -265,7 +171,26 @@ def test_ctrl_c_says_what_is_left_of_the_card(built: Built, bench: Bench, capsys
     bench.device_class = Interrupted
     bench.types("sdb\n")
     assert main(arguments(built, "--device", "/dev/sdb")) == 130
-    assert "half written, has no boot record and does not boot" in capsys.readouterr().err
+    assert "not wholly written, has no boot record and does not boot" in capsys.readouterr().err
+
+
+def test_ctrl_c_at_the_very_end_leaves_no_boot_record_either(
+    built: Built, bench: Bench, capsys: Capture
+) -> None:
+    add_card(built)
+
+    class Interrupted(BlockDevice):
+        def read(self, offset: int, size_bytes: int) -> bytes:
+            if size_bytes == 512:  # the boot record, which was written by then
+                assert read_boot_record(super().read(0, 512))
+                raise KeyboardInterrupt
+            return super().read(offset, size_bytes)
+
+    bench.device_class = Interrupted
+    bench.types("sdb\n")
+    assert main(arguments(built, "--device", "/dev/sdb")) == 130
+    assert "has no boot record and does not boot" in capsys.readouterr().err
+    assert read_boot_record(bench.file.read_bytes()[:512]) == ()
 
 
 def test_files_only_copies_what_the_card_lacks(
@@ -334,7 +259,7 @@ def test_sizes_are_those_of_card_makers(text: str, size: int) -> None:
 def test_a_size_that_is_none_is_refused(capsys: Capture) -> None:
     for text in ("256", "lots", "-1G", "1.5G"):
         assert main(["flash", "--list", f"--max-size={text}"]) == 2
-        assert f"{text} is no size such as 256.0 GB" in capsys.readouterr().err
+        assert f"{text} is no size such as 256G" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="lsblk is Linux's")
@@ -347,6 +272,12 @@ def test_the_disks_of_this_machine_can_be_listed() -> None:
     root = subprocess.run(
         ["findmnt", "-no", "SOURCE", "/"], capture_output=True, text=True
     ).stdout.strip()
-    for disk in disks:
-        if root in (disk.path, *(f"/dev/{v.name}" for v in disk.volume.walk())):
-            assert not judge(disk, disks).ok
+    mine = [
+        disk
+        for disk in disks
+        if root in (disk.path, *(f"/dev/{v.name}" for v in disk.volume.walk()))
+    ]
+    if not mine:
+        pytest.skip(f"/ is {root or 'unknown'}, which is on none of the disks that lsblk shows")
+    for disk in mine:
+        assert not judge(disk, disks).ok

@@ -167,7 +167,7 @@ def test_a_folder_in_a_file_s_place_is_said(tmp_path: Path, card: Path) -> None:
         plan_files(wanted(tmp_path), card)
 
 
-@pytest.mark.parametrize("folder", ["/", "/boot", "/usr/lib", "/etc", "/dev"])
+@pytest.mark.parametrize("folder", ["/", "/boot", "/usr/lib", "/etc", "/dev", "/var/lib", "/opt"])
 def test_this_system_is_no_card(folder: str) -> None:
     if not Path(folder).is_dir():
         pytest.skip(f"no {folder} here")

@@ -45,22 +45,28 @@ def replaced(value: Any, path: Path, new: Any) -> Any:
     return result
 
 
-def complaint(read: Callable[[], tuple[Disk, ...]]) -> str | None:
-    """What is said of an inventory; None when it was taken, and every disk of it judged."""
+def complaint(read: Callable[[], tuple[Disk, ...]], n_system: int) -> str | None:
+    """What is said of an inventory; None when it was taken, and every disk of it judged.
+
+    n_system: the first disks of it are this system's, whatever names they go by.
+    """
     try:
         disks = read()
     except FlashError as error:
         return str(error)
-    for disk in disks:
-        verdict = judge(disk, disks)
-        assert verdict.ok != bool(verdict.refusal)
+    for i, disk in enumerate(disks):
         assert disk.title
+        # Without the limit of size, which would hide that no other rule refuses a system disk.
+        verdict = judge(disk, disks, size_max=10**18)
+        assert not (verdict.ok and i < n_system), disk
     refuse_to_guess(disks)
     return None
 
 
 LSBLK = json.loads(answer(NVME, reader(FAT)))
+N_LSBLK = 1
 LISTING = {"AllDisksAndPartitions": [DISK0, DISK3, CARD]}
+N_MAC = 2
 INFOS = {
     "disk0": facts("disk0", **INTERNAL),
     "disk3": facts("disk3", **INTERNAL),
@@ -73,15 +79,15 @@ def mac(listing: Any, infos: Any) -> tuple[Disk, ...]:
 
 
 def test_the_inventories_are_taken_as_they_are() -> None:
-    assert complaint(lambda: parse_lsblk(json.dumps(LSBLK), lambda _: "SD")) is None
-    assert complaint(lambda: mac(LISTING, INFOS)) is None
+    assert complaint(lambda: parse_lsblk(json.dumps(LSBLK), lambda _: "SD"), N_LSBLK) is None
+    assert complaint(lambda: mac(LISTING, INFOS), N_MAC) is None
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=repr)
 def test_a_wrong_value_of_lsblk_is_an_error_or_harmless(wrong: Any) -> None:
     for path in paths(LSBLK):
         text = json.dumps(replaced(LSBLK, path, wrong))
-        said = complaint(lambda text=text: parse_lsblk(text, lambda _: "SD"))  # type: ignore[misc]
+        said = complaint(lambda text=text: parse_lsblk(text, lambda _: "SD"), N_LSBLK)  # type: ignore[misc]
         assert said is None or "lsblk" in said, path
 
 
@@ -90,7 +96,7 @@ def test_a_wrong_value_of_diskutil_is_an_error_or_harmless(wrong: Any) -> None:
     for path in paths([LISTING, INFOS]):
         if path not in ((), (0,), (1,)):
             listing, infos = replaced([LISTING, INFOS], path, wrong)
-            said = complaint(lambda of=(listing, infos): mac(*of))  # type: ignore[misc]
+            said = complaint(lambda of=(listing, infos): mac(*of), N_MAC)  # type: ignore[misc]
             assert said is None or "diskutil" in said, path
 
 

@@ -117,6 +117,42 @@ def test_a_card_that_lies_is_caught_at_the_byte(
     assert read_boot_record(sector_0(card)) == ()
 
 
+@pytest.mark.parametrize("lie_at", [0, SECTOR - 1])
+def test_a_lie_about_the_boot_record_wipes_it_again(
+    lie_at: int, image: CardImage, card: BlockDevice
+) -> None:
+    class LiesLast(Watched):
+        def read(self, offset: int, size_bytes: int) -> bytes:
+            return (
+                super().read(offset, size_bytes)
+                if size_bytes == SECTOR
+                else card.read(offset, size_bytes)
+            )
+
+    watched = LiesLast(card, lie_at=lie_at)
+    with pytest.raises(CardMismatchError, match=f"at byte {lie_at},") as error:
+        write_image(image, watched)
+    assert "It has no boot record now" in error.value.hint
+    assert watched.writes[-2:] == [(0, SECTOR), (0, SECTOR)], "the record, and zeros over it"
+    assert sector_0(card) == bytes(SECTOR)
+
+
+def test_a_boot_record_that_cannot_be_wiped_again_is_no_mismatch(
+    image: CardImage, card: BlockDevice
+) -> None:
+    class Stuck(Watched):
+        def write(self, offset: int, data: bytes | memoryview) -> None:
+            if len(data) == SECTOR and read_boot_record(card.read(0, SECTOR)) and self.writes:
+                self.fail_at = 0
+            super().write(offset, data)
+
+        def read(self, offset: int, size_bytes: int) -> bytes:
+            return bytes(size_bytes) if size_bytes == SECTOR else card.read(offset, size_bytes)
+
+    with pytest.raises(CardFailedError, match="failed at byte 0: Input/output error"):
+        write_image(image, Stuck(card))
+
+
 def test_without_verification_a_lie_is_not_noticed(image: CardImage, card: BlockDevice) -> None:
     write_image(image, Watched(card, lie_at=BLOCK), verify=False)
     assert read_boot_record(sector_0(card))
@@ -206,6 +242,26 @@ def test_missing_rights_name_the_command_and_the_other_way(
         pytest.fail("it was opened")
     assert "sudo python -m harness flash -m 'my model.gguf'" in error.value.hint
     assert "--files-only" in error.value.hint
+
+
+def test_a_lock_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """macOS's O_EXLOCK, which Linux does not have."""
+    lock = 1 << 28
+    asked = []
+
+    def locked(path: str, flags: int) -> int:
+        asked.append(flags)
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "O_EXLOCK", lock, raising=False)
+    monkeypatch.setattr(os, "open", locked)
+    with (
+        pytest.raises(FlashError, match="is in use"),
+        open_disk(as_disk("/dev/rdisk4"), ["flash"]),
+    ):
+        pytest.fail("it was opened")
+    assert asked[0] & lock
+    assert asked[0] & os.O_NONBLOCK
 
 
 @pytest.fixture

@@ -211,6 +211,23 @@ def test_another_file_is_no_list(text: str, tmp_path: Path) -> None:
         read_card_list(path)
 
 
+@pytest.mark.parametrize(
+    "extents",
+    [[], [[0, 0]], [[512, 1024]], [[0, 4097]], [[0, 1024], [512, 2048]], [[-1, 512]], [[2, 1]]],
+    ids=str,
+)
+def test_extents_that_are_no_part_of_the_image_are_no_list(
+    extents: list[list[int]], tmp_path: Path
+) -> None:
+    whole = CardList("pi4", "b", "card.img", 4096, "s", ((0, 512), (1024, 4096)), (), (), (), "k")
+    path = tmp_path / "card.json"
+    path.write_text(json.dumps(whole.as_dict()))
+    assert read_card_list(path) == whole
+    path.write_text(json.dumps({**whole.as_dict(), "extents": extents}))
+    with pytest.raises(ImageError, match=r"extents are .* wanted spans from byte 0 on"):
+        read_card_list(path)
+
+
 def test_missing_mtools_names_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     of = planned(tmp_path)
     monkeypatch.setattr(shutil, "which", lambda name, path=None: None)
