@@ -3,6 +3,7 @@
 #include "app/bench_kernels.h"
 
 #include "app/cpu_tier.h"
+#include "gen/layout.h"
 #include "lib/format.h"
 #include "lib/phase.h"
 #include "lib/string.h"
@@ -22,14 +23,24 @@
 #define N_TOKENS     16 // of a batch
 #define PRODUCT_ROWS 32
 
-// This kernel has no more room than the product: the batch lies behind the few rows it is for.
-static _Alignas(64) union {
+// The batch lies behind the few rows it is for.
+union weights {
     uint8_t blocks[MAX_BLOCKS * BLOCK_BYTES];
     struct {
         uint8_t rows[PRODUCT_ROWS * N_COLS / QK8_0 * sizeof(struct tile_q8_0) / QUANT_TILE_ROWS];
         _Alignas(16) uint8_t batch[N_TOKENS][N_COLS / QK8_0 * sizeof(struct act_q8_0)];
     };
-} weights;
+};
+
+// This kernel has no more room than the product, whose KV cache nobody uses here.
+#define WEIGHTS_ROOM 0x20000
+static_assert(sizeof(union weights) <= WEIGHTS_ROOM, "see below");
+#if KV_CACHE_IN_IMAGE && REGION_KV_CACHE_SIZE >= WEIGHTS_ROOM
+#define weights (*(union weights *)__kv_cache_start)
+#else
+static _Alignas(64) union weights weights;
+#endif
+
 static _Alignas(64) struct act_q8_k act[BLOCKS_PER_ROW];
 static float x[N_COLS], row[N_COLS], want[MAX_ROWS], got[MAX_ROWS];
 static float one[N_TOKENS][PRODUCT_ROWS], all[N_TOKENS][PRODUCT_ROWS];
