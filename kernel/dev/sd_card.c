@@ -16,12 +16,14 @@
 #define ACMD_SET_BUS_WIDTH   6
 #define ACMD_SD_SEND_OP_COND 41
 
-#define IF_COND_3V3         0x1aau // 2.7 to 3.6 V, and a pattern that comes back
-#define OCR_3V3             0x00ff8000u
-#define OCR_HIGH_CAPACITY   (1u << 30)
-#define OCR_READY           (1u << 31)
-#define BUS_WIDTH_4         2u
-#define R1_ERRORS           0xfdf90008u // all error bits of a card status
+#define IF_COND_3V3       0x1aau // 2.7 to 3.6 V, and a pattern that comes back
+#define OCR_3V3           0x00ff8000u
+#define OCR_HIGH_CAPACITY (1u << 30)
+#define OCR_READY         (1u << 31)
+#define BUS_WIDTH_4       2u
+// The error bits of a card status but COM_CRC_ERROR and ILLEGAL_COMMAND, which speak of the command
+// before: that one was not answered, and its sender knows.
+#define R1_ERRORS           0xfd390008u
 #define SWITCH_HIGH_SPEED   0x80fffff1u // set; function 1 of group 1, the other groups as they are
 #define SWITCH_STATUS_BYTES 64
 #define SWITCH_GROUP_1      16 // byte whose lower half says what group 1 became

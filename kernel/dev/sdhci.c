@@ -57,13 +57,23 @@
 #define PATIENCE_US      1000000     // a card may think 100 ms before data, and is busy 500 at most
 #define CLOCK_SETTLES_US 2000        // and 74 clocks before the first command, at 400 kHz
 
+// The slowest that an Arasan's own clock has been under any firmware; what base_hz says may be
+// more.
+#define ARASAN_HZ_MIN 50000000u
+
+static uint32_t card_hz(uint32_t base_hz, uint32_t divider)
+{
+    return divider > 0 ? base_hz / (2 * divider) : base_hz;
+}
+
 // The Arasan takes two cycles of the card's clock to pass a write on, and loses one that comes
-// sooner (Linux, drivers/mmc/host/sdhci-iproc.c). Without a clock: as with the slowest.
+// sooner (Linux, drivers/mmc/host/sdhci-iproc.c).
 static void write_reg(const struct sdhci *host, unsigned reg, uint32_t value)
 {
     mmio_write32(host->where.base + reg, value);
     if (host->where.kind == SD_HOST_ARASAN) {
-        timer_wait_us(2000000 / (host->clock_hz > 0 ? host->clock_hz : 400000) + 1);
+        const uint32_t base_hz = host->base_hz < ARASAN_HZ_MIN ? host->base_hz : ARASAN_HZ_MIN;
+        timer_wait_us(2000000 / card_hz(base_hz, host->divider) + 1);
     }
 }
 
@@ -103,7 +113,7 @@ static enum sd_result wait_status(const struct sdhci *host, uint32_t bits)
                                                      : SD_STUCK;
         }
         if (status & bits) {
-            mmio_write32(host->where.base + SDHCI_STATUS, status & bits); // writing ones clears
+            write_reg(host, SDHCI_STATUS, status & bits); // writing ones clears
             return SD_OK;
         }
         if (timer_ticks() >= deadline) {
@@ -114,7 +124,8 @@ static enum sd_result wait_status(const struct sdhci *host, uint32_t bits)
 
 enum sd_result sdhci_reset(struct sdhci *host, const struct sd_host *where, uint32_t base_hz)
 {
-    *host = (struct sdhci){.where = *where, .base_hz = base_hz};
+    // Whatever the clock was before: as with the slowest.
+    *host = (struct sdhci){.where = *where, .base_hz = base_hz, .divider = CLOCK_DIVIDER_MAX};
     write_reg(host, SDHCI_CLOCK, CLOCK_RESET_ALL);
     if (!wait_clear(host, SDHCI_CLOCK, CLOCK_RESET_ALL)) {
         return SD_STUCK;
@@ -132,6 +143,7 @@ enum sd_result sdhci_set_clock(struct sdhci *host, uint32_t hz, bool high_speed)
 {
     uint32_t divider = (host->base_hz + 2 * hz - 1) / (2 * hz); // of twice itself
     divider = divider < CLOCK_DIVIDER_MAX ? divider : CLOCK_DIVIDER_MAX;
+    host->divider = divider > host->divider ? divider : host->divider;
     uint32_t control = read_reg(host, SDHCI_CONTROL) & ~CONTROL_HIGH_SPEED;
     const uint32_t clock = CLOCK_DATA_TIMEOUT | CLOCK_DIVIDER(divider) | CLOCK_INTERNAL;
     write_reg(host, SDHCI_CLOCK, 0); // no clock to the card while it changes
@@ -146,8 +158,9 @@ enum sd_result sdhci_set_clock(struct sdhci *host, uint32_t hz, bool high_speed)
             return SD_STUCK;
         }
     }
-    host->clock_hz = hz;
     write_reg(host, SDHCI_CLOCK, clock | CLOCK_TO_CARD);
+    host->divider = divider;
+    host->clock_hz = card_hz(host->base_hz, divider);
     timer_wait_us(CLOCK_SETTLES_US);
     return SD_OK;
 }

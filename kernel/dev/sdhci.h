@@ -33,7 +33,8 @@ struct sd_host {
 struct sdhci {
     struct sd_host where;
     uint32_t base_hz;    // of its clock, or more: what is divided from it is then slower
-    uint32_t clock_hz;   // of the card, as set last
+    uint32_t clock_hz;   // of the card, as set last: what base_hz is divided to
+    uint32_t divider;    // of the card's clock; while it changes, the larger one
     bool card_was_there; // by its card detect, which some boards have not wired
     uint32_t answer;     // of the last command
 };

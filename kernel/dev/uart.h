@@ -21,8 +21,11 @@ struct uart {
 // divisor is made from is the firmware's secret. May be called again, for another one.
 void uart_init(const struct uart *uart);
 
-void uart_putc(uint8_t byte); // waits for a place in the FIFO
-int uart_getc(void);          // -1: nothing received
+// Waits for a place in the FIFO. One that has none for UART_PATIENCE_US has no clock, or nobody at
+// its end who would take a byte: the byte is dropped, and so a panic ends.
+void uart_putc(uint8_t byte);
+#define UART_PATIENCE_US 200000 // 16 bytes at 1200 baud take 133 ms
+int uart_getc(void);            // -1: nothing received
 
 // Received bytes raise the UART's interrupt line until they are read.
 void uart_rx_interrupt_enable(void);

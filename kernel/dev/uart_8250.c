@@ -3,6 +3,8 @@
 #include "dev/uart_8250.h"
 
 #include "arch/mmio.h"
+#include "arch/timer.h"
+#include "dev/uart.h"
 
 #define UART_RBR       0 // read: received byte
 #define UART_THR       0 // write: byte to send
@@ -17,6 +19,7 @@
 
 static paddr_t base;
 static unsigned shift, width;
+static bool is_stuck; // its FIFO was full for too long
 
 static uint32_t read_reg(unsigned reg)
 {
@@ -43,11 +46,26 @@ void uart_8250_init(paddr_t uart_base, unsigned reg_shift, unsigned reg_width)
     write_reg(UART_FCR, UART_FCR_FIFOS);
 }
 
+// A UART that stands still costs its patience once; what comes after that is dropped at once.
+static bool has_room(void)
+{
+    uint64_t deadline = 0;
+    while ((read_reg(UART_LSR) & UART_LSR_THRE) == 0) {
+        deadline = deadline == 0 && !is_stuck ? timer_deadline_us(UART_PATIENCE_US) : deadline;
+        if (timer_ticks() >= deadline) {
+            is_stuck = true;
+            return false;
+        }
+    }
+    is_stuck = false;
+    return true;
+}
+
 void uart_8250_putc(uint8_t byte)
 {
-    while ((read_reg(UART_LSR) & UART_LSR_THRE) == 0) {
+    if (has_room()) {
+        write_reg(UART_THR, byte);
     }
-    write_reg(UART_THR, byte);
 }
 
 int uart_8250_getc(void)

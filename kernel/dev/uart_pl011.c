@@ -3,6 +3,7 @@
 
 #include "arch/mmio.h"
 #include "arch/timer.h"
+#include "dev/uart.h"
 
 #define UART_DR          0x00
 #define UART_FR          0x18
@@ -25,9 +26,11 @@
 #define UART_IMSC_RTIM   (1u << 6) // receive timeout: fewer bytes than the level, and a pause
 #define UART_ICR         0x44
 #define UART_ICR_ALL     0x7ffu
+#define UART_CR_ON       (UART_CR_UARTEN | UART_CR_TXE | UART_CR_RXE)
 #define DRAIN_US         5000 // 16 bytes of FIFO at 115200 take 1.4 ms; a UART without clock never ends
 
 static paddr_t base;
+static bool is_stuck; // its FIFO was full for too long
 
 // For QEMU 8.0 and newer. While the FIFOs are off its receiver holds one byte; once that is there
 // QEMU stops to poll the host's line until UARTDR is read. Switching the FIFOs on drops the byte,
@@ -43,10 +46,21 @@ static void rx_listen(void)
     }
 }
 
+// DDI 0183, section 3.3.8: what is being sent ends before the UART is switched off.
+static void switch_off(void)
+{
+    if (mmio_read32(base + UART_CR) & UART_CR_UARTEN) {
+        const uint64_t deadline = timer_deadline_us(DRAIN_US);
+        while ((mmio_read32(base + UART_FR) & UART_FR_BUSY) && timer_ticks() < deadline) {
+        }
+    }
+    mmio_write32(base + UART_CR, 0);
+}
+
 static void enable(void)
 {
     mmio_write32(base + UART_LCRH, UART_LCRH_8BIT | UART_LCRH_FEN);
-    mmio_write32(base + UART_CR, UART_CR_UARTEN | UART_CR_TXE | UART_CR_RXE);
+    mmio_write32(base + UART_CR, UART_CR_ON);
     rx_listen();
 }
 
@@ -54,13 +68,15 @@ void pl011_init(paddr_t uart_base)
 {
     base = uart_base;
     if (!pl011_is_enabled(base)) { // else: writing LCRH garbles what is on the line
+        switch_off();
         enable();
     }
 }
 
 bool pl011_is_enabled(paddr_t uart_base)
 {
-    return (mmio_read32(uart_base + UART_CR) & UART_CR_UARTEN) != 0;
+    return (mmio_read32(uart_base + UART_CR) & UART_CR_ON) == UART_CR_ON &&
+           (mmio_read32(uart_base + UART_LCRH) & UART_LCRH_FEN) != 0;
 }
 
 uint32_t pl011_divisor(void)
@@ -79,16 +95,11 @@ void pl011_configure(paddr_t uart_base, uint32_t clock_hz, uint32_t baud)
     pl011_set_divisor(pl011_divisor_of(clock_hz, baud));
 }
 
-// In the order of DDI 0183, section 3.3.8: what is being sent ends before the UART is switched off,
-// FIFOs are emptied by switching them off, and a write of LCRH makes the divisors valid.
+// In the order of DDI 0183, section 3.3.8: FIFOs are emptied by switching them off, and a write of
+// LCRH makes the divisors valid.
 void pl011_set_divisor(uint32_t divisor)
 {
-    if (pl011_is_enabled(base)) {
-        const uint64_t deadline = timer_deadline_us(DRAIN_US);
-        while ((mmio_read32(base + UART_FR) & UART_FR_BUSY) && timer_ticks() < deadline) {
-        }
-    }
-    mmio_write32(base + UART_CR, 0);
+    switch_off();
     mmio_write32(base + UART_LCRH, 0);
     mmio_write32(base + UART_IMSC, 0);
     mmio_write32(base + UART_ICR, UART_ICR_ALL);
@@ -97,11 +108,26 @@ void pl011_set_divisor(uint32_t divisor)
     enable();
 }
 
+// A UART that stands still costs its patience once; what comes after that is dropped at once.
+static bool has_room(void)
+{
+    uint64_t deadline = 0;
+    while (mmio_read32(base + UART_FR) & UART_FR_TXFF) {
+        deadline = deadline == 0 && !is_stuck ? timer_deadline_us(UART_PATIENCE_US) : deadline;
+        if (timer_ticks() >= deadline) {
+            is_stuck = true;
+            return false;
+        }
+    }
+    is_stuck = false;
+    return true;
+}
+
 void pl011_putc(uint8_t byte)
 {
-    while (mmio_read32(base + UART_FR) & UART_FR_TXFF) {
+    if (has_room()) {
+        mmio_write32(base + UART_DR, byte);
     }
-    mmio_write32(base + UART_DR, byte);
 }
 
 int pl011_getc(void)

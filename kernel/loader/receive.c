@@ -187,9 +187,11 @@ static void take(uint8_t byte)
     struct frame frame;
     if (frame_end(&loader.decoder, &frame)) {
         loader.host_is_there = true;
-        loader.frame_at = loader.io->line.ticks();
         raspbootin_reset(&loader.raspbootin);
         handle(&frame);
+        // The CRC of a large kernel takes longer than the host may be silent: its time begins now.
+        loader.frame_at = loader.io->line.ticks();
+        loader.byte_at = loader.frame_at;
     }
     frame_begin(&loader.decoder, loader.body); // this zero may also begin the next one
 }

@@ -67,6 +67,13 @@ static unsigned read_irq(const struct fdt *fdt, int offset)
     return is_gic && is_shared ? GIC_SPI_FIRST + (unsigned)number : 0;
 }
 
+// What a tree can ask of the 8250's driver; the others' registers lie as their makers have them.
+static bool has_known_registers(const struct uart *uart)
+{
+    return uart->kind != UART_8250 ||
+           (uart->reg_shift <= 2 && (uart->reg_width == 1 || uart->reg_width == 4));
+}
+
 enum device {
     DEVICE_PL011,
     DEVICE_8250,
@@ -160,6 +167,9 @@ void fdt_read_device(struct devices *devices, const struct fdt *fdt, const struc
                                                  : UART_BCM2835_MINI;
         uart.uart.reg_shift = one_cell(fdt, node->offset, "reg-shift", 0);
         uart.uart.reg_width = one_cell(fdt, node->offset, "reg-io-width", 1);
+        if (!has_known_registers(&uart.uart)) {
+            break;
+        }
         uart.irq = read_irq(fdt, node->offset);
         uart.is_stdout = is_stdout(fdt, at->chosen, at->aliases, node->name);
         consider(&uarts->any, &uart);

@@ -9,6 +9,8 @@
 
 #define TX_PIN           14u
 #define RX_PIN           15u
+#define BLUETOOTH_TX_PIN 32u // where the firmware connects the PL011, as their ALT3
+#define BLUETOOTH_RX_PIN 33u
 #define BAUD             115200u
 #define UART_HZ          48000000u  // what the firmware makes it unless config.txt says otherwise
 #define CORE_HZ          250000000u // with enable_uart=1, which a mini UART needs
@@ -57,6 +59,16 @@ static void set_clock(uint32_t id, uint32_t hz)
     timer_wait_us(CLOCK_SETTLES_US);
 }
 
+// A receiver of two pins hears both of them.
+static void leave_bluetooth(const struct devices *devices)
+{
+    for (unsigned pin = BLUETOOTH_TX_PIN; pin <= BLUETOOTH_RX_PIN; pin++) {
+        if (gpio_function(devices->gpio.base, pin) == GPIO_ALT3) {
+            gpio_select(devices->gpio.base, pin, GPIO_INPUT);
+        }
+    }
+}
+
 static void select_pins(const struct devices *devices, enum gpio_function function)
 {
     gpio_select(devices->gpio.base, TX_PIN, function);
@@ -80,6 +92,7 @@ void pi_console_init(const struct devices *devices)
         }
         set_clock(MAILBOX_CLOCK_UART, UART_HZ);
         const uint32_t hz = clock_or(MAILBOX_CLOCK_UART, 16 * BAUD, UART_HZ);
+        leave_bluetooth(devices);
         select_pins(devices, GPIO_ALT0);
         pl011_configure(uart->base, hz, BAUD);
     } else if (uart->kind == UART_BCM2835_MINI) {

@@ -142,13 +142,14 @@ static void cut_first_gib(struct platform *p)
     if (!pi_memory(&ours)) {
         return;
     }
-    for (int i = 0; i < p->n_ram; i++) {
+    const int n = p->n_ram;
+    for (int i = 0; i < n; i++) {
         struct range *r = &p->ram[i];
-        if (r->start < FIRST_GIB && r->start < ours.end && r->end > ours.end) {
+        if (r->start < FIRST_GIB && r->end > ours.end) {
             if (r->end > FIRST_GIB) { // what lies above it stays
                 add_ram(p, FIRST_GIB, r->end);
             }
-            r->end = ours.end;
+            r->end = r->start < ours.end ? ours.end : r->start; // nothing of it, maybe
         }
     }
 }
@@ -166,13 +167,13 @@ void platform_init(struct platform *p, paddr_t loader, paddr_t image, unsigned e
     mailbox_init(p->devices.mailbox, p->devices.mailbox_bus);
     pi_raise_clock(); // may change the clock that the console's speed is divided from
     pi_console_init(&p->devices);
-    uart_init(&p->devices.uart); // from here on panic() can speak
+    uart_init(&p->devices.uart);             // from here on panic() can speak
+    if (p->devices.gpio.kind != GPIO_NONE) { // a Pi whose VideoCore takes part of the first GiB
+        cut_first_gib(p);
+    }
     if (p->overflow != NULL) {
         panic("platform: the device tree has more than %d ranges of %s", PLATFORM_MAX_RANGES,
               p->overflow);
-    }
-    if (p->devices.gpio.kind != GPIO_NONE) { // a Pi whose VideoCore takes part of the first GiB
-        cut_first_gib(p);
     }
     tidy_ram(p);
     p->n_cpu = p->n_cpu > 0 ? p->n_cpu : 1; // this one

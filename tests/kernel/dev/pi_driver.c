@@ -1,11 +1,13 @@
 // A Raspberry Pi's registers, made here: what platform/pi.c and the drivers below it do with them.
 //
 //     pi_driver describe ARM_HZ MEASURED_HZ TEMPERATURE FLAGS    a rate of 0: length-0 answer
-//     pi_driver console pl011|mini [on] [UART_HZ] [2711]
+//     pi_driver console pl011|mini [on|half] [UART_HZ] [2711]
+//     pi_driver dead pl011|mini                                  a UART that never takes a byte
 //     pi_driver silent                                           a mailbox that never answers
 #include "arch/mmio.h"
 #include "arch/timer.h"
 #include "dev/mailbox.h"
+#include "dev/uart.h"
 #include "platform/pi.h"
 
 #include <stdio.h>
@@ -131,6 +133,11 @@ static void console(int argc, char **argv)
         if (strcmp(argv[i], "on") == 0) { // as with disable-bt in config.txt
             sim.gpio[1] = 4u << 12 | 4u << 15;
             sim.pl011[0x30 / 4] = 0x301;
+            sim.pl011[0x2c / 4] = 0x70;
+            sim.pl011[0x24 / 4] = 99;
+        } else if (strcmp(argv[i], "half") == 0) { // without FIFOs
+            sim.gpio[1] = 4u << 12 | 4u << 15;
+            sim.pl011[0x30 / 4] = 0x301;
             sim.pl011[0x24 / 4] = 99;
         } else if (strcmp(argv[i], "2711") == 0) {
             devices.gpio.kind = GPIO_BCM2711;
@@ -138,13 +145,33 @@ static void console(int argc, char **argv)
             sim.uart_hz = (uint32_t)strtoul(argv[i], NULL, 0);
         }
     }
-    sim.gpio[1] |= 1u << 18; // pin 16 is an output: it is to stay one
+    sim.gpio[1] |= 1u << 18;                    // pin 16 is an output: it is to stay one
+    sim.gpio[3] = 7u << 6 | 7u << 9 | 7u << 12; // 32 to 34 are ALT3: Bluetooth, and another
     pi_console_init(&devices);
     printf("pins=0x%x pulls=0x%x\n", sim.gpio[1], sim.gpio[0xe4 / 4]);
     printf("pl011=%u/%u lcrh=0x%x cr=0x%x\n", sim.pl011[0x24 / 4], sim.pl011[0x28 / 4],
            sim.pl011[0x2c / 4], sim.pl011[0x30 / 4]);
     printf("mini=%u lcr=0x%x cntl=0x%x enables=0x%x\n", sim.mini[0x28 / 4], sim.mini[0xc / 4],
            sim.mini[0x20 / 4], sim.aux_enables);
+    printf("pins 30 to 39=0x%x\n", sim.gpio[3]);
+}
+
+static void dead(bool is_mini)
+{
+    const struct uart uart = {is_mini ? UART_BCM2835_MINI : UART_PL011, is_mini ? MINI : PL011, 0,
+                              1};
+    sim.pl011[0x18 / 4] = 1u << 5; // its FIFO is full; the mini UART's zeros say the same
+    uart_init(&uart);
+    const uint64_t began = fake_us;
+    for (int i = 0; i < 1000; i++) {
+        uart_putc('x');
+    }
+    const bool is_once =
+        fake_us - began > UART_PATIENCE_US && fake_us - began < 2 * UART_PATIENCE_US;
+    sim.pl011[0x18 / 4] = 0;
+    sim.mini[5] = 1u << 5; // back again
+    uart_putc('y');
+    printf("waited once=%d then=%c\n", is_once, is_mini ? sim.mini[0] : sim.pl011[0]);
 }
 
 int main(int argc, char **argv)
@@ -152,6 +179,10 @@ int main(int argc, char **argv)
     mailbox_init(MAILBOX, 0xc0000000);
     if (strcmp(argv[1], "console") == 0) {
         console(argc - 2, argv + 2);
+        return 0;
+    }
+    if (strcmp(argv[1], "dead") == 0) {
+        dead(strcmp(argv[2], "mini") == 0);
         return 0;
     }
     char text[96];

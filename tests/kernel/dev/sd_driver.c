@@ -1,9 +1,11 @@
 // Drives dev/sd_card.c against an SDHCI controller and a card made here, which fail as argv says:
 //
-//     sd_driver LBA N [none|v1|small|slow] [crc=LBA:TIMES] [stall=LBA:TIMES] [pull=LBA]
+//     sd_driver LBA N [none|v1|small|slow] [arasan] [base=HZ] [real=HZ] [crc=LBA:TIMES]
+//               [stall=LBA:TIMES] [pull=LBA]
 //
-// Prints what sd_open() and sd_read() say, whether the blocks are the right ones, and the state of
-// the card.
+// base: what the driver is told of the controller's clock; real: what that is. Prints what
+// sd_open() and sd_read() say, whether the blocks are the right ones, the state of the card, the
+// registers at the end, and how many writes came sooner than an Arasan takes them.
 #include "arch/mmio.h"
 #include "arch/timer.h"
 #include "dev/sd_card.h"
@@ -28,18 +30,27 @@ struct fault {
 };
 
 static struct {
-    bool none, v1, small, slow, pulled;
+    bool none, v1, small, slow, pulled, arasan;
+    uint32_t base_hz, real_hz;
     struct fault crc, stall;
     uint32_t pull;
     // The controller.
     uint32_t block, argument, control, clock, status, answer;
+    uint64_t written_us;
+    uint32_t divider, lost;
     // The card.
-    bool app, ready, selected;
+    bool app, ready, selected, sending;
+    bool illegal; // the last command was: the next answer says so
     int bus_width;
     uint32_t address, left, word;
     bool switching;
     uint32_t switched; // clock when high speed was chosen
-} sim = {.pull = UINT32_MAX, .crc = {UINT32_MAX, 0}, .stall = {UINT32_MAX, 0}, .bus_width = 1};
+} sim = {.base_hz = 200000000,
+         .divider = 1023,
+         .pull = UINT32_MAX,
+         .crc = {UINT32_MAX, 0},
+         .stall = {UINT32_MAX, 0},
+         .bus_width = 1};
 
 static uint32_t word_of(uint32_t lba, uint32_t word)
 {
@@ -72,7 +83,8 @@ static void next_block(void)
 
 static void start_data(uint32_t command)
 {
-    sim.left = command & 1u << 5 ? sim.block >> 16 : 1;
+    sim.sending = (command & 1u << 5) != 0;
+    sim.left = sim.sending ? sim.block >> 16 : 1;
     next_block();
 }
 
@@ -81,13 +93,14 @@ static void run_command(uint32_t command)
     const unsigned index = command >> 24 & 63;
     const bool is_app = sim.app;
     sim.app = false;
-    sim.answer = 0x900; // ready for data, in the transfer state
-    if (sim.none || sim.pulled || (index == 8 && sim.v1)) {
-        if (index != 0) {
-            fail(1u << 16);
-            return;
-        }
+    const bool is_illegal = (index == 8 && sim.v1) || (index == 12 && !sim.sending);
+    if (index != 0 && (sim.none || sim.pulled || is_illegal)) {
+        sim.illegal = is_illegal;
+        fail(1u << 16);
+        return;
     }
+    sim.answer = 0x900 | (sim.illegal ? 1u << 22 : 0); // ready for data, in the transfer state
+    sim.illegal = false;
     sim.status |= DONE;
     switch (index) {
     case 0:
@@ -124,6 +137,7 @@ static void run_command(uint32_t command)
         break;
     case 12:
         sim.left = 0;
+        sim.sending = false;
         break;
     case 17:
     case 18:
@@ -144,6 +158,7 @@ static uint32_t read_data(void)
     if (++sim.word == n) {
         sim.address++;
         if (--sim.left == 0) {
+            sim.sending = false; // the controller has sent CMD12
             sim.status |= COMPLETE;
         } else {
             next_block();
@@ -172,8 +187,19 @@ uint32_t mmio_read32(paddr_t address)
     }
 }
 
+// Two cycles of the card's clock since the last one.
+static void count_if_lost(void)
+{
+    const uint64_t us = fake_us - sim.written_us;
+    if (sim.arasan && us * (sim.real_hz / (2 * sim.divider)) < 2000000) {
+        sim.lost++;
+    }
+    sim.written_us = fake_us;
+}
+
 void mmio_write32(paddr_t address, uint32_t value)
 {
+    count_if_lost();
     switch (address - BASE) {
     case 0x04:
         sim.block = value;
@@ -189,6 +215,9 @@ void mmio_write32(paddr_t address, uint32_t value)
         break;
     case 0x2c:
         sim.clock = value & ~(7u << 24); // resets are over at once
+        if (value & 1) {
+            sim.divider = (value >> 8 & 0xff) | (value >> 6 & 3) << 8;
+        }
         break;
     case 0x30:
         sim.status &= ~value;
@@ -215,6 +244,9 @@ static void take_argument(const char *word)
     sim.v1 |= strcmp(word, "v1") == 0;
     sim.small |= strcmp(word, "small") == 0 || strcmp(word, "v1") == 0;
     sim.slow |= strcmp(word, "slow") == 0;
+    sim.arasan |= strcmp(word, "arasan") == 0;
+    sscanf(word, "base=%u", &sim.base_hz);
+    sscanf(word, "real=%u", &sim.real_hz);
     sscanf(word, "crc=%u:%d", &sim.crc.lba, &sim.crc.times);
     sscanf(word, "stall=%u:%d", &sim.stall.lba, &sim.stall.times);
     sscanf(word, "pull=%u", &sim.pull);
@@ -227,8 +259,10 @@ int main(int argc, char **argv)
         take_argument(argv[i]);
     }
     struct sd_card card;
-    const struct sd_host host = {SD_HOST_SDHCI, BASE};
-    enum sd_result result = sd_open(&card, &host, 200000000);
+    const struct sd_host host = {sim.arasan ? SD_HOST_ARASAN : SD_HOST_SDHCI, BASE};
+    sim.real_hz = sim.real_hz ? sim.real_hz : sim.base_hz;
+    fake_us = 1000;
+    enum sd_result result = sd_open(&card, &host, sim.base_hz);
     printf("open=%s\n", sd_result_text(result));
     if (result != SD_OK) {
         return 0;
@@ -242,6 +276,7 @@ int main(int argc, char **argv)
         right = right && blocks[i] == word_of(lba + i / 128, i % 128);
     }
     printf("right=%d hz=%u\n", result == SD_OK && right, card.host.clock_hz);
+    printf("divider=%u control=0x%x lost=%u\n", sim.divider, sim.control, sim.lost);
     free(blocks);
     return 0;
 }

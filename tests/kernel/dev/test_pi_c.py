@@ -9,7 +9,7 @@ from tests.kernel.build import build_program, run_program
 HERE = Path(__file__).parent
 SOURCES = [
     *("platform/pi.c", "dev/mailbox.c", "dev/gpio_bcm2835.c", "dev/uart_pl011.c"),
-    *("dev/uart_mini.c", "lib/format.c"),
+    *("dev/uart_mini.c", "dev/uart_8250.c", "dev/uart.c", "lib/format.c"),
 ]
 
 
@@ -66,6 +66,20 @@ def test_the_pl011_is_set_up_from_its_clock(driver: Path, hz: str, divisors: str
 def test_a_pl011_that_the_firmware_has_set_up_keeps_its_speed(driver: Path) -> None:
     lines = said(driver, "console", "pl011", "on")
     assert lines[1].startswith("pl011=99/0 ")
+
+
+def test_a_pl011_without_fifos_is_none_that_the_firmware_has_set_up(driver: Path) -> None:
+    lines = said(driver, "console", "pl011", "half", "48000000")
+    assert lines[2] == "pl011=26/3 lcrh=0x70 cr=0x301"
+
+
+def test_the_pl011_leaves_the_pins_of_bluetooth(driver: Path) -> None:
+    assert said(driver, "console", "pl011")[-1] == "pins 30 to 39=0x7000"  # 34 is not theirs
+
+
+@pytest.mark.parametrize("kind", ["pl011", "mini"])
+def test_a_dead_uart_is_waited_for_once(driver: Path, kind: str) -> None:
+    assert said(driver, "dead", kind) == ["waited once=1 then=y"]
 
 
 def test_a_pi_4_has_its_pulls_elsewhere(driver: Path) -> None:

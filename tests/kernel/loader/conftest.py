@@ -13,7 +13,7 @@ SOURCES = ("receive.c", "blocks.c", "raspbootin.c", "crc32.c")
 
 @pytest.fixture(scope="session")
 def loader_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Arguments: the file for what it receives, and the fastest speed."""
+    """Arguments: the file for what it receives, the fastest speed, ms that a byte sent takes."""
     folder = tmp_path_factory.mktemp("loader")
     write_files(render_loader(load_board("virt")), folder)
     sources = [*(f"loader/{name}" for name in SOURCES), "link/frame.c"]

@@ -1,5 +1,7 @@
 // The loader on this machine: its line is stdin and stdout, and what it received goes to a file.
-// Arguments: the file; the fastest speed that set_baud() agrees to.
+// Arguments: the file; the fastest speed that set_baud() agrees to; milliseconds that its clock
+// goes on by with each byte that it sends (an answer takes that much longer, without anyone
+// waiting).
 #define _POSIX_C_SOURCE 200809L // clock_gettime()
 #include <poll.h>
 #include <stdio.h>
@@ -10,12 +12,17 @@
 #include "gen/link.h"
 #include "loader/loader.h"
 
-static uint64_t baud_max;
+static uint64_t baud_max, us_per_byte, us_sent;
+static bool has_sent;
 
 static int getc_stdin(void)
 {
     struct pollfd fd = {.fd = 0, .events = POLLIN};
     uint8_t byte;
+    if (has_sent) { // the host's next byte is never there at once
+        has_sent = false;
+        return LINK_NO_BYTE;
+    }
     if (poll(&fd, 1, 0) <= 0) {
         return LINK_NO_BYTE;
     }
@@ -27,13 +34,15 @@ static void putc_stdout(uint8_t c)
     if (write(1, &c, 1) != 1) {
         exit(2);
     }
+    us_sent += us_per_byte;
+    has_sent = true;
 }
 
 static uint64_t ticks(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+    return us_sent + (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
 }
 
 static void rest(void)
@@ -50,10 +59,11 @@ static bool set_baud(uint32_t baud)
 
 int main(int argc, char **argv)
 {
-    if (argc != 3) {
+    if (argc != 4) {
         return 1;
     }
     baud_max = strtoul(argv[2], NULL, 10);
+    us_per_byte = strtoul(argv[3], NULL, 10) * 1000;
     const size_t room = 1 << 20; // exactly as large as promised: the sanitizer sees any byte beyond
     uint8_t *memory = malloc(room);
     const struct loader_io io = {

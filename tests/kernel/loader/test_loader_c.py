@@ -38,12 +38,14 @@ def kernel_of(size: int, needs: int = 1 << 20) -> bytes:
 class Running:
     """The loader's program and its line."""
 
-    def __init__(self, program: Path, folder: Path, baud_max: int) -> None:
+    def __init__(self, program: Path, folder: Path, baud_max: int, ms_per_byte: int) -> None:
         self.file = folder / "kernel"
         read_fd, its_stdout = os.pipe()
         its_stdin, write_fd = os.pipe()
         self.process = Process(
-            (str(program), str(self.file), str(baud_max)), stdin=its_stdin, stdout=its_stdout
+            (str(program), str(self.file), str(baud_max), str(ms_per_byte)),
+            stdin=its_stdin,
+            stdout=its_stdout,
         )
         os.close(its_stdin)
         os.close(its_stdout)
@@ -56,8 +58,10 @@ class Running:
 
 
 @contextmanager
-def loader(program: Path, folder: Path, baud_max: int = 0) -> Iterator[Running]:
-    running = Running(program, folder, baud_max)
+def loader(
+    program: Path, folder: Path, baud_max: int = 0, ms_per_byte: int = 0
+) -> Iterator[Running]:
+    running = Running(program, folder, baud_max, ms_per_byte)
     try:
         yield running
     finally:
@@ -208,6 +212,21 @@ def test_a_pause_at_another_speed_loses_no_block(loader_program: Path, tmp_path:
         host.run()
         assert running.received() == kernel
         assert "baud 0" in running.process.stderr_tail()
+
+
+def test_an_answer_that_takes_long_is_no_silence_of_the_host(
+    loader_program: Path, tmp_path: Path
+) -> None:
+    """As VERIFY of a large kernel: what the loader computes is not what the host keeps quiet."""
+    kernel = kernel_of(2_000)
+    with loader(loader_program, tmp_path, 921_600, ms_per_byte=FALL_BACK_MS) as running:
+        host = Loader(running.stream)
+        host.find()
+        assert host.change_baud(921_600, lambda _: None, 115200)
+        host.push(kernel)
+        host.run()
+        assert running.received() == kernel
+        assert "baud 0" not in running.process.stderr_tail()
 
 
 def test_a_kernel_that_does_not_fit_is_refused_with_both_sizes(

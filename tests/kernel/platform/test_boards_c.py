@@ -26,6 +26,7 @@ from tests.kernel.platform.machine import (
 NO_TREE = bytes(64)
 ATAGS = struct.pack("<13I", 5, 0x5441_0001, 1, 4096, 0, 4, 0x5441_0002, 0x3C00_0000, 0, 4,
                     0x5442_0005, 0x800_0000, 0x12345) + bytes(16)  # fmt: skip
+CM3_PLUS, CM4S = 0xA0_2100, 0xA0_3150
 PI_3_B, PI_ZERO_2_W, PI_3_AT = 0xA0_2082, 0x90_2120, Machine(0x8_0000, 2, 0xD03)
 
 
@@ -50,7 +51,10 @@ def test_without_a_tree_the_board_is_known_by_its_ram(
     [
         (0xD03, PI_3_B, "raspi3b", "Raspberry Pi 3", "0x3f201000", f"0x1 {SPIN_TABLE} 0xe0"),
         (0xD03, PI_ZERO_2_W, "pi-zero-2w", "Raspberry Pi Zero 2 W", "0x3f201000", ""),
+        # With the CPU of another one, so that only the revision can have said it.
+        (0xD08, CM3_PLUS, "raspi3b", "Raspberry Pi 3", "0x3f201000", f"0x1 {SPIN_TABLE} 0xe0"),
         (0xD08, 0xB0_3115, "raspi4b", "Raspberry Pi 4", "0xfe201000", f"0x1 {SPIN_TABLE} 0xe0"),
+        (0xD03, CM4S, "raspi4b", "Raspberry Pi 4", "0xfe201000", f"0x1 {SPIN_TABLE} 0xe0"),
         (0xD0B, 0, "pi5", "Raspberry Pi 5", "0x107d001000", f"0x100 {PSCI} 0x0"),
     ],
 )
@@ -170,5 +174,7 @@ def test_trees_of_real_boards_are_understood(driver: Path, shared: Path, file: s
 def test_damaged_trees_of_real_boards_are_read_without_harm(
     driver: Path, shared: Path, name: str
 ) -> None:
-    tree = (shared / "dtb" / f"{name}.dtb").read_bytes()
-    run_program(driver, "damage", "2", "1000", stdin=tree)
+    path = shared / "dtb" / f"{name}.dtb"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    run_program(driver, "damage", "2", "1000", stdin=path.read_bytes())

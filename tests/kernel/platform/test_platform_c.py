@@ -1,5 +1,6 @@
 """kernel/platform/platform.c and kernel/lib/fdt.c: real trees, made ones and damaged ones."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -248,7 +249,19 @@ def test_a_uart_of_another_kind_is_taken_with_its_registers(driver: Path) -> Non
     assert (found["uart"], found["uart_irq"]) == ([f"{UART_8250} 0x3000 2 4"], ["365"])
 
 
-def pi_like(*, pl011_is: str) -> bytes:
+@pytest.mark.parametrize(("shift", "width"), [(3, 1), (200, 4), (2, 2), (0, 0), (2, 8)])
+def test_a_uart_whose_registers_no_driver_knows_is_none(
+    driver: Path, shift: int, width: int
+) -> None:
+    registers: dict[str, Value] = {"reg-shift": [shift], "reg-io-width": [width]}
+    odd = registers | {"compatible": "ns16550a", "reg": cells64(0x2000, 0x100)}
+    good: dict[str, Value] = {"compatible": "ns16550a", "reg": cells64(0x3000, 0x100)}
+    assert facts(driver, board(Node("serial@2000", odd)))["uart"] == ["0 0x0 0 0"]
+    found = facts(driver, board(Node("serial@2000", odd), Node("serial@3000", good)))
+    assert found["uart"] == [f"{UART_8250} 0x3000 0 1"]
+
+
+def pi_like(*, pl011_is: str, ram: Sequence[tuple[int, int]] = ((0, 0x4000_0000),)) -> bytes:
     """A tree whose console is the mini UART, as the trees of Linux have it."""
     narrow: dict[str, Value] = {"#address-cells": [1], "#size-cells": [1]}
     uart: dict[str, Value] = {"interrupts": [2, 25], "status": pl011_is}
@@ -266,7 +279,7 @@ def pi_like(*, pl011_is: str) -> bytes:
     ]
     soc = Node("soc", narrow | {"ranges": [0x7E00_0000, 0x3F00_0000, 0x100_0000]}, nodes)
     chosen = Node("chosen", {"stdout-path": "/soc/uart1"})
-    memory = Node("memory@0", {"reg": [0, 0x4000_0000]})
+    memory = Node("memory@0", {"reg": [number for pair in ram for number in pair]})
     return write_device_tree(Node("", narrow, [chosen, memory, soc]))
 
 
@@ -283,6 +296,31 @@ def test_on_a_pi_the_pl011_is_the_console_whatever_stdout_path_says(driver: Path
 def test_memory_that_the_videocore_keeps_is_not_ours(driver: Path) -> None:
     found = facts(driver, pi_like(pl011_is="okay"), Machine(arm_memory_end=0x3B40_0000))
     assert found["ram"] == ["0x0..0x3b400000"]
+
+
+def test_memory_in_pieces_is_cut_at_the_videocore_s_border(driver: Path) -> None:
+    pieces = (
+        (0, 0x2000_0000),
+        (0x3000_0000, 0x0C00_0000),
+        (0x3C80_0000, 0x0080_0000),
+        (0x3E00_0000, 0x1200_0000),
+    )
+    tree = pi_like(pl011_is="okay", ram=pieces)
+    found = facts(driver, tree, Machine(arm_memory_end=0x3B40_0000))
+    assert found["ram"] == [
+        "0x0..0x20000000",
+        "0x30000000..0x3b400000",
+        "0x40000000..0x50000000",
+    ]
+
+
+def test_a_piece_too_many_after_the_cut_is_told(driver: Path) -> None:
+    # Small ones that are none of the first GiB's, and one that is cut in two.
+    small = [(0x5000_0000 + 0x10_0000 * i, 0x1000) for i in range(MAX_RANGES - 1)]
+    tree = pi_like(pl011_is="okay", ram=[(0, 0x4800_0000), *small])
+    assert "n_cpu" in facts(driver, tree)
+    said = run_program(driver, *Machine(arm_memory_end=0x3B40_0000).words(), stdin=tree).decode()
+    assert said == f"platform: the device tree has more than {MAX_RANGES} ranges of RAM"
 
 
 def test_damaged_trees_are_read_without_harm(driver: Path) -> None:

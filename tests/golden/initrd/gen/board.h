@@ -50,7 +50,7 @@
      .entry_el = 2, .cpu_part = 0xd03ull, .n_cpu = 4, \
      .cpu_method = CPU_METHOD_SPIN_TABLE, .cpu_stride = 1, .spin_table = 0xd8ull, \
      .ram = {{0x0ull, 0x3b400000ull}}, \
-     .pi_models = {8, 13, 14, 10}, \
+     .pi_models = {8, 13, 14, 10, 16}, \
      .devices = { \
          .uart = {UART_PL011, 0x3f201000ull, 0, 1}, .uart_irq = 89, \
          .intc = {INTC_BCM2836, 0x40000000ull, 0x3f00b200ull}, \
@@ -63,7 +63,7 @@
      .entry_el = 2, .cpu_part = 0xd08ull, .n_cpu = 4, \
      .cpu_method = CPU_METHOD_SPIN_TABLE, .cpu_stride = 1, .spin_table = 0xd8ull, \
      .ram = {{0x0ull, 0x3b400000ull}}, \
-     .pi_models = {17, 19, 20}, \
+     .pi_models = {17, 19, 20, 21}, \
      .devices = { \
          .uart = {UART_PL011, 0xfe201000ull, 0, 1}, .uart_irq = 153, \
          .intc = {INTC_GIC_V2, 0xff841000ull, 0xff842000ull}, \
