@@ -62,8 +62,9 @@ class Session:
             stream, timeout_s=timeout_s, on_console=on_console, clock=clock, resend_s=resend_s
         )
         self.tier = GenerateFlag(0)  # or TIER_...: what the kernel may compute with at most
-        # What sends a board its kernel again, when a reset has led to its loader.
-        self.on_loader: Callable[[], None] | None = None
+        # What sends a board its kernel again, when a reset has led to its loader; the line of
+        # the kernel that runs then.
+        self.on_loader: Callable[[], ByteStream] | None = None
         self._welcome: Welcome | None = None
         self._ended_at = clock()
         self._n_past = 0  # tokens in the context, as the target said last
@@ -79,8 +80,12 @@ class Session:
         return self._welcome
 
     def connect(self, *, expected_build_id: int | None = None) -> Welcome:
-        """Say HELLO until the kernel answers; boot text and old frames may come before."""
+        """Say HELLO until the kernel answers; boot text and old frames may come before.
+
+        A loader that answers is sent the kernel once: TargetError when it answers again.
+        """
         line = self._line
+        sent = False
         line.greet(secrets.randbits(32))
         started = hello_at = line.clock()
         while not line.inbox:
@@ -95,7 +100,13 @@ class Session:
             except LoaderAnswers:
                 if self.on_loader is None:
                     raise
-                self.on_loader()
+                if sent:
+                    raise TargetError(
+                        "the kernel was sent and started, and the loader answers again",
+                        hint="it resets before it answers: see the console log",
+                    ) from None
+                sent = True
+                line.take(self.on_loader())
                 line.greet(secrets.randbits(32))
         welcome = messages.unpack_welcome(line.inbox.popleft().payload)
         self._end()
