@@ -156,6 +156,18 @@ class Line:
         if self.heard_at - self._frame_at >= self._garbled_s:
             self._refuse_garbage()
 
+    def listen(self, timeout_s: float, until: Callable[[], bool]) -> None:
+        """Turns while nothing is due, until `until()` or for timeout_s.
+
+        Console text goes where it always goes; silence is no fault, a panic and an end are.
+        """
+        self.heard_at = self.clock()
+        deadline = self.heard_at + timeout_s
+        while not until() and self.clock() < deadline:
+            if self.clock() - self.heard_at > self._silence_s / 2:
+                self.heard_at = self.clock()
+            self.turn(deadline, "console text")
+
     def dead(self, what: str) -> TargetLost:
         """The error for a target that does not answer, with its last words."""
         return TargetLost(

@@ -214,7 +214,7 @@ class Session:
             last = EmbedFlag.LAST if i == len(prompts) - 1 else EmbedFlag(0)
             self._send_prompt(as_prompt(prompt))
             self._line.send(Msg.EMBED, pack_embed(flags | first | last))
-        for message in self._replies("the next vector"):
+        for message in self._replies("the next vector", of_texts=True):
             if message.type == Msg.VECTOR:
                 collector.add(unpack_vector(message.payload))
             elif message.type == Msg.EMBEDDED:
@@ -240,6 +240,10 @@ class Session:
                     break
         self._end()
         return bytes(data)
+
+    def listen(self, timeout_s: float, until: Callable[[], bool]) -> None:
+        """Read what the target prints unasked, until `until()` or for timeout_s."""
+        self._line.listen(timeout_s, until)
 
     def poweroff(self, *, wait_s: float = 5.0) -> None:
         """Switch the target off; returns when the line has ended, or was quiet for wait_s."""
@@ -291,7 +295,7 @@ class Session:
                 _collect_message(collector, message)
         return None
 
-    def _replies(self, expecting: str) -> Iterator[Message]:
+    def _replies(self, expecting: str, *, of_texts: bool = False) -> Iterator[Message]:
         """Messages in order, and an empty one after each turn so that the caller can react."""
         line = self._line
         line.heard_at = line.clock()
@@ -302,7 +306,7 @@ class Session:
                 if message.type == Msg.ERROR:
                     line.drop_unsent()
                     line.finish()
-                    raise refused(messages.unpack_error(message.payload))
+                    raise refused(messages.unpack_error(message.payload), of_texts=of_texts)
                 if message.type in (Msg.DONE, Msg.MEM_DATA, Msg.EMBEDDED):
                     self._in_doubt = False
                 yield message
