@@ -160,19 +160,35 @@ def _holders(port: str) -> list[str]:
     """Programs that have the port open, or locked as UUCP did it; those that /proc shows us."""
     device = os.path.realpath(port)
     found = []
-    for link in Path("/proc").glob("[1-9]*/fd/*"):
-        pid = link.parts[2]
-        with suppress(OSError):  # others' files, and those that are closed meanwhile
-            if str(link.readlink()) == device and int(pid) != os.getpid():
-                name = Path("/proc", pid, "comm").read_text().strip()
-                found.append(f"{name} (process {pid})")
+    for process in Path("/proc").iterdir():
+        if not process.name.isdecimal() or int(process.name) == os.getpid():
+            continue
+        with suppress(OSError):  # others' processes, and those that end meanwhile
+            if any(_leads_to(link, device) for link in (process / "fd").iterdir()):
+                name = (process / "comm").read_text().strip()
+                found.append(f"{name} (process {process.name})")
     for folder in UUCP_LOCKS if not found else ():
-        with suppress(OSError, ValueError):
-            pid = (folder / f"LCK..{Path(device).name}").read_text().split()[0]
-            if int(pid) != os.getpid() and Path("/proc", pid).exists():
-                found.append(f"process {pid}, by its lock in {folder}")
-                break
-    return sorted(set(found))
+        pid = _locking_process(folder / f"LCK..{Path(device).name}")
+        if pid is not None:
+            found.append(f"process {pid}, by its lock in {folder}")
+            break
+    return sorted(found)
+
+
+def _leads_to(link: Path, device: str) -> bool:
+    try:
+        return str(link.readlink()) == device
+    except OSError:  # closed meanwhile
+        return False
+
+
+def _locking_process(lock: Path) -> int | None:
+    """Its number; None without a lock, and for one whose process has ended, or is this one."""
+    try:
+        pid = int(lock.read_text().split()[0])
+    except (OSError, ValueError, IndexError):  # the last: it is being written, or was left empty
+        return None
+    return pid if pid > 0 and pid != os.getpid() and Path("/proc", str(pid)).exists() else None
 
 
 def _explain(port: str, baud: int, exc: Exception) -> BootError:

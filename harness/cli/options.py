@@ -231,10 +231,13 @@ def _refuse_machine(args: argparse.Namespace) -> None:
         ("--cpu", args.cpu is not None),
         ("--smp", args.smp != 1),
         ("--icount", args.icount),
+        ("--dtb", args.dtb is not None),
+        # Of a model it says for what RAM the image is built; an image is built already.
+        ("--ram", args.ram is not None and args.model is not None and args.model.is_dir()),
     ):
         if given:
             raise HarnessError(
-                f"{flag} is for QEMU: a board has the CPU and the cores that it has",
+                f"{flag} is for QEMU: a board has a CPU, RAM and a device tree of its own",
                 hint=f"leave {flag} out, or --target qemu",
             )
 

@@ -37,7 +37,7 @@ def running(
         session = Session(stream, on_console=on_console)
         if options.serial is not None and options.serial.chainload:
             serial = options.serial
-            session.on_loader = lambda: _send_again(target, built, serial)
+            session.on_loader = lambda: _send_kernel(target, built, serial)
         if options.tier is not None:
             session.tier = TIERS[options.tier]
         try:
@@ -57,10 +57,6 @@ def _send_kernel(target: Target, built: Built, serial: SerialPort) -> ByteStream
 
     assert isinstance(target, SerialTarget)
     return send_kernel(target, built, serial)
-
-
-def _send_again(target: Target, built: Built, serial: SerialPort) -> None:
-    _send_kernel(target, built, serial)
 
 
 def _what_takes_long(options: TargetOptions) -> str:

@@ -24,7 +24,7 @@ from harness.cli.target import running
 from harness.cli.texts import add_pooling
 from harness.cli.verify_vectors import verify_vectors
 from harness.codegen import Chat, Piece, chat_of, fragments, markers
-from harness.errors import EXIT_INTERRUPTED
+from harness.errors import EXIT_INTERRUPTED, HarnessError
 from harness.link.prompt import Prompt
 from harness.verify import compare
 
@@ -53,6 +53,11 @@ def run(args: argparse.Namespace) -> int:
     if built.vectors is not None:
         given = (args.prompt, args.file, args.prompt_ids) != (None, None, None)
         return verify_vectors(args, built, [prompt] if given else None)
+    if args.pooling is not None:
+        raise HarnessError(
+            f"--pooling {args.pooling}: the model goes on with texts, there is nothing to pool",
+            hint="leave --pooling out; it is for embedding models",
+        )
     model = model_of(built)
     in_turns = uses_template(args, has_template=built.chat)
     with (

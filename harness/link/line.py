@@ -39,6 +39,17 @@ class LoaderAnswers(LinkError):
         )
 
 
+def refuse_garbage(came: int, noise: int) -> None:
+    """Garbled when most of the bytes that came without a frame among them are noise."""
+    if noise >= GARBLED_BYTES and 2 * noise > came:
+        raise Garbled(
+            f"what comes from the target is garbled: {noise} of {came} bytes are neither text "
+            "nor part of a message",
+            hint="is the line's speed the board's? e.g. --target serial:PORT@115200; "
+            "else check ground and cable",
+        )
+
+
 class Line:
     """Moves messages both ways, one `turn` at a time; raises when the target is lost."""
 
@@ -85,6 +96,11 @@ class Line:
         """The stream anew, after it ended or fell silent; greet() is next."""
         self._splitter.flush()
         self._stream.reopen(timeout_s)
+
+    def take(self, stream: ByteStream) -> None:
+        """Another stream in the place of this one; greet() is next."""
+        self._splitter.flush()
+        self._stream = stream
 
     def hello(self) -> None:
         """Say HELLO (again)."""
@@ -140,6 +156,18 @@ class Line:
         if self.heard_at - self._frame_at >= self._garbled_s:
             self._refuse_garbage()
 
+    def listen(self, timeout_s: float, until: Callable[[], bool]) -> None:
+        """Turns while nothing is due, until `until()` or for timeout_s.
+
+        Console text goes where it always goes; silence is no fault, a panic and an end are.
+        """
+        self.heard_at = self.clock()
+        deadline = self.heard_at + timeout_s
+        while not until() and self.clock() < deadline:
+            if self.clock() - self.heard_at > self._silence_s / 2:
+                self.heard_at = self.clock()
+            self.turn(deadline, "console text")
+
     def dead(self, what: str) -> TargetLost:
         """The error for a target that does not answer, with its last words."""
         return TargetLost(
@@ -179,14 +207,7 @@ class Line:
         self._bytes_then, self._noise_then = self._bytes, self._splitter.noise
 
     def _refuse_garbage(self) -> None:
-        came, noise = self._bytes - self._bytes_then, self._splitter.noise - self._noise_then
-        if noise >= GARBLED_BYTES and 2 * noise > came:
-            raise Garbled(
-                f"what comes from the target is garbled: {noise} of {came} bytes are neither text "
-                "nor part of a message",
-                hint="is the line's speed the board's? e.g. --target serial:PORT@115200; "
-                "else check ground and cable",
-            )
+        refuse_garbage(self._bytes - self._bytes_then, self._splitter.noise - self._noise_then)
 
     def _flush_output(self) -> None:
         data = self._channel.take_output()

@@ -16,6 +16,11 @@ _HINTS = {
     ErrorCode.NO_TEXT: "`embed` makes vectors of texts",
     ErrorCode.NO_POOLING: "--pooling mean, cls or last",
 }
+# `embed` takes no ids; a context holds so many bytes of text as well as tokens.
+_TEXT_HINTS = {
+    ErrorCode.TEXT_FULL: "shorten the text, or build with a larger --ctx",
+    ErrorCode.PROMPT_TOO_LONG: "shorten the text, or build with a larger --ctx",
+}
 
 
 def check_welcome(welcome: Welcome, expected_build_id: int | None) -> None:
@@ -28,15 +33,17 @@ def check_welcome(welcome: Welcome, expected_build_id: int | None) -> None:
     if expected_build_id is not None and welcome.build_id != expected_build_id:
         raise TargetError(
             f"the target runs build {welcome.build_id:016x}, expected {expected_build_id:016x}",
-            hint="another image is running: flash or boot the one that was just built",
+            hint="it was made from another model, with other options, or by another version: flash "
+            "or boot the image that was just built",
         )
 
 
-def refused(reply: ErrorReply) -> LinkError:
-    """ERROR as the user sees it."""
+def refused(reply: ErrorReply, *, of_texts: bool = False) -> LinkError:
+    """ERROR as the user sees it; of_texts: he wanted vectors of them."""
     known = reply.code in tuple(ErrorCode)
     name = ErrorCode(reply.code).name.lower().replace("_", " ") if known else "unknown reason"
+    hints = {**_HINTS, **_TEXT_HINTS} if of_texts else _HINTS
     return LinkError(
         f"the kernel refused: {reply.text or name} (error {reply.code})",
-        hint=_HINTS[ErrorCode(reply.code)] if known else "",
+        hint=hints[ErrorCode(reply.code)] if known else "",
     )

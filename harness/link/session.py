@@ -62,8 +62,9 @@ class Session:
             stream, timeout_s=timeout_s, on_console=on_console, clock=clock, resend_s=resend_s
         )
         self.tier = GenerateFlag(0)  # or TIER_...: what the kernel may compute with at most
-        # What sends a board its kernel again, when a reset has led to its loader.
-        self.on_loader: Callable[[], None] | None = None
+        # What sends a board its kernel again, when a reset has led to its loader; the line of
+        # the kernel that runs then.
+        self.on_loader: Callable[[], ByteStream] | None = None
         self._welcome: Welcome | None = None
         self._ended_at = clock()
         self._n_past = 0  # tokens in the context, as the target said last
@@ -79,8 +80,12 @@ class Session:
         return self._welcome
 
     def connect(self, *, expected_build_id: int | None = None) -> Welcome:
-        """Say HELLO until the kernel answers; boot text and old frames may come before."""
+        """Say HELLO until the kernel answers; boot text and old frames may come before.
+
+        A loader that answers is sent the kernel once: TargetError when it answers again.
+        """
         line = self._line
+        sent = False
         line.greet(secrets.randbits(32))
         started = hello_at = line.clock()
         while not line.inbox:
@@ -95,7 +100,13 @@ class Session:
             except LoaderAnswers:
                 if self.on_loader is None:
                     raise
-                self.on_loader()
+                if sent:
+                    raise TargetError(
+                        "the kernel was sent and started, and the loader answers again",
+                        hint="it resets before it answers: see the console log",
+                    ) from None
+                sent = True
+                line.take(self.on_loader())
                 line.greet(secrets.randbits(32))
         welcome = messages.unpack_welcome(line.inbox.popleft().payload)
         self._end()
@@ -203,7 +214,7 @@ class Session:
             last = EmbedFlag.LAST if i == len(prompts) - 1 else EmbedFlag(0)
             self._send_prompt(as_prompt(prompt))
             self._line.send(Msg.EMBED, pack_embed(flags | first | last))
-        for message in self._replies("the next vector"):
+        for message in self._replies("the next vector", of_texts=True):
             if message.type == Msg.VECTOR:
                 collector.add(unpack_vector(message.payload))
             elif message.type == Msg.EMBEDDED:
@@ -229,6 +240,10 @@ class Session:
                     break
         self._end()
         return bytes(data)
+
+    def listen(self, timeout_s: float, until: Callable[[], bool]) -> None:
+        """Read what the target prints unasked, until `until()` or for timeout_s."""
+        self._line.listen(timeout_s, until)
 
     def poweroff(self, *, wait_s: float = 5.0) -> None:
         """Switch the target off; returns when the line has ended, or was quiet for wait_s."""
@@ -280,7 +295,7 @@ class Session:
                 _collect_message(collector, message)
         return None
 
-    def _replies(self, expecting: str) -> Iterator[Message]:
+    def _replies(self, expecting: str, *, of_texts: bool = False) -> Iterator[Message]:
         """Messages in order, and an empty one after each turn so that the caller can react."""
         line = self._line
         line.heard_at = line.clock()
@@ -291,7 +306,7 @@ class Session:
                 if message.type == Msg.ERROR:
                     line.drop_unsent()
                     line.finish()
-                    raise refused(messages.unpack_error(message.payload))
+                    raise refused(messages.unpack_error(message.payload), of_texts=of_texts)
                 if message.type in (Msg.DONE, Msg.MEM_DATA, Msg.EMBEDDED):
                     self._in_doubt = False
                 yield message

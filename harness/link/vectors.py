@@ -17,6 +17,8 @@ POOLINGS: Final = {
     "cls": EmbedFlag.CLS,
     "last": EmbedFlag.LAST_TOKEN,
 }
+MAX_VALUES: Final = 1 << 16  # of a vector: the largest embedding_length that a model may have
+VERSIONS = "kernel and harness come from different versions: rebuild the image"
 _EMBED = struct.Struct("<I")
 _VECTOR = struct.Struct("<IIfII")
 _EMBEDDED = struct.Struct("<B3xIIIQQ")
@@ -85,28 +87,50 @@ class VectorCollector:
         self._filled = 0  # values of the newest row
 
     def add(self, part: Vector) -> None:
-        """The next slice; on_text hears how many texts are complete."""
-        if part.first == 0:
+        """The next slice; on_text hears how many texts are complete.
+
+        TargetError unless it is the one that is due, of a vector as long as those before.
+        """
+        self._check_shape(part)
+        if part.first == 0 and self._is_full():
             self._rows.append(np.empty(part.n_values, np.float32))
             self._lengths.append(part.length)
             self._n_tokens.append(part.n_tokens)
             self._filled = 0
-        number, end = len(self._rows) - 1, part.first + len(part.values)
+        number, end = max(len(self._rows) - 1, 0), part.first + len(part.values)
         if part.text != number or part.first != self._filled or end > part.n_values:
             raise TargetError(
                 f"the kernel sent values {part.first} to {end} of text {part.text}, "
                 f"expected those of text {number} from {self._filled} on",
-                hint="kernel and harness come from different versions: rebuild the image",
+                hint=VERSIONS,
             )
         self._rows[-1][part.first : end] = part.values
         self._filled = end
         if end == part.n_values and self._on_text is not None:
             self._on_text(len(self._rows))
 
+    def _check_shape(self, part: Vector) -> None:
+        wanted = len(self._rows[0]) if self._rows else None
+        if not 0 < part.n_values <= MAX_VALUES or wanted not in (None, part.n_values):
+            raise TargetError(
+                f"the kernel sent a vector of {part.n_values} values, expected "
+                f"{f'1 to {MAX_VALUES}' if wanted is None else wanted}",
+                hint=VERSIONS,
+            )
+        if part.text >= self._n_texts:
+            raise TargetError(
+                f"the kernel sent values of text {part.text}, there are {self._n_texts}",
+                hint=VERSIONS,
+            )
+
+    def _is_full(self) -> bool:
+        """No vector is begun and not ended."""
+        return not self._rows or self._filled == len(self._rows[-1])
+
     def result(self, end: Embedded) -> Embeddings:
         """All of it."""
-        complete = self._rows and self._filled == len(self._rows[-1])
-        if len(self._rows) != self._n_texts or end.n_texts != self._n_texts or not complete:
+        counts = {len(self._rows), end.n_texts}
+        if counts != {self._n_texts} or not self._rows or not self._is_full():
             raise TargetError(
                 f"the kernel sent vectors of {len(self._rows)} texts, expected {self._n_texts}"
             )

@@ -117,9 +117,9 @@ def dut(
     from harness.plugin.device import Dut, Figures
 
     figures = Figures()
-    yield Dut(target, figures)
-    mhz = target.capabilities.mhz
-    for name, value in figures.properties(icount=target.options.icount, mhz=mhz):
+    device = Dut(target, figures)
+    yield device
+    for name, value in figures.properties(icount=target.options.icount, mhz=device.mhz):
         record_property(name, value)
 
 

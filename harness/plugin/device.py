@@ -1,10 +1,10 @@
 """A device under test: one boot for many tests, started again when it was lost."""
 
 import re
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from harness.cli.options import TargetOptions
@@ -18,7 +18,6 @@ from harness.link.stream import TargetLost, timeout_scale
 from harness.plugin.capabilities import Capabilities, capabilities_of
 
 TAIL_LINES = 40
-POLL_S = 0.05
 
 
 @dataclass
@@ -26,20 +25,24 @@ class DeviceConsole:
     """The text that a target has printed since the test began."""
 
     text: str = ""
+    # Reads the target's line until its second argument holds, or for so many seconds.
+    listen: "Callable[[float, Callable[[], bool]], None] | None" = None
 
     def expect(self, pattern: str, *, timeout_s: float = 10.0) -> "re.Match[str]":
         """The first match in what was printed; TargetError, with the last lines, without one.
 
-        A console comes along with what a session reads: what is expected must have been asked for.
+        The line is read meanwhile: what the target prints by itself is seen too.
         """
-        deadline = time.monotonic() + timeout_s * timeout_scale()
-        while True:
-            match = re.search(pattern, self.text)
-            if match is not None:
-                return match
-            if time.monotonic() >= deadline:
-                break
-            time.sleep(POLL_S)
+        found = partial(re.search, pattern)
+        try:
+            if self.listen is not None:
+                self.listen(timeout_s * timeout_scale(), lambda: found(self.text) is not None)
+        except TargetError:
+            if found(self.text) is None:
+                raise  # else: the last words of a target that is lost were the right ones
+        match = found(self.text)
+        if match is not None:
+            return match
         tail = "\n".join(self.text.splitlines()[-TAIL_LINES:])
         raise TargetError(f"the console does not match {pattern!r}\nlast lines:\n{tail}")
 
@@ -75,6 +78,7 @@ class Dut:
     """A connected session that counts what its answers take. Otherwise as Session."""
 
     def __init__(self, device: "Device", figures: Figures) -> None:
+        self.mhz = device.capabilities.mhz  # now: when the test has ended, it may have lost it
         self.session = device.session()
         self._device = device
         self._figures = figures
@@ -131,6 +135,7 @@ class Device:
                 self.stop()
         context = running(self.built, self.options, on_console=self._heard)
         self._session = self._stack.enter_context(context)
+        self.console.listen = self._listen
         return self._session
 
     def stop(self) -> None:
@@ -141,6 +146,20 @@ class Device:
             stack.close()
         except HarnessError:  # of a target that is lost: whoever used it has been told
             return
+
+    def _listen(self, timeout_s: float, until: Callable[[], bool]) -> None:
+        if self._session is None:
+            return  # it was stopped: nothing more comes
+        try:
+            self._session.listen(timeout_s, until)
+        except TargetLost:
+            self.is_lost = True
+            raise
+        except TargetPanic as panic:
+            self.is_lost = True
+            raise named_panic(
+                panic, self.built.elf, self.built.directory / "console.log"
+            ) from panic
 
     def _heard(self, text: str) -> None:
         self.console.text += text

@@ -3,12 +3,15 @@
 import errno
 import os
 import pty
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import serial
 
+from harness.boot import serial as serial_module
 from harness.boot.serial import open_serial
 from harness.errors import BootError
 from harness.link.stream import StreamEnded
@@ -52,6 +55,57 @@ def test_a_port_in_use_is_told(terminal: tuple[int, str]) -> None:
             open_serial(name)
     finally:
         line.close()
+
+
+@pytest.fixture
+def locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of UUCP locks, besides the first, which is not there."""
+    folder = tmp_path / "lock"
+    folder.mkdir()
+    monkeypatch.setattr(serial_module, "UUCP_LOCKS", (tmp_path / "none", folder))
+    return folder
+
+
+def test_a_port_that_is_locked_as_uucp_did_it_is_told(
+    terminal: tuple[int, str], locks: Path
+) -> None:
+    name = terminal[1]
+    (locks / f"LCK..{Path(name).name}").write_text(f"{os.getppid():10d}\n")
+    with pytest.raises(BootError, match=f"process {os.getppid()}, by its lock in {locks}"):
+        open_serial(name)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "minicom\n", "-1\n", "4194305\n"])
+def test_a_lock_that_nobody_holds_is_no_lock(
+    terminal: tuple[int, str], locks: Path, text: str
+) -> None:
+    """Empty, no number, or of a process that has ended: 4194304 is the last number."""
+    name = terminal[1]
+    (locks / f"LCK..{Path(name).name}").write_text(text)
+    open_serial(name).close()
+
+
+def test_a_process_that_ends_while_it_is_looked_at_holds_nothing(
+    terminal: tuple[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder is listed, and is not there any more; the holder behind it is found."""
+    name = terminal[1]
+    code = "import sys; port = open(sys.argv[1]); print(flush=True); sys.stdin.read()"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code, name], stdin=pipe, stdout=pipe) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        listed = Path.iterdir
+
+        def with_one_that_ended(folder: Path) -> Iterator[Path]:
+            if folder == Path("/proc"):
+                yield folder / "4194305"
+            yield from listed(folder)
+
+        monkeypatch.setattr(Path, "iterdir", with_one_that_ended)
+        with pytest.raises(BootError, match=rf"in use by another program: .*{holder.pid}\)"):
+            open_serial(name)
+        holder.communicate()
 
 
 def test_an_unplugged_adapter_ends_the_line(terminal: tuple[int, str]) -> None:

@@ -34,7 +34,7 @@ class Script:
     skip_logits_of: int | None = None
     skip_token: int | None = None
     obeys_abort: bool = True
-    error: tuple[int, bytes] | None = None  # answer to GENERATE
+    error: tuple[int, bytes] | None = None  # answer to GENERATE and EMBED
 
 
 class FakeDevice(threading.Thread):
@@ -113,7 +113,7 @@ class FakeDevice(threading.Thread):
             case Msg.TOKENIZE:
                 self._send_prompt_tokens(now)
                 self._done(Stop.LENGTH, 0, now)
-            case Msg.GENERATE if self.script.error is not None:
+            case Msg.GENERATE | Msg.EMBED if self.script.error is not None:
                 code, text = self.script.error
                 self._send(Msg.ERROR, struct.pack("<H", code) + text, now)
             case Msg.GENERATE:

@@ -11,7 +11,7 @@ import pytest
 from harness.errors import LinkError, TargetError
 from harness.link.console import TargetPanic
 from harness.link.generation import Token
-from harness.link.messages import Msg, Prefill, SamplingParams
+from harness.link.messages import ErrorCode, Msg, Prefill, SamplingParams
 from harness.link.prompt import Prompt, Segment
 from harness.link.session import Session
 from harness.link.stream import ByteStream
@@ -285,3 +285,16 @@ def test_a_wrong_timeout_scale_is_named(text: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("HARNESS_TIMEOUT_SCALE", text)
     with fake_device() as (stream, _), pytest.raises(LinkError, match="HARNESS_TIMEOUT_SCALE"):
         Session(stream)
+
+
+@pytest.mark.parametrize("code", [ErrorCode.PROMPT_TOO_LONG, ErrorCode.TEXT_FULL])
+def test_a_text_that_is_too_long_for_a_vector_is_not_wished_as_ids(code: ErrorCode) -> None:
+    """`embed` takes texts alone; of a prompt ids are another way."""
+    with fake_device(Script(error=(code, b"too long"))) as (stream, _):
+        session = connected(stream)
+        with pytest.raises(LinkError, match="too long") as told:
+            session.embed(["a text"])
+        assert told.value.hint == "shorten the text, or build with a larger --ctx"
+        with pytest.raises(LinkError, match="too long") as told:
+            session.generate("a prompt", GREEDY)
+        assert ("token ids" in told.value.hint) == (code == ErrorCode.TEXT_FULL)

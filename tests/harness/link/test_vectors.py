@@ -8,6 +8,7 @@ import pytest
 from harness.errors import LinkError, TargetError
 from harness.link.messages import EmbedFlag, Stop
 from harness.link.vectors import (
+    MAX_VALUES,
     Embedded,
     Vector,
     VectorCollector,
@@ -41,6 +42,8 @@ def test_slices_become_vectors_in_order() -> None:
         [part(0, 0, [1, 2]), part(0, 1, [3])],
         [part(0, 0, [1, 2]), part(0, 2, [3, 4])],
         [part(0, 0, [1, 2]), part(1, 2, [3])],
+        [part(0, 0, [1, 2]), part(1, 0, [4, 5, 6])],
+        [part(0, 2, [3])],
     ],
 )
 def test_a_slice_out_of_order_is_refused(parts: list[Vector]) -> None:
@@ -50,6 +53,27 @@ def test_a_slice_out_of_order_is_refused(parts: list[Vector]) -> None:
         collector.add(piece)
     with pytest.raises(TargetError, match="the kernel sent values"):
         collector.add(bad)
+
+
+@pytest.mark.parametrize("n_values", [0, 2, 4, MAX_VALUES + 1, 0xFFFFFFFF])
+def test_vectors_of_two_lengths_are_refused(n_values: int) -> None:
+    collector = VectorCollector(2)
+    collector.add(part(0, 0, [1, 2, 3]))
+    with pytest.raises(TargetError, match=f"a vector of {n_values} values, expected 3"):
+        collector.add(part(1, 0, [1, 2], n_values))
+
+
+@pytest.mark.parametrize("n_values", [0, MAX_VALUES + 1, 0xFFFFFFFF])
+def test_a_vector_longer_than_any_model_s_is_refused_before_memory_is_taken(n_values: int) -> None:
+    with pytest.raises(TargetError, match=f"a vector of {n_values} values, expected 1 to 65536"):
+        VectorCollector(1).add(part(0, 0, [], n_values))
+
+
+def test_a_vector_of_no_text_is_refused() -> None:
+    collector = VectorCollector(1)
+    collector.add(part(0, 0, [1, 2, 3]))
+    with pytest.raises(TargetError, match="values of text 1, there are 1"):
+        collector.add(part(1, 0, [1, 2, 3]))
 
 
 def test_a_missing_vector_is_refused() -> None:

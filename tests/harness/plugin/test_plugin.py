@@ -1,6 +1,7 @@
 """The pytest plugin, run by pytest in projects of its own."""
 
 import sys
+import tomllib
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from toolchain import find_toolchain
 
 pytest_plugins = ["pytester"]
 
-# The module, whether or not an installed Bareword has its entry point.
-PLUGIN = ("-p", "no:bareword", "-p", "harness.plugin")
+# The module, whether or not an installed Bareword has its entry point; with the setting.
+PLUGIN = ("-p", "no:bareword", "-p", "harness.plugin", "-o", "bareword=true")
 HEAVY = ("numpy", "serial", "qemu", "jinja2", "elftools", "harness.cli", "harness.link")
 
 
@@ -56,6 +57,52 @@ def test_a_project_that_does_not_ask_sees_nothing_of_it(project: pytest.Pytester
     loads += "'no:bareword', '--target', '7', '--port', 'x'], plugins=[p]))"
     result = project.run(sys.executable, "-c", loads)
     result.assert_outcomes(passed=2)
+
+
+@pytest.fixture
+def installed(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """With the entry point of pyproject.toml, as an installed Bareword has it."""
+    folder = pytester.mkdir("site") / "bareword-0.1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: bareword\nVersion: 0.1.0\n")
+    points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    name, module = next(iter(points["pytest11"].items()))
+    (folder / "entry_points.txt").write_text(f"[pytest11]\n{name} = {module}\n")
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{folder.parent}")
+    return pytester
+
+
+@pytest.mark.parametrize(
+    ("words", "settings", "environment"),
+    [
+        (("-p", "bareword"), "", ""),
+        (("-pbareword",), "", ""),
+        ((), "bareword = true", ""),
+        (("-o", "bareword=true"), "", ""),
+        ((), "addopts = -p bareword", ""),
+        ((), "", "-p bareword"),
+    ],
+)
+def test_an_installed_plugin_is_asked_for_in_every_way_that_is_documented(
+    installed: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    settings: str,
+    environment: str,
+) -> None:
+    monkeypatch.setenv("PYTEST_ADDOPTS", environment)
+    installed.makeini(f"[pytest]\n{settings}\n")
+    result = installed.runpytest_subprocess(*words, "--help")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*--target=WHERE*"])
+
+
+def test_an_installed_plugin_that_nobody_asks_for_adds_no_option(
+    installed: pytest.Pytester,
+) -> None:
+    result = installed.runpytest_subprocess("-p", "no:cacheprovider", "--help")
+    assert result.ret == 0
+    result.stdout.no_fnmatch_line("*--target=WHERE*")
 
 
 def test_its_options_and_markers_are_told_where_it_is_asked_for(project: pytest.Pytester) -> None:
