@@ -141,7 +141,8 @@ enum sd_result sdhci_reset(struct sdhci *host, const struct sd_host *where, uint
 
 enum sd_result sdhci_set_clock(struct sdhci *host, uint32_t hz, bool high_speed)
 {
-    uint32_t divider = (host->base_hz + 2 * hz - 1) / (2 * hz); // of twice itself
+    // Of twice itself; 0 divides by one.
+    uint32_t divider = hz < host->base_hz ? (host->base_hz + 2 * hz - 1) / (2 * hz) : 0;
     divider = divider < CLOCK_DIVIDER_MAX ? divider : CLOCK_DIVIDER_MAX;
     host->divider = divider > host->divider ? divider : host->divider;
     uint32_t control = read_reg(host, SDHCI_CONTROL) & ~CONTROL_HIGH_SPEED;

@@ -28,6 +28,7 @@
 #define BASE_HZ_MAX 1000000000u
 
 #define EXPANDER_SD_1V8 132u // pin 4 of the BCM2711 boards' expander: 1.8 V signals
+#define SETTLES_US      5000 // its regulator (Linux, bcm2711-rpi-4-b.dts, sd_io_1v8_reg)
 
 struct partition {
     int number;
@@ -62,7 +63,9 @@ static void connect_card(const struct devices *d, const struct sd_host *host)
         }
     } else if (host->kind == SD_HOST_SDHCI) {
         uint32_t values[2] = {EXPANDER_SD_1V8, 0};
-        mailbox_call(MAILBOX_SET_GPIO, values, 2, 2);
+        if (mailbox_call(MAILBOX_SET_GPIO, values, 2, 2)) {
+            timer_wait_us(SETTLES_US);
+        }
     }
 }
 
@@ -76,19 +79,23 @@ static uint32_t base_clock(const struct sd_host *host)
 
 static void open_card(struct sd_card *card, const struct devices *d)
 {
-    enum sd_result result = SD_NO_ANSWER;
+    enum sd_result why = SD_NO_ANSWER;
     for (int i = 0; i < MAX_SD_HOSTS; i++) {
         if (d->sd[i].kind == SD_HOST_NONE) {
             continue;
         }
         connect_card(d, &d->sd[i]);
-        result = sd_open(card, &d->sd[i], base_clock(&d->sd[i]));
+        const enum sd_result result = sd_open(card, &d->sd[i], base_clock(&d->sd[i]));
         if (result == SD_OK) {
             return;
         }
+        why = why == SD_NO_ANSWER ? result : why;
+        if (result != SD_NO_ANSWER && result != SD_STUCK) {
+            break; // the card is here; the next controller would take its pins away
+        }
     }
     panic("model: none came as initrd, and none can be read from an SD card: %s",
-          sd_result_text(result));
+          sd_result_text(why));
 }
 
 static void read_blocks(struct sd_card *card, uint32_t lba, uint32_t n, void *to)
@@ -152,16 +159,20 @@ void card_load(const struct platform *p, uint64_t build_id, uint64_t size_bytes,
     format(line, sizeof line, "SD card: %u MHz, 4 lines; the model is partition %d",
            card.host.clock_hz / 1000000, from.number);
     report(line);
+    const uint64_t available = (uint64_t)from.n_blocks * SDHCI_BLOCK;
     read_blocks(&card, from.lba, 1, header);
-    blob_check_header(header, (uint64_t)from.n_blocks * SDHCI_BLOCK, build_id, size_bytes);
+    blob_check_header(header, available, build_id, size_bytes);
 
+    // Whoever reads differently each time may do so with the header: it says how long the CRC runs.
     read_all(&card, &from, p->initrd, report);
+    blob_check_header(header, available, build_id, size_bytes);
     const uint32_t crc = blob_payload_crc(header);
     if (crc == header->payload_crc) {
         return;
     }
     report("SD card: the model's CRC is wrong; reading it again");
     read_all(&card, &from, p->initrd, report);
+    blob_check_header(header, available, build_id, size_bytes);
     const uint32_t again = blob_payload_crc(header);
     if (again != header->payload_crc) {
         panic("model: damaged on the SD card, partition %d: CRC 0x%08x, then 0x%08x, expected "

@@ -191,7 +191,8 @@ uint32_t mmio_read32(paddr_t address)
 static void count_if_lost(void)
 {
     const uint64_t us = fake_us - sim.written_us;
-    if (sim.arasan && us * (sim.real_hz / (2 * sim.divider)) < 2000000) {
+    const uint32_t hz = sim.divider ? sim.real_hz / (2 * sim.divider) : sim.real_hz;
+    if (sim.arasan && us * hz < 2000000) {
         sim.lost++;
     }
     sim.written_us = fake_us;
