@@ -78,6 +78,7 @@ class Loader:
         came, noise = self._came, self._splitter.noise
         while self._clock() < started + patience_s * self._scale:
             self._send(Msg.HELLO, hello, 0)
+            came_before = self._came
             for frame in self._frames(FIND_S):
                 came, noise = self._came, self._splitter.noise
                 if frame.type == LoadMsg.WELCOME:
@@ -86,7 +87,8 @@ class Loader:
                         return _checked(welcome)
                 elif frame.type == Msg.WELCOME and unpack_welcome(frame.payload).nonce == nonce:
                     raise KernelRuns("a kernel runs, not the loader", hint="reboot it first")
-            if self._clock() - started >= GARBLED_S * self._scale:
+            # Not in silence: firmware may have spoken at another speed, and the loader be next.
+            if self._came > came_before and self._clock() - started >= GARBLED_S * self._scale:
                 refuse_garbage(self._came - came, self._splitter.noise - noise)
         self._text += self._splitter.flush()  # what looked like the beginning of a frame
         refuse_garbage(self._came - came, self._splitter.noise - noise)

@@ -5,8 +5,9 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import serial
@@ -88,21 +89,26 @@ def test_a_lock_that_nobody_holds_is_no_lock(
 def test_a_process_that_ends_while_it_is_looked_at_holds_nothing(
     terminal: tuple[int, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its folder is listed, and is not there any more; the holder behind it is found."""
+    """Its folder was there, and cannot be listed any more; the port's holder is found."""
     name = terminal[1]
     code = "import sys; port = open(sys.argv[1]); print(flush=True); sys.stdin.read()"
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", code, name], stdin=pipe, stdout=pipe) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        listed = Path.iterdir
+        ended = f"/proc/{os.getppid()}/fd"
 
-        def with_one_that_ended(folder: Path) -> Iterator[Path]:
-            if folder == Path("/proc"):
-                yield folder / "4194305"
-            yield from listed(folder)
+        def unless_ended(listed: Callable[[str], Any]) -> Callable[[str], Any]:
+            def list_folder(folder: str) -> Any:
+                if os.fspath(folder) == ended:
+                    raise ProcessLookupError(errno.ESRCH, "No such process", ended)
+                return listed(folder)
 
-        monkeypatch.setattr(Path, "iterdir", with_one_that_ended)
+            return list_folder
+
+        for name_of_listing in ("listdir", "scandir"):  # pathlib's, by Python's version
+            listing = unless_ended(getattr(os, name_of_listing))
+            monkeypatch.setattr(os, name_of_listing, listing)
         with pytest.raises(BootError, match=rf"in use by another program: .*{holder.pid}\)"):
             open_serial(name)
         holder.communicate()

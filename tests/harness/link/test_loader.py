@@ -166,6 +166,25 @@ def test_a_wrong_speed_is_told_as_a_session_tells_it() -> None:
     assert board.time < PATIENCE_S
 
 
+class OtherFirmware(Board):
+    """Firmware speaks at another speed for a second; the loader answers after ten."""
+
+    def read(self, timeout_s: float) -> bytes:
+        if self.time < 1.0:
+            self.time += timeout_s
+            return random.Random(self.time).randbytes(400)
+        return super().read(timeout_s)
+
+    def write(self, data: bytes) -> None:
+        if self.time >= 10.0:
+            super().write(data)
+
+
+def test_firmware_at_another_speed_does_not_hide_the_loader_behind_it() -> None:
+    board = OtherFirmware()
+    assert Loader(board, clock=board.clock).find().description == "a board"
+
+
 def test_silence_is_no_wrong_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     board = Board()
     monkeypatch.setattr(board, "write", lambda _: None)
