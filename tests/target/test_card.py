@@ -90,7 +90,7 @@ def test_the_model_is_read_from_the_card(
     assert wanted.logits is not None
     np.testing.assert_array_equal(answer.logits.view(np.uint32), wanted.logits.view(np.uint32))
     console = (built.directory / f"card-{board}.log").read_text("utf-8", "replace")
-    assert "SD card: 50 MHz, 4 lines; the model is partition 2" in console
+    assert re.search(r"SD card: \d+ MHz, 4 lines; the model is partition 2", console)
     assert re.search(r"SD card: (\d+) of \1 MiB, \d+ kB/s, 0 retries", console)
 
 

@@ -15,6 +15,8 @@ from harness.synth import synthesize
 from tests.models import ROOT
 from toolchain import find_toolchain
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 # The module, whether or not an installed Bareword has its entry point; with the setting.

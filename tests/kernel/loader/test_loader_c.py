@@ -24,6 +24,8 @@ from harness.link.session import Session
 from harness.link.stream import ByteStream, StreamEnded
 from tests.harness.link.faulty import FaultyStream
 
+pytestmark = pytest.mark.slow
+
 LIMIT_S = 60.0
 ROOM = 1 << 20
 
