@@ -48,6 +48,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _rounded(value: float | None) -> str:
+    """Three digits that mean something, and no powers of ten."""
+    if value is None:
+        return "?"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def fit_table(fit: Fit) -> str:
     """The advice for a person."""
     holds = "yes" if fit.fits else "no"
@@ -71,10 +78,10 @@ def fit_table(fit: Fit) -> str:
         rows.append(
             (
                 "ceiling",
-                f"{ceiling.tokens_per_s:.3g} tokens/s after {ceiling.n_context:,} tokens "
-                f"(memory {ceiling.by_memory:.3g}: {ceiling.bytes_read / 1e6:,.0f} MB; "
-                f"cores {ceiling.by_instructions:.3g}: {ceiling.instructions / 1e6:,.0f} M "
-                "instructions)",
+                f"{_rounded(ceiling.tokens_per_s)} tokens/s after {ceiling.n_context:,} tokens "
+                f"(memory {_rounded(ceiling.by_memory)}: {_rounded(ceiling.bytes_read / 1e6)} MB; "
+                f"cores {_rounded(ceiling.by_instructions)}: "
+                f"{_rounded(ceiling.instructions / 1e6)} M instructions)",
             )
         )
     if not fit.kv_bytes_per_position:

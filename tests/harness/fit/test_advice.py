@@ -157,3 +157,10 @@ def test_the_costs_give_the_counts_of_the_baseline(cpu: str, tier: str, context:
     # Four tokens are decoded: the cache holds context .. context + 3 others, and each itself.
     found = instructions_per_token(model.hyper, weights_of(model), tier, context + 2)
     assert found == pytest.approx(counts["total"], rel=0.035)
+
+
+def test_the_table_of_a_fast_machine_has_no_powers_of_ten() -> None:
+    faster = dataclasses.replace(FIGURES, bandwidth_bytes_per_s=10**14, mhz=10**6)
+    said = fit_table(advise(TINYLLAMA, dataclasses.replace(FAST, prediction=faster), n_ctx=64))
+    assert "tokens/s" in said
+    assert "e+" not in said
