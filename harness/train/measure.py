@@ -1,7 +1,8 @@
 """Tokens per second: packed batches against the plain loop that takes one document at a time.
 
-From each way to the next one thing changes: packing, then batching, then what the machine has
-besides (BF16 products, a compiled step), so that each gain stands by itself.
+From each way to the next one thing changes: packing, then batching, then all that the configuration
+and the machine have besides (Muon, BF16 products, a compiled step). The first three are what a plain
+PyTorch loop does, with AdamW: Muon's cost per step would flatter the larger batches.
 """
 
 import time
@@ -44,25 +45,29 @@ def measure(
     """The same text, model and optimizer in four ways, from the plainest to what `train` does."""
     batch = config.recipe.batch
     plain = replace(choice, dtype="f32", compile=False, micro_batch=1)
-    ways: list[tuple[str, Choice, Callable[[], Iterator[Windows]]]] = [
-        ("one document at a time, F32, plain loop", plain, lambda: _documents(stream())),
-        ("one window at a time, F32, plain loop", plain, lambda: _batches(stream(), 1)),
+    adamw = replace(config, recipe=replace(config.recipe, muon_lr=0.0))
+    ways: list[tuple[str, TrainConfig, Choice, Callable[[], Iterator[Windows]]]] = [
+        ("one document at a time, F32, plain loop", adamw, plain, lambda: _documents(stream())),
+        ("one window at a time, F32, plain loop", adamw, plain, lambda: _batches(stream(), 1)),
         (
             f"batches of {batch} windows, F32, plain loop",
+            adamw,
             replace(plain, micro_batch=choice.micro_batch),
             lambda: _batches(stream(), batch),
         ),
         (
             f"batches of {batch} windows, {choice.dtype.upper()}"
-            + (", compiled" if choice.compile else ""),
+            + (", compiled" if choice.compile else "")
+            + (", Muon" if config.recipe.muon_lr else ""),
+            config,
             choice,
             lambda: _batches(stream(), batch),
         ),
     ]
     results = []
-    for name, how, batches in ways:
+    for name, what, how, batches in ways:
         report(name)
-        results.append(_timed(name, config, how, batches(), seconds))
+        results.append(_timed(name, what, how, batches(), seconds))
     return results
 
 

@@ -1,5 +1,6 @@
 """The default model on the booted kernel: prompts that no training text holds."""
 
+import os
 import re
 from collections.abc import Iterator
 from itertools import count, islice
@@ -56,6 +57,30 @@ def test_the_card_tells_what_the_kernel_answers(answers: list[Answered]) -> None
         assert (sum(answer.right for answer in judged), len(judged)) == (int(right), int(of)), kind
 
 
+ANSWERS = TRAINED.parent / "bareword-default-answers.md"
+
+
+def transcript(answers: list[Answered]) -> str:
+    """All fifty, as they were asked and answered; a story is what follows its opening."""
+    lines = ["# What bareword-default answers to fifty prompts that no training text holds", ""]
+    for number, answer in enumerate(answers, start=1):
+        judged = answer.case.exact and answer.case.kind != "story"
+        verdict = ("right" if answer.right else "WRONG") if judged else "to be read"
+        lines += [f"## {number}. {answer.case.kind}: {verdict}", ""]
+        lines += [f"* {turn.role}: {turn.text}" for turn in answer.case.turns]
+        lines += ["", answer.text.strip(), ""]
+        if judged and not answer.right:
+            lines += [f"Wanted: {answer.case.answer}", ""]
+    return "\n".join(lines)
+
+
+def test_the_answers_beside_the_card_are_the_kernel_s(answers: list[Answered]) -> None:
+    """BAREWORD_GOLDEN=rewrite writes them anew."""
+    if os.environ.get("BAREWORD_GOLDEN") == "rewrite":
+        ANSWERS.write_text(transcript(answers), encoding="utf-8")
+    assert ANSWERS.read_text(encoding="utf-8") == transcript(answers)
+
+
 def test_held_out_commands_sums_and_times_are_answered_exactly(answers: list[Answered]) -> None:
     """95 % of commands, 90 % of sums and clock times."""
     assert failures(answers) == []
@@ -87,7 +112,8 @@ def test_it_knows_the_machine_it_runs_on(session: Session, question: str, wanted
 
 
 @pytest.mark.parametrize("fact", ["I run on", "My CPU is"])
-def test_it_reads_the_name_of_a_machine_it_has_never_seen(session: Session, fact: str) -> None:
+def test_it_reads_the_names_of_held_out_machines(session: Session, fact: str) -> None:
+    """Pairs of maker and model that training has not paired; CPUs that it has."""
     answers = ask(session, list(islice(machines(fact), N_MACHINES)))
     assert answers is not None
     wrong = [(a.case.turns[0].text, a.case.answer, a.text) for a in answers if not a.right]

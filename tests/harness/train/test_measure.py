@@ -30,7 +30,7 @@ class Learner:
     made: list["Learner"]
 
     def __init__(self, config: TrainConfig, choice: Choice, weights: Any) -> None:
-        self.choice, self.shapes = choice, list[tuple[int, int]]()
+        self.config, self.choice, self.shapes = config, choice, list[tuple[int, int]]()
         self.made.append(self)
 
     def step(self, batch: Windows, rate: float) -> None:
@@ -52,11 +52,13 @@ def test_one_thing_changes_from_way_to_way(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(measure_module, "time", Clock)
     prepared = prepare(CONFIG, tmp_path, source, resume=False)
     n_ctx = CONFIG.model.n_ctx
+    config = replace(CONFIG, recipe=replace(CONFIG.recipe, muon_lr=0.02))
     found = measure(
-        CONFIG, CHOICE, lambda: Stream(source, prepared.tokenizer, 3, n_ctx), seconds=10
+        config, CHOICE, lambda: Stream(source, prepared.tokenizer, 3, n_ctx), seconds=10
     )
     documents, windows, batches, used = Learner.made
-    assert used.choice == CHOICE
+    assert (used.config, used.choice) == (config, CHOICE)
+    assert {way.config.recipe.muon_lr for way in (documents, windows, batches)} == {0.0}
     plain = replace(CHOICE, dtype="f32", micro_batch=1)
     assert [way.choice for way in (documents, windows)] == [plain, plain]
     assert batches.choice == replace(plain, micro_batch=CHOICE.micro_batch)
