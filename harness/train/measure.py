@@ -1,8 +1,8 @@
 """Tokens per second: packed batches against the plain loop that takes one document at a time.
 
 From each way to the next one thing changes: packing, then batching, then all that the configuration
-and the machine have besides (Muon, BF16 products, a compiled step). The first three are what a plain
-PyTorch loop does, with AdamW: Muon's cost per step would flatter the larger batches.
+and the machine have besides (Muon, BF16 products, a compiled step). The first three are what a
+plain PyTorch loop does, with AdamW: Muon's cost per step would flatter the larger batches.
 """
 
 import time
