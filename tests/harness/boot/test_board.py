@@ -18,6 +18,8 @@ from harness.link.stream import Garbled, StreamEnded, TargetLost, TargetReset
 from tests.cable import Cable, cable
 from tests.harness.link.fake_device import BUILD_ID, FakeDevice, Script, fake_device
 
+pytestmark = pytest.mark.slow  # builds programs, or waits
+
 ENDLESS = SamplingParams(n_predict=100_000)
 BANNER = b"\r\nBareword: board, 4 x Cortex-A72, EL2, model\r\n4 of 4 cores run\r\n"
 

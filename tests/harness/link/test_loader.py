@@ -13,6 +13,8 @@ from harness.link.messages import Msg
 from harness.link.session import Session
 from harness.link.stream import ByteStream, Garbled, PrefixedStream, TargetLost, TargetReset
 
+pytestmark = pytest.mark.slow  # builds programs, or waits
+
 KERNEL = random.Random(1).randbytes(40_000)
 
 

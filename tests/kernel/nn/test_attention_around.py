@@ -6,6 +6,8 @@ import pytest
 from tests.kernel.nn.library import Library
 from tests.kernel.nn.test_attention import attend_exactly, tile_keys
 
+pytestmark = pytest.mark.slow  # builds programs, or waits
+
 N_HEADS, HEAD_SIZE = 2, 12
 
 

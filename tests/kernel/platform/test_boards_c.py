@@ -23,6 +23,8 @@ from tests.kernel.platform.machine import (
     facts,
 )
 
+pytestmark = pytest.mark.slow  # builds programs, or waits
+
 NO_TREE = bytes(64)
 ATAGS = struct.pack("<13I", 5, 0x5441_0001, 1, 4096, 0, 4, 0x5441_0002, 0x3C00_0000, 0, 4,
                     0x5442_0005, 0x800_0000, 0x12345) + bytes(16)  # fmt: skip

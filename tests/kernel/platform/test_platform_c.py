@@ -23,6 +23,8 @@ from tests.kernel.platform.machine import (
     pl011,
 )
 
+pytestmark = pytest.mark.slow  # builds programs, or waits
+
 
 def test_all_memory_is_found_sorted_and_cut_to_pages(driver: Path) -> None:
     tree = board(
