@@ -254,6 +254,7 @@ noreturn void kernel_main(void)
         card_load(&platform, BUILD_ID, BLOB_SIZE, print_line);
     }
     const uint8_t *blob = blob_check(&platform, BUILD_ID, BLOB_SIZE); // ours, and whole?
+    layout_protect(&platform);
     model_init(blob); // tensor views into the weights; nothing is copied
     kv_cache_init(kv_cache);
     idle_init();

@@ -63,6 +63,27 @@ void mmu_enable(void)
     isb(); // the next instruction is fetched through the map
 }
 
+static void tell_all_cpus(void)
+{
+    // First dsb: the walkers of all CPUs see the entries before the TLBs are emptied, or one could
+    // load an old entry again behind the tlbi. `is`: the TLBs of all CPUs, that may hold entries
+    // with which one can write. Second dsb: all have done so. isb: what this CPU has fetched or
+    // translated ahead is dropped; another CPU's next store meets its empty TLB.
+    __asm__ volatile("dsb ishst\n\ttlbi vmalle1is\n\tdsb ish\n\tisb" ::: "memory");
+}
+
+void mmu_protect(paddr_t start, paddr_t end)
+{
+    mmu_tables_protect(start, end);
+    tell_all_cpus();
+}
+
+void mmu_seal(void)
+{
+    mmu_tables_seal();
+    tell_all_cpus();
+}
+
 bool mmu_readable(paddr_t start, uint64_t size)
 {
     const paddr_t end = start + size;

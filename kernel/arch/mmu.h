@@ -25,8 +25,23 @@ void mmu_init(void *tables, size_t size_bytes);
 // when the tables do not fit their region.
 void mmu_map(paddr_t start, paddr_t end, enum mmu_kind kind);
 
+// As mmu_map() with MMU_DATA, for what mmu_protect() will make read-only: blocks and pages of the
+// tables end where [start, end) does.
+void mmu_map_for_now(paddr_t start, paddr_t end);
+
 // MMU and caches on. Everything in use must be mapped; nothing may be mapped afterwards.
 void mmu_enable(void);
+
+// After mmu_enable(), with other CPUs running or not: [start, end), mapped by mmu_map_for_now(), is
+// MMU_RODATA from now on, on each of them. The tables' region must be mapped so, too.
+void mmu_protect(paddr_t start, paddr_t end);
+
+// The same for the tables' own region; nothing can be changed afterwards.
+void mmu_seal(void);
+
+// Of both the part that changes the tables, without telling the CPUs.
+void mmu_tables_protect(paddr_t start, paddr_t end);
+void mmu_tables_seal(void);
 
 // What mmu_enable() wrote, for the CPUs that follow (start.S): in memory, not in caches only.
 struct mmu_registers {

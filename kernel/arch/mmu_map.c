@@ -107,6 +107,78 @@ void mmu_map(paddr_t start, paddr_t end, enum mmu_kind kind)
     map_level(tables, 1, start, end, leaf_attributes(kind));
 }
 
+void mmu_map_for_now(paddr_t start, paddr_t end)
+{
+    mmu_map(start, end, MMU_RODATA); // other than what surrounds it: the tables are split here
+    mmu_map(start, end, MMU_DATA);   // what is a table stays one
+}
+
+// One bit of each entry changes, its address and size do not: the architecture wants no entry to be
+// broken before it is made (D8.16.1), and other CPUs may use the memory meanwhile.
+static void protect_level(uint64_t *table, int level, paddr_t start, paddr_t end)
+{
+    const uint64_t size = 1ull << level_shift(level);
+    while (start < end) {
+        uint64_t *entry = table + (start >> level_shift(level)) % ENTRIES;
+        const paddr_t entry_end = ALIGN_DOWN(start, size) + size;
+        const paddr_t part_end = entry_end < end ? entry_end : end;
+        ASSERT(*entry & DESC_VALID);
+        if (level < 3 && (*entry & DESC_TABLE)) {
+            protect_level((uint64_t *)(*entry & DESC_ADDRESS), level + 1, start, part_end);
+        } else {
+            ASSERT(part_end - start == size); // else what lies beside it would become read-only too
+            __atomic_store_n(entry, *entry | DESC_AP_RO, __ATOMIC_RELAXED); // walkers see it whole
+        }
+        start = part_end;
+    }
+}
+
+void mmu_tables_protect(paddr_t start, paddr_t end)
+{
+    ASSERT(IS_ALIGNED(start | end, PAGE_SIZE) && end <= MMU_SIZE_LIMIT);
+    protect_level(tables, 1, start, end);
+}
+
+// The entry that maps a page of ours, which has one of its own: mmu_map_for_now().
+static uint64_t *page_entry(paddr_t page)
+{
+    uint64_t *table = tables;
+    for (int level = 1; level < 3; level++) {
+        const uint64_t entry = table[(page >> level_shift(level)) % ENTRIES];
+        ASSERT((entry & (DESC_VALID | DESC_TABLE)) == (DESC_VALID | DESC_TABLE));
+        table = (uint64_t *)(entry & DESC_ADDRESS);
+    }
+    return table + (page >> level_shift(3)) % ENTRIES;
+}
+
+static bool is_written_to_seal(paddr_t page, paddr_t first, paddr_t end)
+{
+    for (paddr_t other = first; other < end; other += PAGE_SIZE) {
+        if (ALIGN_DOWN((paddr_t)page_entry(other), PAGE_SIZE) == page) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// An entry can be written as long as the table that it is in can be. So the tables that map the
+// tables come last: the only one, or of two (where a border of 2 MiB lies among the tables) the
+// first. The second stays as it is where its entry is in that one.
+void mmu_tables_seal(void)
+{
+    const paddr_t first = (paddr_t)tables, end = first + n_tables_max * PAGE_SIZE;
+    for (int last = 0; last < 2; last++) {
+        for (paddr_t page = first; page < end; page += PAGE_SIZE) {
+            uint64_t *entry = page_entry(page);
+            const paddr_t its_table = ALIGN_DOWN((paddr_t)entry, PAGE_SIZE);
+            if (is_written_to_seal(page, first, end) == (last != 0) &&
+                (*page_entry(its_table) & DESC_AP_RO) == 0) {
+                __atomic_store_n(entry, *entry | DESC_AP_RO, __ATOMIC_RELAXED);
+            }
+        }
+    }
+}
+
 const uint64_t *mmu_tables(void)
 {
     return tables;

@@ -170,7 +170,14 @@ enter_el1:
     ubfx    x9, x9, #40, #4         // FEAT_HCX: more of HCR_EL2
     cbz     x9, 3f
     msr     HCRX_EL2, xzr
-3:  ldr     x9, =SCTLR_EL1_MMU_OFF
+3:  mrs     x9, id_aa64pfr0_el1
+    ubfx    x9, x9, #24, #4         // GIC: system registers of a GICv3's CPU interface
+    cbz     x9, 4f
+    mov     x9, #ICC_SRE_EL2_EL1_ACCESS
+    msr     ICC_SRE_EL2, x9
+    isb                             // ich_hcr_el2 exists after it
+    msr     ICH_HCR_EL2, xzr        // no virtual interrupts, no traps
+4:  ldr     x9, =SCTLR_EL1_MMU_OFF
     msr     sctlr_el1, x9           // before EL1 exists, so that its first fetch is untranslated
     adr_l   x9, el1
     msr     elr_el2, x9

@@ -23,6 +23,7 @@
 #define HCR_EL2_RW             (1 << 31)
 #define CPTR_EL2_NO_TRAPS      0x33ff // RES1 bits; FP and SIMD are not trapped
 #define CNTHCTL_EL2_EL1_ACCESS 3      // EL1PCTEN, EL1PCEN: physical counter and timer
+#define ICC_SRE_EL2_EL1_ACCESS 0xf    // SRE, no bypass, Enable: EL1 may use the registers
 #define SPSR_EL1H_MASKED       0x3c5  // EL1, SP_EL1, D A I F masked
 #define CPACR_EL1_FP_SIMD      (3 << 20)
 

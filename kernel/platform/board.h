@@ -17,7 +17,7 @@ struct range {
     paddr_t start, end;
 };
 
-enum intc_kind { INTC_NONE, INTC_GIC_V2, INTC_BCM2836 };
+enum intc_kind { INTC_NONE, INTC_GIC_V2, INTC_BCM2836, INTC_GIC_V3 };
 
 // Where the devices are that this kernel has drivers for; 0: there is none.
 struct devices {
@@ -25,7 +25,9 @@ struct devices {
     unsigned uart_irq; // of the interrupt controller below; 0: none that we can wait for
     struct {
         enum intc_kind kind;
-        paddr_t first, second; // GICv2: distributor, CPU interface; BCM2836: local, shared
+        // GICv2: distributor, CPU interface; GICv3: distributor, redistributors; BCM2836: local,
+        // shared.
+        paddr_t first, second;
     } intc;
     paddr_t mailbox;
     uint64_t mailbox_bus; // added to our addresses, they are the VideoCore's

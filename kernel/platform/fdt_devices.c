@@ -79,6 +79,7 @@ enum device {
     DEVICE_8250,
     DEVICE_MINI_UART,
     DEVICE_GIC_V2,
+    DEVICE_GIC_V3,
     DEVICE_BCM2836_LOCAL,
     DEVICE_BCM2836_SHARED,
     DEVICE_MAILBOX,
@@ -100,6 +101,7 @@ static const struct {
     {"brcm,bcm2835-aux-uart", DEVICE_MINI_UART},
     {"arm,cortex-a15-gic", DEVICE_GIC_V2},
     {"arm,gic-400", DEVICE_GIC_V2},
+    {"arm,gic-v3", DEVICE_GIC_V3},
     {"brcm,bcm2836-l1-intc", DEVICE_BCM2836_LOCAL},
     {"brcm,bcm2836-armctrl-ic", DEVICE_BCM2836_SHARED},
     {"brcm,bcm2835-mbox", DEVICE_MAILBOX},
@@ -126,21 +128,22 @@ static int driver_of(const struct fdt *fdt, int offset)
     return -1;
 }
 
-static void read_gic(struct devices *devices, const struct fdt *fdt, const struct fdt_node *node,
-                     paddr_t distributor)
+// The second range: the CPU interface, or the first redistributors.
+static void read_gic(struct devices *devices, enum intc_kind kind, const struct fdt *fdt,
+                     const struct fdt_node *node, paddr_t distributor)
 {
-    uint64_t cpu_interface, size;
-    if (fdt_reg(fdt, node, 1, &cpu_interface, &size)) {
-        devices->intc.kind = INTC_GIC_V2;
+    uint64_t second, size;
+    if (fdt_reg(fdt, node, 1, &second, &size)) {
+        devices->intc.kind = kind;
         devices->intc.first = distributor;
-        devices->intc.second = cpu_interface;
+        devices->intc.second = second;
     }
 }
 
 // Both halves, in either order; a GIC is better, where a chip has both.
 static void read_bcm2836(struct devices *devices, paddr_t *half, paddr_t address)
 {
-    if (devices->intc.kind == INTC_GIC_V2) {
+    if (devices->intc.kind == INTC_GIC_V2 || devices->intc.kind == INTC_GIC_V3) {
         return;
     }
     *half = address;
@@ -178,7 +181,10 @@ void fdt_read_device(struct devices *devices, const struct fdt *fdt, const struc
         }
         break;
     case DEVICE_GIC_V2:
-        read_gic(devices, fdt, node, address);
+        read_gic(devices, INTC_GIC_V2, fdt, node, address);
+        break;
+    case DEVICE_GIC_V3:
+        read_gic(devices, INTC_GIC_V3, fdt, node, address);
         break;
     case DEVICE_BCM2836_LOCAL:
         read_bcm2836(devices, &devices->intc.first, address);

@@ -4,6 +4,7 @@
 #include "arch/cpu.h"
 #include "arch/timer.h"
 #include "dev/gic_v2.h"
+#include "dev/gic_v3.h"
 #include "dev/intc_bcm2836.h"
 #include "dev/pm_bcm2835.h"
 
@@ -11,6 +12,7 @@
 #define PM_ACTS_US  100000 // a reset takes 150 us
 
 static enum intc_kind intc; // INTC_NONE: nothing wakes from a WFI
+static bool is_deaf;        // a core that no signal of another one reaches
 
 void platform_idle_init(const struct platform *platform)
 {
@@ -25,6 +27,15 @@ void platform_idle_init(const struct platform *platform)
         gic_enable(d->uart_irq);
         gic_enable(TIMER_VIRTUAL_IRQ);
         cpu_halt_hook = gic_stop; // a byte that nobody reads keeps its interrupt pending
+        break;
+    case INTC_GIC_V3:
+        if (!gic_v3_init(d->intc.first, d->intc.second, CPU_MAX)) {
+            intc = INTC_NONE;
+            return;
+        }
+        gic_v3_enable(d->uart_irq);
+        gic_v3_enable(TIMER_VIRTUAL_IRQ);
+        cpu_halt_hook = gic_v3_stop;
         break;
     case INTC_BCM2836: // the timer is one of its own
         intc_bcm2836_init(d->intc.first, d->intc.second);
@@ -55,13 +66,17 @@ void platform_pause(void)
 
 bool platform_cores_can_sleep(void)
 {
-    return intc != INTC_NONE;
+    return intc != INTC_NONE && !is_deaf;
 }
 
 void platform_core_init(void)
 {
     if (intc == INTC_GIC_V2) {
         gic_init_cpu();
+    } else if (intc == INTC_GIC_V3) {
+        if (!gic_v3_init_cpu()) {
+            is_deaf = true; // seen by the boot core behind the barrier that ends this phase
+        }
     } else if (intc == INTC_BCM2836) {
         intc_bcm2836_init_cpu();
     }
@@ -72,6 +87,8 @@ void platform_core_sleep(void)
     wfi();
     if (intc == INTC_GIC_V2) {
         gic_take_signals();
+    } else if (intc == INTC_GIC_V3) {
+        gic_v3_take_signals();
     } else {
         intc_bcm2836_take_signals();
     }
@@ -81,6 +98,8 @@ void platform_wake_cores(void)
 {
     if (intc == INTC_GIC_V2) {
         gic_signal_others();
+    } else if (intc == INTC_GIC_V3) {
+        gic_v3_signal_others();
     } else {
         intc_bcm2836_signal_others();
     }

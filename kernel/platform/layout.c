@@ -3,6 +3,7 @@
 
 #include "arch/image.h"
 #include "arch/mmu.h"
+#include "dev/gic_v3.h"
 #include "gen/layout.h"
 #include "lib/panic.h"
 #include "platform/free_ram.h"
@@ -64,13 +65,19 @@ void layout_check(struct platform *p)
     }
 }
 
-// The pages that [start, end) touches.
-static void map_around(paddr_t start, paddr_t end, enum mmu_kind kind)
+// The pages that a range touches.
+static struct range pages_of(struct range r)
 {
-    mmu_map(ALIGN_DOWN(start, PAGE_SIZE), ALIGN_UP(end, PAGE_SIZE), kind);
+    return (struct range){ALIGN_DOWN(r.start, PAGE_SIZE), ALIGN_UP(r.end, PAGE_SIZE)};
 }
 
-// Each has its registers within a page.
+static void map_around(paddr_t start, paddr_t end, enum mmu_kind kind)
+{
+    const struct range pages = pages_of((struct range){start, end});
+    mmu_map(pages.start, pages.end, kind);
+}
+
+// Each has its registers within a page, but for a GICv3.
 static void map_device(paddr_t base)
 {
     if (base != 0) {
@@ -81,8 +88,14 @@ static void map_device(paddr_t base)
 static void map_devices(const struct devices *d)
 {
     map_device(d->uart.base);
-    map_device(d->intc.first);
-    map_device(d->intc.second);
+    if (d->intc.kind == INTC_GIC_V3) {
+        const paddr_t first = d->intc.first, second = d->intc.second;
+        map_around(first, first + GIC_V3_DISTRIBUTOR_SIZE, MMU_DEVICE);
+        map_around(second, second + CPU_MAX * GIC_V3_REDISTRIBUTOR_SIZE, MMU_DEVICE);
+    } else {
+        map_device(d->intc.first);
+        map_device(d->intc.second);
+    }
     map_device(d->mailbox);
     map_device(d->pm);
     map_device(d->gpio.base);
@@ -105,7 +118,10 @@ void layout_map(const struct platform *p)
         }
     }
     map_around(p->fdt.start, p->fdt.end, MMU_RODATA);
-    if (!p->initrd_from_card) { // else it has yet to be written
+    if (p->initrd_from_card) { // it has yet to be written: layout_protect()
+        const struct range pages = pages_of(p->initrd);
+        mmu_map_for_now(pages.start, pages.end);
+    } else {
         map_around(p->initrd.start, p->initrd.end, MMU_RODATA);
     }
 
@@ -119,10 +135,23 @@ void layout_map(const struct platform *p)
         const paddr_t slot = (paddr_t)__core_stacks_start + (paddr_t)i * CORE_SLOT_SIZE;
         mmu_map(slot, slot + CORE_GUARD_SIZE, MMU_NONE);
     }
-    mmu_map((paddr_t)__page_tables_start, (paddr_t)__page_tables_end, MMU_RODATA); // final
+    if (p->initrd_from_card) {
+        mmu_map_for_now((paddr_t)__page_tables_start, (paddr_t)__page_tables_end);
+    } else {
+        mmu_map((paddr_t)__page_tables_start, (paddr_t)__page_tables_end, MMU_RODATA); // final
+    }
 
     map_devices(&p->devices);
     mmu_enable();
+}
+
+void layout_protect(const struct platform *p)
+{
+    if (p->initrd_from_card) {
+        const struct range model = pages_of(p->initrd);
+        mmu_protect(model.start, model.end);
+        mmu_seal();
+    }
 }
 
 uint8_t *layout_kv_cache(struct platform *p)

@@ -11,6 +11,10 @@ void layout_check(struct platform *platform);
 // executable) and switches MMU and caches on.
 void layout_map(const struct platform *platform);
 
+// What the card's model was read to is for reading alone from now on, on all CPUs, and so are the
+// page tables; nothing where the loader has brought the model. After its CRC is known to be right.
+void layout_protect(const struct platform *platform);
+
 // Where keys and values are kept: the image's planned region, or the first RAM that is free and
 // holds them. Once, after layout_check() and whatever else takes RAM.
 uint8_t *layout_kv_cache(struct platform *platform);

@@ -90,8 +90,11 @@ def test_one_image_gives_the_same_bits_on_every_board(
         assert session.welcome.description.startswith(says)
         assert_same_bits(session, on_the_host)
         told = session.sensors()  # QEMU's mailbox: every clock is 700 MHz
-        on_a_pi = Readings(mhz=700, celsius=25.0, throttling=(), was_throttled=False)
-        assert told == (on_a_pi if board in TREES else Readings())
+        if board in TREES:
+            assert (told.mhz, told.celsius) == (700, 25.0)
+            assert told.throttling in ((), None)  # None: QEMU 7.2 knows no such question
+        else:
+            assert told == Readings()
     console = (built.directory / log).read_text("utf-8", "replace")
     assert "4 of 4 cores run" in console
     if board in TREES:

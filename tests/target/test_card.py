@@ -20,10 +20,11 @@ from harness.link.console import TargetPanic
 from harness.link.session import Session
 from tests.harness.image.card.made import made_firmware
 from tests.target.machine import Workshop, greedy, needs_board
+from tests.target.page_tables import PageTables, region
 
 pytestmark = pytest.mark.target
 
-BLOCK = 512
+BLOCK, PAGE = 512, 4096
 FIRST_BLOCK = 8192  # of the partition: 4 MiB, as a card's erase blocks like it
 PARTITION_MODEL = 0xDA
 EPOCH = 1_000_000_000  # seconds since 1970
@@ -85,12 +86,27 @@ def test_the_model_is_read_from_the_card(
     extra = drive(card(tmp_path / "sd.img", blob_of(built)))
     with workshop.session(here, extra=extra, log=f"card-{board}.log") as session:
         answer = session.generate("Once upon a time", params, want_logits=True)
+        booted = (built.directory / f"card-{board}.log").read_text("utf-8", "replace")
+        assert_read_only(session, booted, len(blob_of(built)))
     assert answer.logits is not None
     assert wanted.logits is not None
     np.testing.assert_array_equal(answer.logits.view(np.uint32), wanted.logits.view(np.uint32))
     console = (built.directory / f"card-{board}.log").read_text("utf-8", "replace")
     assert re.search(r"SD card: \d+ MHz, 4 lines; the model is partition 2", console)
     assert re.search(r"SD card: (\d+) of \1 MiB, \d+ kB/s, 0 retries", console)
+
+
+def assert_read_only(session: Session, console: str, blob_bytes: int) -> None:
+    """The weights are written while they are read from the card, and never again."""
+    root, tables_bytes = region(console, "page_tables")
+    tables = PageTables(session, root)
+    start, _ = region(console, "model.blob")
+    last_page = (start + blob_bytes - 1) // PAGE * PAGE
+    for page in (start, (start + last_page) // 2 // PAGE * PAGE, last_page):
+        assert not tables.is_writable(page), hex(page)
+    assert tables.is_writable(last_page + PAGE)
+    for page in range(root, root + tables_bytes, PAGE):
+        assert not tables.is_writable(page), hex(page)
 
 
 def test_the_card_that_build_makes_is_read_too(

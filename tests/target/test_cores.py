@@ -221,10 +221,17 @@ def test_cores_that_do_not_come_are_named_and_left_out(
     assert answer.ids == workshop.answer(built, "Hello", greedy(4)).ids
 
 
-def test_idle_cores_leave_the_host_alone(workshop: Workshop, built: Built) -> None:
-    with workshop.session(built, n_cores=4, log="idle.log") as session:
+@pytest.mark.parametrize(
+    "machine",
+    ["virt,gic-version=2", "virt,gic-version=3", "virt,gic-version=3,virtualization=on"],
+    ids=["GICv2", "GICv3", "GICv3, EL2"],
+)
+def test_idle_cores_leave_the_host_alone(workshop: Workshop, built: Built, machine: str) -> None:
+    here = replace(built, board=replace(built.board, machine=machine))
+    log = f"idle-{machine.replace(',', '-')}.log"
+    with workshop.session(here, n_cores=4, log=log) as session:
         session.generate("Hello", greedy(2))
-        (pid,) = qemu_pids(built.directory / "idle.log")
+        (pid,) = qemu_pids(built.directory / log)
         time.sleep(1.0)
         before = cpu_s(pid)
         time.sleep(3.0)

@@ -1,16 +1,19 @@
 // kernel/arch/mmu_map.c: after every random sequence of mappings, each page reads from the tables
 // as the last mapping that covered it said. With an argument: with that many tables only.
+#define _GNU_SOURCE // MAP_FIXED_NOREPLACE
 #include "arch/cache.h"
 #include "arch/mmu.h"
 #include "lib/panic.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 // A window around 1 GiB, with borders of 2 MiB and 1 GiB in it.
 #define FIRST_PAGE (0x3f000000ull / PAGE_SIZE)
 #define N_PAGES    (0x102000000ull / PAGE_SIZE)
 #define N_TABLES   64
+#define LOW_MEMORY 0x40000000ull // below what AddressSanitizer takes
 
 static uint8_t kinds[N_PAGES];
 
@@ -88,6 +91,30 @@ static uint64_t random_page(void)
     }
 }
 
+// What is to become read-only, and does so when nothing may be mapped any more.
+static void map_for_now_and_protect(void)
+{
+    uint64_t from = random_page(), to = random_page();
+    if (from > to) {
+        const uint64_t swap = from;
+        from = to;
+        to = swap;
+    }
+    mmu_map_for_now((FIRST_PAGE + from) * PAGE_SIZE, (FIRST_PAGE + to) * PAGE_SIZE);
+    for (uint64_t page = from; page < to; page++) {
+        if (kind_of(walk((FIRST_PAGE + page) * PAGE_SIZE)) != MMU_DATA) {
+            fprintf(stderr, "page %lu of %lu to %lu is no data\n", page, from, to);
+            exit(1);
+        }
+        kinds[page] = MMU_RODATA; // and what lies beside it stays as it is
+    }
+    const size_t size = mmu_tables_size();
+    mmu_tables_protect((FIRST_PAGE + from) * PAGE_SIZE, (FIRST_PAGE + to) * PAGE_SIZE);
+    if (mmu_tables_size() != size) {
+        exit(1);
+    }
+}
+
 static void map_at_random(void)
 {
     uint64_t from = random_page(), to = random_page();
@@ -100,6 +127,30 @@ static void map_at_random(void)
     mmu_map((FIRST_PAGE + from) * PAGE_SIZE, (FIRST_PAGE + to) * PAGE_SIZE, kind);
     for (uint64_t page = from; page < to; page++) {
         kinds[page] = (uint8_t)kind;
+    }
+}
+
+// The tables map themselves, on both sides of a border of 2 MiB or not, and end read-only.
+static void seal(uint8_t *memory)
+{
+    for (int before = 0; before <= 16; before += 8) { // pages before the border
+        uint8_t *border = (uint8_t *)ALIGN_UP((paddr_t)memory, 2ull << 20) + (2ull << 20);
+        uint8_t *region = border - before * PAGE_SIZE;
+        const paddr_t first = (paddr_t)region, end = first + 16 * PAGE_SIZE;
+        mmu_init(region, 16 * PAGE_SIZE);
+        mmu_map((paddr_t)border - (2ull << 20), (paddr_t)border + (2ull << 20), MMU_DATA);
+        mmu_map_for_now(first, end);
+        mmu_tables_seal();
+        unsigned n_writable = 0;
+        for (paddr_t page = first - PAGE_SIZE; page <= end; page += PAGE_SIZE) {
+            const bool is_ours = page >= first && page < end;
+            const enum mmu_kind kind = kind_of(walk(page));
+            if (kind != MMU_DATA && (kind != MMU_RODATA || !is_ours)) {
+                exit(1);
+            }
+            n_writable += is_ours && kind == MMU_DATA;
+        }
+        printf("%d pages before the border: %u writable\n", before, n_writable);
     }
 }
 
@@ -118,6 +169,7 @@ int main(int argc, char **argv)
         for (int i = 0; i < 8; i++) {
             map_at_random();
         }
+        map_for_now_and_protect();
         for (uint64_t page = 0; page < N_PAGES; page++) {
             const enum mmu_kind kind = kind_of(walk((FIRST_PAGE + page) * PAGE_SIZE));
             if (kind != kinds[page]) {
@@ -131,6 +183,14 @@ int main(int argc, char **argv)
         }
     }
     free(tables);
+    // The tables map themselves: they must lie where 39 bits of address reach.
+    uint8_t *memory = mmap((void *)LOW_MEMORY, 8 << 20, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (memory != (void *)LOW_MEMORY) {
+        perror("mmap");
+        return 1;
+    }
+    seal(memory);
     printf("ok\n");
     return 0;
 }

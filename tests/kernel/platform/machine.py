@@ -12,7 +12,7 @@ NONE, HVC, SMC = "0", "1", "2"
 MAX_RANGES = 32
 PSCI, SPIN_TABLE = 1, 2
 PL011, UART_8250, MINI = 1, 2, 3
-GIC_V2, BCM2836 = 1, 2
+GIC_V2, BCM2836, GIC_V3 = 1, 2, 3
 
 
 @dataclass(frozen=True)

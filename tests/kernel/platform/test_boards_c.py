@@ -11,6 +11,7 @@ from tests.kernel.device_tree import Node, Value, write_device_tree
 from tests.kernel.platform.machine import (
     BCM2836,
     GIC_V2,
+    GIC_V3,
     HVC,
     NONE,
     PL011,
@@ -143,7 +144,7 @@ TREES = {
         "0x0..0x28000000", f"0x100 {PSCI} 0x0", "0x107c013880 0x0", "0x107d200000",
     ),
     "rk3588s-orangepi-5": Tree(
-        "rk3588", f"{UART_8250} 0xfeb50000 2 4", 365, "0 0x0 0x0", SMC, 8,
+        "rk3588", f"{UART_8250} 0xfeb50000 2 4", 365, f"{GIC_V3} 0xfe600000 0xfe680000", SMC, 8,
         "0x200000..0xf0000000", f"0x100 {PSCI} 0x0",
     ),
 }  # fmt: skip
