@@ -18,7 +18,9 @@ def build_program(
     *,
     instead: Path | None = None,
 ) -> Path:
-    """The program of `driver` (a C file with main) and some kernel sources.
+    """The program of `driver` (a C file with main) and some sources below kernel/.
+
+    A source with an absolute path is a part of the driver.
 
     Generated headers are looked for in out_dir/gen. Headers below `instead` replace the kernel's.
     """
@@ -28,15 +30,16 @@ def build_program(
     flags += [f"-D{define}" for define in defines]
     generated = (*([instead] if instead else []), out_dir)
     command = [compiler, *flags, *(f"-I{folder}" for folder in (*generated, KERNEL_DIR))]
+    own = [str(driver), *(source for source in kernel_sources if Path(source).is_absolute())]
     objects = compile_objects(
-        kernel_sources,
+        [source for source in kernel_sources if source not in own],
         lambda _: command,
         identity=compiler_identity(compiler),
         include_dirs=generated,
         out_dir=out_dir / f"obj-{driver.stem}",
     )
-    own = [str(driver), *map(str, objects.files)]
-    subprocess.run([*command, *own, "-o", str(program), "-lm"], check=True)
+    files = [*own, *map(str, objects.files)]
+    subprocess.run([*command, *files, "-o", str(program), "-lm"], check=True)
     return program
 
 
