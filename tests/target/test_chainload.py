@@ -18,6 +18,7 @@ import pytest
 from harness.board import Uart, load_board
 from harness.boot import Target, boot
 from harness.boot.chainload import chainload
+from harness.boot.serial import open_serial
 from harness.cli.main import main
 from harness.cli.pipeline import Built
 from harness.errors import BootError
@@ -25,9 +26,9 @@ from harness.link.generation import Generation
 from harness.link.loader import Loader as LoaderSession
 from harness.link.session import Session
 from harness.link.stream import ByteStream, timeout_scale
-from tests.cable import Cable, cable
+from tests.cable import Cable, cable, unharmed
 from tests.harness.image.card.made import made_firmware
-from tests.harness.link.faulty import FaultyStream
+from tests.harness.link.faulty import Noise
 from tests.models import ROOT, Models
 from tests.target.machine import Workshop, greedy
 from tests.target.test_boards import pi_without_pl011
@@ -54,7 +55,8 @@ def loaders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of artefacts with a loader for each board."""
     folder = tmp_path_factory.mktemp("loader")
     for board in ("virt", "raspi3b"):
-        assert main(["build", "--loader", "--board", board, "-o", str(folder)]) == 0
+        command = ["build", "--loader", "--board", board, "--no-card"]
+        assert main([*command, "-o", str(folder)]) == 0
     return folder
 
 
@@ -138,16 +140,38 @@ def run_over(wire: Cable, built: Built) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_one_bad_byte_in_a_hundred_changes_nothing(
-    loaders: Path, built: Built, wanted: Generation
-) -> None:
+@contextmanager
+def sent_over_a_bad_line(
+    target: Target, built: Built, wanted: Generation, folder: Path
+) -> Iterator[Session]:
+    """Through a pseudo-terminal that spoils every hundredth byte: lost, flipped, doubled, invented.
+
+    The answer comes over a good one.
+    """
     kernel = built.image.kernel8.read_bytes()
-    with loader(loaders, built, "noisy.log") as target:
-        noisy = FaultyStream(target.stream, 0.01, seed=5)
-        started = chainload(noisy, kernel)
-        assert started.pushed.crc == zlib.crc32(kernel)
-        assert noisy.faults > len(kernel) / 100
-        assert_same(target.stream, built, wanted)  # its logits over a quieter line
+    noise_in, noise_out = Noise(0.01, seed=5), Noise(0.01, seed=6)
+    with cable(target.stream, folder) as wire:
+        port = open_serial(str(wire.port))
+        try:
+            wire.to_host, wire.to_board = noise_in.apply, noise_out.apply
+            started = chainload(port, kernel)
+            wire.to_host = wire.to_board = unharmed
+            assert started.pushed.crc == zlib.crc32(kernel)
+            assert noise_out.faults > len(kernel) / 100
+            assert noise_in.faults > 0
+            yield assert_same(started.stream, built, wanted)
+        finally:
+            port.close()
+
+
+def test_one_bad_byte_in_a_hundred_changes_nothing(
+    loaders: Path, built: Built, wanted: Generation, tmp_path: Path
+) -> None:
+    with (
+        loader(loaders, built, "noisy.log") as target,
+        sent_over_a_bad_line(target, built, wanted, tmp_path),
+    ):
+        pass
 
 
 def test_a_host_of_raspbootin_s_kind_is_served_at_el2_too(
@@ -165,14 +189,13 @@ def test_a_host_of_raspbootin_s_kind_is_served_at_el2_too(
         assert_same(target.stream, built, wanted)
 
 
-def test_a_pi_gets_the_same_kernel_and_its_watchdog_leads_back_to_the_loader(
-    loaders: Path, built: Built, wanted: Generation
+def test_a_pi_gets_the_same_kernel_over_a_bad_line_and_its_watchdog_leads_back_to_the_loader(
+    loaders: Path, built: Built, wanted: Generation, tmp_path: Path
 ) -> None:
-    kernel = built.image.kernel8.read_bytes()
     with loader(loaders, built, "pi.log", board="raspi3b") as target:
-        session = assert_same(chainload(target.stream, kernel).stream, built, wanted)
-        assert session.welcome.description.startswith("raspi3b, 4 x Cortex-A53")
-        session.reboot()
+        with sent_over_a_bad_line(target, built, wanted, tmp_path) as session:
+            assert session.welcome.description.startswith("raspi3b, 4 x Cortex-A53")
+            session.reboot()
         assert "Raspberry Pi 3" in LoaderSession(target.stream).find().description
 
 
