@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from harness.board import load_board
 from harness.boot import boot
 from harness.boot.chainload import chainload
 from harness.cli.main import main
 from harness.compile import flat_bytes
 from harness.link.stream import ByteStream, timeout_scale
 from tests.models import ROOT
-from tests.target.machine import needs_qemu
+from tests.target.machine import needs_board
 from toolchain import LOADER_SCRIPT, Toolchain, find_toolchain, link_flags, loader_flags
 
 pytestmark = pytest.mark.target
@@ -54,16 +53,15 @@ def words(stream: ByteStream) -> list[str]:
     return said.decode("ascii", "replace").rsplit("\x03", 1)[-1].split()[-10:-1]
 
 
-# QEMU's raspi3b has four cores, of which three spin in its spin table's loop, and 1 GiB.
+# QEMU's Pis have four cores, of which three spin in the spin table's loop, and 1 GiB or 2.
 @pytest.mark.parametrize(
     ("name", "n_cores", "ram_bytes"),
-    [("virt", 1, None), ("virt-el2", 2, None), ("raspi3b", 4, 1 << 30)],
+    [("virt", 1, None), ("virt-el2", 2, None), ("raspi3b", 4, 1 << 30), ("raspi4b", 4, 2 << 30)],
 )
 def test_x0_to_x3_level_and_control_registers_are_the_firmware_s(
     name: str, n_cores: int, ram_bytes: int | None, tmp_path: Path
 ) -> None:
-    needs_qemu()
-    board = load_board(name)
+    board = needs_board(name)
     assert main(["build", "--loader", "--no-card", "--board", name, "-o", str(tmp_path)]) == 0
     probe = probe_image(find_toolchain(), board.uart.base, tmp_path)
     loader = Image(tmp_path / name / "loader" / "loader.img")
