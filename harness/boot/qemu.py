@@ -1,6 +1,5 @@
 """An image in QEMU, started halted so that no byte of its console is lost."""
 
-import os
 import re
 import shutil
 import socket
@@ -14,6 +13,7 @@ from harness.board import QEMU, QEMU_OLDEST, Board
 from harness.boot.process import QUIT_S, Process
 from harness.boot.qmp import Qmp, QmpError
 from harness.boot.target import FdStream, Target
+from harness.cores import cores
 from harness.errors import BootError
 from harness.link.stream import timeout_scale
 
@@ -69,7 +69,7 @@ def qemu_command(
     if n_cores > 1:
         # A core at a barrier waits for one that the host may not be running: for a whole time slice
         # of the host, unless QEMU goes round all cores itself.
-        alone = n_cores < len(os.sched_getaffinity(0))
+        alone = n_cores < cores()
         thread = "multi" if alone and not icount else "single"
         command += ["-accel", f"tcg,thread={thread}"]
     if icount:

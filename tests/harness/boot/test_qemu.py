@@ -132,7 +132,7 @@ def test_a_blob_too_large_for_an_initrd_is_mapped_as_the_end_of_ram(
 def test_cores_that_the_host_cannot_run_at_once_go_in_one_thread(
     board: Board, monkeypatch: pytest.MonkeyPatch, host_cpus: int, icount: bool, thread: str
 ) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(host_cpus)))
+    monkeypatch.setattr("harness.boot.qemu.cores", lambda: host_cpus)
     command = qemu_command("qemu", Image(Path("k")), board, n_cores=2, icount=icount)
     assert "-smp 2" in " ".join(command)
     assert f"-accel tcg,thread={thread}" in " ".join(command)
