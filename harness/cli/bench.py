@@ -13,6 +13,7 @@ from harness.bench.mca import as_json, mca_table
 from harness.bench.profile import Profile, Weights, weights_of
 from harness.bench.table import tables
 from harness.cli.bench_kernels import count_kernels
+from harness.cli.bench_latency import bench_latency
 from harness.cli.bench_mca import model_loops
 from harness.cli.bench_runs import measure, usable_contexts, usable_cores
 from harness.cli.bench_speed import bench_speed
@@ -50,6 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("-n", "--n-decode", type=positive, metavar="N", help="tokens to decode")
     add_where(group)
     group = parser.add_argument_group("other questions")
+    group.add_argument(
+        "--latency", type=numbers, metavar="8,32,128",
+        help="P50 and P95 of texts of so many tokens, in instructions; of embedding models too",
+    )  # fmt: skip
+    group.add_argument(
+        "--repeat", type=positive, metavar="N", help="texts of each length (default: 20)"
+    )
     group.add_argument("--kernels", action="store_true", help="portable against NEON, by operation")
     group.add_argument("--mca", action="store_true", help="cycles of hot loops, by llvm-mca")
     group = parser.add_argument_group("what to do with the counts")
@@ -70,6 +78,11 @@ def run(args: argparse.Namespace) -> int:
     """Build, boot each combination under the plugin, print, plot, save, compare."""
     if isinstance(args.target, SerialPort):
         return bench_speed(args, built_from(replace(build_options(args), cpu=None)), args.target)
+    if args.repeat and not args.latency:
+        raise BenchError("--repeat is how many texts --latency takes", hint="--latency 8,32,128")
+    if args.latency:
+        built = built_from(replace(build_options(args), cpu=None))
+        return bench_latency(args, built, compiler_of(built))
     baseline = read_baseline(args.check) if args.check else None
     _settle(args, baseline)
     options = replace(build_options(args), cpu=None)

@@ -21,7 +21,7 @@ from harness.link.session import Session
 
 REPETITIONS = 3
 CONTEXTS, N_DECODE = (16, 128), 16  # enough tokens for a clock, few enough for a slow board
-COUNTS_ONLY = ("cpu", "smp", "kernels", "mca", "functions", "plot", "save", "check")
+COUNTS_ONLY = ("cpu", "smp", "kernels", "mca", "latency", "functions", "plot", "save", "check")
 
 
 def bench_speed(args: argparse.Namespace, built: Built, serial: SerialPort) -> int:

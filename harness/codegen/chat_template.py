@@ -25,6 +25,7 @@ from harness.gguf.model import TOKEN_CONTROL, TOKEN_UNKNOWN, TOKEN_USER_DEFINED
 FORM_MAX: Final = 4096  # numbers of 4 bytes each, within the kernel's budget
 SYSTEM_LINE_KEY: Final = "bareword.system_line"
 SPECIAL: Final = (TOKEN_CONTROL, TOKEN_UNKNOWN, TOKEN_USER_DEFINED)
+SPECIAL_MAX: Final = 1 << 15  # Gemma 3 has 6,415; each is looked for in all that a template writes
 BRACKETED: Final = re.compile(rb"<+[^<>\s]+>+|\[+[^\[\]\s]+\]+|\{+[^{}\s]+\}+")
 
 Piece = tuple[int | bytes, ...]  # ids of special tokens, and text between them
@@ -229,12 +230,15 @@ class _Pieces:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
+        special = np.flatnonzero(np.isin(vocabulary.types, SPECIAL))
+        if len(special) > SPECIAL_MAX:
+            raise OddTemplateError(
+                f"the vocabulary has {len(special)} special tokens, wanted {SPECIAL_MAX} at most"
+            )
         self._ids = {
             text: i
-            for i, (text, kind) in enumerate(
-                zip(vocabulary.tokens, vocabulary.types.tolist(), strict=True)
-            )
-            if kind in SPECIAL and text.strip()  # a user-defined line break is text
+            for i in special.tolist()
+            if (text := vocabulary.tokens[i]).strip()  # a user-defined line break is text
         }
 
     def of(self, text: str) -> Piece:

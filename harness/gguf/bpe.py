@@ -1,7 +1,6 @@
 """The byte-level BPE ("gpt2") part of a vocabulary: merges, and how its texts spell bytes."""
 
 from array import array
-from itertools import islice
 from typing import Final, NoReturn
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 from harness.errors import quoted
 from harness.gguf.metadata import Metadata
 from harness.gguf.pre_tokenizer import PRE_TOKENIZERS, PreTokenizer
+from harness.gguf.texts import TextIndex, Texts
 
 MERGES_KEY: Final = "tokenizer.ggml.merges"
 PRE_KEY: Final = "tokenizer.ggml.pre"
@@ -42,17 +42,16 @@ def pre_tokenizer_of(metadata: Metadata) -> PreTokenizer:
     return PRE_TOKENIZERS[name]
 
 
-def merges_of(metadata: Metadata, tokens: tuple[bytes, ...]) -> npt.NDArray[np.int32]:
+def merges_of(metadata: Metadata, tokens: Texts, index: TextIndex) -> npt.NDArray[np.int32]:
     """Ids (left, right, merged) of each merge in order of rank, int32 (n, 3)."""
-    lines = metadata.strings(MERGES_KEY)
-    ids = {text: i for i, text in enumerate(tokens)}
     flat = array("i")
-    for rank, line in enumerate(lines):
+    find = index.get
+    for rank, line in enumerate(metadata.strings(MERGES_KEY)):
         cut = line.find(b" ", 1)  # a text may begin with a space, but has no other
         left, right = line[:cut], line[cut + 1 :]
-        triple = ids.get(left, -1), ids.get(right, -1), ids.get(left + right, -1)
+        triple = find(left), find(right), find(left + right)
         if cut < 0 or min(triple) < 0:
-            _refuse(metadata, rank, line, (left, right, left + right), ids)
+            _refuse(metadata, rank, line, (left, right, left + right), index)
         flat.extend(triple)
     merges = np.frombuffer(flat, np.int32).reshape(-1, 3)
     pairs = merges[:, 0].astype(np.int64) * len(tokens) + merges[:, 1]
@@ -63,26 +62,25 @@ def merges_of(metadata: Metadata, tokens: tuple[bytes, ...]) -> npt.NDArray[np.i
         again[first] = False
         rank = int(np.argmax(again))
         earlier = int(np.argmax(pairs == pairs[rank]))
-        line = next(islice(lines, rank, None))
+        line = b" ".join(tokens[i] for i in merges[rank, :2].tolist())
         metadata.fail(MERGES_KEY, f"[{rank}] is {quoted(line)}, as is [{earlier}]")
     return merges
 
 
 def _refuse(
-    metadata: Metadata, rank: int, line: bytes, texts: tuple[bytes, ...], ids: dict[bytes, int]
+    metadata: Metadata, rank: int, line: bytes, texts: tuple[bytes, ...], index: TextIndex
 ) -> NoReturn:
     if line.find(b" ", 1) < 0 or line.endswith(b" "):
         metadata.fail(
             MERGES_KEY, f"[{rank}] is {quoted(line)}, wanted two texts and a space between"
         )
-    missing = next(text for text in texts if text not in ids)
+    missing = next(text for text in texts if text not in index)
     metadata.fail(MERGES_KEY, f"[{rank}] is {quoted(line)}, but no token is {quoted(missing)}")
 
 
-def check_byte_tokens(metadata: Metadata, tokens: tuple[bytes, ...]) -> None:
+def check_byte_tokens(metadata: Metadata, texts: TextIndex) -> None:
     """Plain ASCII must be expressible. Not every byte: some vocabularies have no token for bytes
     that their training text did not hold."""
-    texts = set(tokens)
     missing = [byte for byte in range(0x20, 0x7F) if BYTE_TEXTS[byte] not in texts]
     if missing:
         metadata.fail(

@@ -17,11 +17,11 @@ MAX_TENSOR_NAME_BYTES: Final = 63  # GGML_MAX_NAME with its terminating NUL is 6
 MAX_DIMS: Final = 4
 # Published models have below 100 keys and 2,000 tensors. An entry takes some hundred bytes of the
 # host, whatever it takes in the file.
-MAX_KEYS: Final = 1 << 12
-MAX_TENSORS: Final = 1 << 15
+MAX_KEYS: Final = 1 << 10
+MAX_TENSORS: Final = 1 << 12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TensorInfo:
     """A line of the tensor table as written: `offset` counts from the container's data_start."""
 

@@ -11,8 +11,9 @@ from harness.gguf.rope_scaling import rope_scaling_of
 from harness.gguf.window import local_layers, window_of
 
 # Bounds of sense, not of the format: above every published model, below what breaks arithmetic.
+MIN_EMBD: Final = 32  # so that a token has 18 bytes in a file, beside its text
 MAX_EMBD: Final = 1 << 16
-MAX_LAYERS: Final = 1024
+MAX_LAYERS: Final = 256  # of 16 tensors each: container.MAX_TENSORS
 MAX_HEADS: Final = 1024
 MAX_FF: Final = 1 << 18
 MAX_CONTEXT: Final = 1 << 24
@@ -24,7 +25,7 @@ MAX_TOKEN_TYPES: Final = 1024
 def hyper_parameters(metadata: Metadata, arch: Architecture, n_vocab_rows: int) -> HyperParameters:
     """Read and check the sizes; refuse what would change the arithmetic of the forward pass."""
     prefix = arch.name + "."
-    n_embd = metadata.integer(prefix + "embedding_length", 1, MAX_EMBD)
+    n_embd = metadata.integer(prefix + "embedding_length", MIN_EMBD, MAX_EMBD)
     n_layer = metadata.integer(prefix + "block_count", 1, MAX_LAYERS)
     n_ff = metadata.integer(prefix + "feed_forward_length", 1, MAX_FF, per_layer=True)
     n_ctx = metadata.integer(prefix + "context_length", 1, MAX_CONTEXT)

@@ -1,7 +1,7 @@
 """Typed access to metadata: a wrong type, a missing key or an absurd value is a sentence."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, NoReturn
 
 import numpy as np
@@ -140,11 +140,12 @@ class Metadata:
             self.fail(key, f"is {value}, wanted a power of two up to {MAX_ALIGNMENT}")
         return value
 
-    def plain(self) -> dict[str, object]:
+    def plain(self, without: Collection[str] = ()) -> dict[str, object]:
         """For printing: strings become text (bad bytes replaced), arrays stay as they are."""
         return {
             key: value.decode("utf-8", "replace") if isinstance(value, bytes) else value
             for key, (_, value, _) in self._entries.items()
+            if key not in without
         }
 
     def _required(self, key: str, wanted: str) -> tuple[ValueType, Value, int]:

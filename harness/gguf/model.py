@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -24,7 +24,7 @@ TokenizerModel = Literal["llama", "gpt2", "bert"]
 Pooling = Literal["mean", "cls", "last"]  # of the vectors of a text's tokens
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tensor:
     """One tensor of the file: `shape` as GGUF lists it (n_in, n_out), `offset` from byte 0."""
 
@@ -110,7 +110,7 @@ class Vocabulary:
     with them.
     """
 
-    tokens: tuple[bytes, ...]
+    tokens: Sequence[bytes]
     scores: npt.NDArray[np.float32]
     types: npt.NDArray[np.uint8]
     bos_id: int | None
@@ -139,7 +139,7 @@ class Model:
     vocabulary: Vocabulary
     tensors: Mapping[str, Tensor]
     chat_template: str | None
-    metadata: Mapping[str, object] = field(repr=False)
+    metadata: Mapping[str, object] = field(repr=False)  # without the arrays of the vocabulary
     size_bytes: int
 
     @property

@@ -10,13 +10,13 @@ from typing import Final
 from harness.errors import GgufError, quoted
 from harness.gguf.architecture import ARCHITECTURES, Architecture
 from harness.gguf.container import Container, read_container
-from harness.gguf.hyper_parameters import MAX_VOCAB_ROWS, hyper_parameters
+from harness.gguf.hyper_parameters import MAX_VOCAB_ROWS, MIN_EMBD, hyper_parameters
 from harness.gguf.metadata import Metadata
 from harness.gguf.model import Model, Vocabulary
 from harness.gguf.placement import place_tensors
 from harness.gguf.rope_scaling import check_rope_divisors
 from harness.gguf.tensors import check_tensors
-from harness.gguf.vocabulary import vocabulary_of
+from harness.gguf.vocabulary import ARRAYS, vocabulary_of
 
 MAX_TEMPLATE_BYTES: Final = 1 << 20  # known ones have up to 20 thousand
 SHOWN_NAME_MAX: Final = 200  # characters
@@ -47,7 +47,7 @@ def read_gguf(path: Path) -> Model:
             chat_template=metadata.text(template, limit=MAX_TEMPLATE_BYTES)
             if template in metadata
             else None,
-            metadata=metadata.plain(),
+            metadata=metadata.plain(without=ARRAYS),
             size_bytes=container.size_bytes,
         )
         check_rope_divisors(model)
@@ -138,6 +138,10 @@ def _vocab_rows(container: Container) -> int:
     name = "token_embd.weight"
     for info in container.infos:
         if info.name == name and len(info.shape) == 2:
+            if info.shape[0] < MIN_EMBD:
+                raise GgufError(
+                    f"{name} has rows of {info.shape[0]} values, wanted at least {MIN_EMBD}"
+                )
             if info.shape[1] > MAX_VOCAB_ROWS:
                 raise GgufError(
                     f"{name} has {info.shape[1]} rows, at most {MAX_VOCAB_ROWS} are accepted"

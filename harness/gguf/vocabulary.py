@@ -1,6 +1,7 @@
 """The vocabulary of a model: token texts, scores or merges, types and special ids."""
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -17,10 +18,16 @@ from harness.gguf.model import (
     Vocabulary,
 )
 from harness.gguf.reader import MAX_ARRAY_ITEMS
+from harness.gguf.texts import TextIndex, Texts
 
 PREFIX: Final = "tokenizer.ggml."
+# What becomes a Vocabulary, and would take its memory twice.
+ARRAYS: Final = frozenset(PREFIX + name for name in ("tokens", "scores", "token_type", "merges"))
 NO_TOKEN: Final = 0xFFFFFFFF  # how converters write "the model has no such token"
 MAX_TOKEN_BYTES: Final = 512  # the longest known token is 128 spaces (3 bytes each)
+# Each of these takes more memory than in the file; published models have some hundred at most.
+MAX_EMPTY_TOKENS: Final = 1 << 12
+MAX_SWALLOWING: Final = 1 << 14
 N_BYTES: Final = 256
 PHI3_LEAVES_SPACE: Final = (b"<unk>", b"<s>", b"<|endoftext|>")
 WORD_MARK: Final = "\u2581".encode()
@@ -63,7 +70,7 @@ def vocabulary_of(metadata: Metadata, n_rows: int = MAX_ARRAY_ITEMS) -> Vocabula
 
 
 def _sentencepiece(metadata: Metadata, n_rows: int) -> Vocabulary:
-    tokens = _tokens(metadata, n_rows)
+    tokens, _ = _tokens(metadata, n_rows)
     types = _types(metadata, tokens)
     _check_byte_tokens(tokens, types)
     bos_id = _special_id(metadata, "bos", len(tokens), default=1)
@@ -86,9 +93,9 @@ def _sentencepiece(metadata: Metadata, n_rows: int) -> Vocabulary:
 
 def _byte_level_bpe(metadata: Metadata, n_rows: int) -> Vocabulary:
     pre = pre_tokenizer_of(metadata)
-    tokens = _tokens(metadata, n_rows)
+    tokens, index = _tokens(metadata, n_rows)
     types = _types(metadata, tokens)
-    check_byte_tokens(metadata, tokens)
+    check_byte_tokens(metadata, index)
     _check_cut_texts(metadata, tokens, types)
     bos_id = _special_id(metadata, "bos", len(tokens), default=GPT2_END)
     eos_id = _special_id(metadata, "eos", len(tokens), default=GPT2_END)
@@ -107,13 +114,13 @@ def _byte_level_bpe(metadata: Metadata, n_rows: int) -> Vocabulary:
         eog_ids=_eog_ids(metadata, tokens, bos_id, eos_id),
         model="gpt2",
         pre=pre,
-        merges=merges_of(metadata, tokens),
+        merges=merges_of(metadata, tokens, index),
     )
 
 
 def _wordpiece(metadata: Metadata, n_rows: int) -> Vocabulary:
     """[CLS] and [SEP] around every text are BOS and EOS here."""
-    tokens = _tokens(metadata, n_rows)
+    tokens, _ = _tokens(metadata, n_rows)
     types = _types(metadata, tokens)
     n_vocab = len(tokens)
     if not any(text.startswith(WORD_MARK) for text in tokens):
@@ -151,47 +158,58 @@ def _wordpiece(metadata: Metadata, n_rows: int) -> Vocabulary:
 
 
 def _swallow_space(
-    metadata: Metadata, tokens: tuple[bytes, ...], types: npt.NDArray[np.uint8]
+    metadata: Metadata, tokens: Texts, types: npt.NDArray[np.uint8]
 ) -> frozenset[int]:
     """Phi-3's special tokens but three; no key says so, and llama.cpp knows it by the name."""
     name = metadata.text("general.name", default="").lower()
     if not any(phi3 in name for phi3 in ("phi-3", "phi3")):
         return frozenset()
     special = np.flatnonzero(np.isin(types, (TOKEN_CONTROL, TOKEN_UNKNOWN, TOKEN_USER_DEFINED)))
+    if len(special) > MAX_SWALLOWING:
+        metadata.fail(
+            PREFIX + "token_type",
+            f"marks {len(special)} special tokens, at most {MAX_SWALLOWING} of Phi-3 are accepted",
+        )
     return frozenset(i for i in special.tolist() if tokens[i] not in PHI3_LEAVES_SPACE)
 
 
-def _tokens(metadata: Metadata, n_rows: int) -> tuple[bytes, ...]:
+def _tokens(metadata: Metadata, n_rows: int) -> tuple[Texts, TextIndex]:
     key = PREFIX + "tokens"
-    texts = metadata.strings(key)
-    if not texts:
+    n_tokens = len(metadata.strings(key))
+    if not n_tokens:
         metadata.fail(key, "is empty, wanted one text per token")
-    if len(texts) > n_rows:  # before Python's strings are made of so many
+    if n_tokens > n_rows:
         raise GgufError(
-            f"token_embd.weight has {n_rows} rows, {key} has {len(texts)} texts: "
+            f"token_embd.weight has {n_rows} rows, {key} has {n_tokens} texts: "
             "wanted a row for each"
         )
-    tokens = tuple(texts)
-    if b"" in tokens:
+    tokens = Texts.of(_token_texts(metadata, key))
+    index = TextIndex(tokens)
+    if index.again:
+        i, earlier = index.again
+        metadata.fail(key, f"[{i}] is {quoted(tokens[i])}, the same text as token {earlier}")
+    return tokens, index
+
+
+def _token_texts(metadata: Metadata, key: str) -> Iterator[bytes]:
+    n_empty = 0
+    for i, text in enumerate(metadata.strings(key)):
+        if len(text) > MAX_TOKEN_BYTES:
+            metadata.fail(key, f"[{i}] has {len(text)} bytes, wanted at most {MAX_TOKEN_BYTES}")
+        if not text:
+            n_empty += 1
+            if n_empty > MAX_EMPTY_TOKENS:
+                metadata.fail(key, f"has more than {MAX_EMPTY_TOKENS} empty texts")
         # As llama.cpp does: a placeholder that no text spells by accident.
-        tokens = tuple(text or b"[EMPTY_%d]" % i for i, text in enumerate(tokens))
-    longest = max(range(len(tokens)), key=lambda i: len(tokens[i]))
-    if len(tokens[longest]) > MAX_TOKEN_BYTES:
-        metadata.fail(
-            key, f"[{longest}] has {len(tokens[longest])} bytes, wanted at most {MAX_TOKEN_BYTES}"
-        )
-    if len(set(tokens)) != len(tokens):
-        first: dict[bytes, int] = {}
-        for i, text in enumerate(tokens):
-            if first.setdefault(text, i) != i:
-                metadata.fail(key, f"[{i}] is {quoted(text)}, the same text as token {first[text]}")
-    return tokens
+        yield text or b"[EMPTY_%d]" % i
 
 
 def _scores(metadata: Metadata, n_vocab: int) -> npt.NDArray[np.float32]:
     key = PREFIX + "scores"
     with np.errstate(over="ignore"):  # too large for a float32: infinite, and refused below
-        scores: npt.NDArray[np.float32] = metadata.numbers(key, "f", "floats").astype(np.float32)
+        scores: npt.NDArray[np.float32] = metadata.numbers(key, "f", "floats").astype(
+            np.float32, copy=False
+        )
     if len(scores) != n_vocab:
         metadata.fail(key, f"has {len(scores)} elements, wanted one per token: {n_vocab}")
     finite = np.isfinite(scores)
@@ -201,7 +219,7 @@ def _scores(metadata: Metadata, n_vocab: int) -> npt.NDArray[np.float32]:
     return scores
 
 
-def _types(metadata: Metadata, tokens: tuple[bytes, ...]) -> npt.NDArray[np.uint8]:
+def _types(metadata: Metadata, tokens: Texts) -> npt.NDArray[np.uint8]:
     key = PREFIX + "token_type"
     types = metadata.numbers(key, "iu", "integers")
     if len(types) != len(tokens):
@@ -210,18 +228,17 @@ def _types(metadata: Metadata, tokens: tuple[bytes, ...]) -> npt.NDArray[np.uint
     if wrong.any():
         i = int(np.argmax(wrong))
         metadata.fail(key, f"[{i}] is {types[i]}, wanted 0 to {TOKEN_BYTE}")
-    result: npt.NDArray[np.uint8] = types.astype(np.uint8)
+    result: npt.NDArray[np.uint8] = types.astype(np.uint8)  # a copy, to be written
     for i, text in enumerate(tokens):
         if text in END_TEXTS:
             result[i] = TOKEN_CONTROL
     return result
 
 
-def _check_cut_texts(
-    metadata: Metadata, tokens: tuple[bytes, ...], types: npt.NDArray[np.uint8]
-) -> None:
+def _check_cut_texts(metadata: Metadata, tokens: Texts, types: npt.NDArray[np.uint8]) -> None:
     """Special tokens are cut out of texts first: what is left must be whole characters."""
-    for i in np.flatnonzero(np.isin(types, (TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_USER_DEFINED))):
+    special = np.isin(types, (TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_USER_DEFINED))
+    for i in map(int, np.flatnonzero(special)):
         try:
             tokens[i].decode()
         except UnicodeDecodeError:
@@ -232,10 +249,10 @@ def _check_cut_texts(
             )
 
 
-def _check_byte_tokens(tokens: tuple[bytes, ...], types: npt.NDArray[np.uint8]) -> None:
+def _check_byte_tokens(tokens: Texts, types: npt.NDArray[np.uint8]) -> None:
     """Any byte must be expressible, else a text exists that cannot be tokenised."""
     found: set[bytes] = set()
-    for i in np.flatnonzero(types == TOKEN_BYTE):
+    for i in map(int, np.flatnonzero(types == TOKEN_BYTE)):
         match = _BYTE_TEXT.fullmatch(tokens[i])
         if not match:
             raise GgufError(
@@ -272,7 +289,7 @@ def _check_other_ids(metadata: Metadata, n_vocab: int) -> None:
 
 
 def _eog_ids(
-    metadata: Metadata, tokens: tuple[bytes, ...], bos_id: int | None, eos_id: int | None
+    metadata: Metadata, tokens: Texts, bos_id: int | None, eos_id: int | None
 ) -> tuple[int, ...]:
     """Tokens at which generation stops: the file's own ends, and END_TEXTS where they exist.
 

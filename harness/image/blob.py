@@ -23,7 +23,7 @@ from harness.vocabulary import vocabulary_tables
 
 MAGIC = b"BAREWORD"
 HEADER = struct.Struct("<8sIIQQI")  # magic, version, header bytes, build id, size, payload CRC
-CHUNK_BYTES = 4 << 20  # of one tensor at a time; the repack takes a few times that
+CHUNK_BYTES = 1 << 20  # of one tensor at a time; the repack takes a few times that
 
 Buffer = bytes | npt.NDArray[Any]
 Progress = Callable[[int], None]  # bytes since the last call, of plan.blob_size_bytes

@@ -1,7 +1,9 @@
 """What `bench` counts: the same each time, all of it known, and no more than the baseline."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,3 +98,34 @@ def test_operations_by_themselves_take_few_instructions_on_every_tier(
     for type_name in ("q4_k", "q6_k"):
         for name in ("dequantize_multiply", "dot"):
             assert ratio(found, type_name, name, 512) >= 10
+
+
+def test_latency_repeats_to_the_instruction_and_grows_with_the_text(
+    built: Built, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def once() -> list[dict[str, Any]]:
+        run = ["bench", "-m", str(built.directory), "--cpu", "max", "--json"]
+        assert main([*run, "--latency", "4,8", "--repeat", "3", "-n", "1"]) == 0
+        return list(json.loads(capsys.readouterr().out)["latency"])
+
+    short, long = once()
+    assert once() == [short, long]
+    assert (short["n_tokens"], long["n_tokens"], long["makes"]) == (4, 8, "logits")
+    for facts in (short, long):
+        assert len(facts["texts"]) == 3
+        assert facts["texts_percentiles"]["p50"] == sorted(facts["texts"])[1]
+        assert facts["texts_percentiles"]["p95"] == max(facts["texts"])
+        assert len(facts["decoded"]) == 3
+        # What depends on the values is little.
+        assert max(facts["texts"]) < 1.05 * min(facts["texts"])
+    assert 1.5 < min(long["texts"]) / max(short["texts"]) < 2.5
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--repeat", "3"), ("--latency", "8", "--check"), ("--latency", "100000")]
+)
+def test_latency_by_itself(
+    built: Built, wrong: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", "-m", str(built.directory), *wrong]) == 2
+    assert "hint:" in capsys.readouterr().err

@@ -173,3 +173,10 @@ def test_symbols_promises_what_such_a_model_uses(bert: Encoder) -> None:
     assert set(promised.values()) == {""}
     assert {"layernorm_neon", "attention_around_f32_neon"} <= set(promised)
     assert "softmax_neon" not in promised
+
+
+def test_bench_counts_the_latency_of_vectors(bert: Encoder) -> None:
+    run = ("--latency", "8,32", "--repeat", "2", "--cpu", "cortex-a76", "--json")
+    short, long = json.loads(bert("bench", *run).stdout)["latency"]
+    assert (short["makes"], short["decoded"]) == ("vectors", [])
+    assert 3 < long["texts_percentiles"]["p50"] / short["texts_percentiles"]["p95"] < 5

@@ -87,6 +87,11 @@ def built(data: bytes, folder: Path) -> str:
     """What `inspect` and `build` do up to the compiler; the refusal, or "" without one."""
     path = folder / "hostile.gguf"
     path.write_bytes(data)
+    return built_file(path)
+
+
+def built_file(path: Path) -> str:
+    """As built, of a file that is there."""
     try:
         model = read_gguf(path)
         facts = model_facts(model)
@@ -99,7 +104,7 @@ def built(data: bytes, folder: Path) -> str:
             for line in text.splitlines() if name.endswith(".h") else ():
                 assert is_harmless(line), line
         assert headers.chat.problem.isprintable()
-        pack_blob(model, plan, headers.build_id, folder / "model.blob")
+        pack_blob(model, plan, headers.build_id, path.with_suffix(".blob"))
     except HarnessError as exc:
         refusal = exc
     else:

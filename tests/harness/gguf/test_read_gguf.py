@@ -11,7 +11,6 @@ import pytest
 
 from harness.errors import GgufError
 from harness.gguf import GGMLType, Model, read_gguf, read_vocabulary
-from harness.gguf.reader import Strings
 from tests.harness.gguf.gguf_bytes import (
     ARRAY,
     STRING,
@@ -54,12 +53,14 @@ def test_tensors_equal_those_of_the_official_reader(stories260k: Path) -> None:
 def test_metadata_equals_that_of_the_official_reader(stories260k: Path) -> None:
     model, witness = read_gguf(stories260k), gguf.GGUFReader(stories260k)
     theirs = {k: f.contents() for k, f in witness.fields.items() if not k.startswith("GGUF.")}
+    vocabulary = model.vocabulary
+    assert [text.decode() for text in vocabulary.tokens] == theirs.pop("tokenizer.ggml.tokens")
+    assert vocabulary.scores.tolist() == theirs.pop("tokenizer.ggml.scores")
+    assert vocabulary.types.tolist() == theirs.pop("tokenizer.ggml.token_type")
     assert list(model.metadata) == list(theirs)
     for key, value in theirs.items():
         ours = model.metadata[key]
-        if isinstance(ours, Strings):
-            assert [text.decode() for text in ours] == value
-        elif isinstance(ours, np.ndarray):
+        if isinstance(ours, np.ndarray):
             assert ours.tolist() == value
         else:
             assert ours == value, key

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.slow  # builds a program per vocabulary: seconds each
 
 MakeTokenizer = Callable[[Vocabulary], Tokenizer]
 # One name for each list of regexes.
+N_RANDOM = 10_000
 PRE = ("llama-bpe", "qwen2", "smollm", "gpt-2", "tekken", "default")
 FRAGMENTS = (
     *(" ", "  ", "\t", "\n", "\r\n", "\n\n", " \n ", "\u00a0", "\u3000", "\u2028", "\x85", "\x1c"),
@@ -71,8 +72,7 @@ def test_random_texts_give_the_tokens_of_the_reference(
 ) -> None:
     vocabulary = bpe_vocabulary(pre)
     source = random.Random(pre)
-    count = 10_000 if pre == "llama-bpe" else 1000
-    cases = [(random_text(source).encode(), source.randrange(8)) for _ in range(count)]
+    cases = [(random_text(source).encode(), source.randrange(8)) for _ in range(N_RANDOM)]
     got = tokenize(make_tokenizer(vocabulary), cases)
     for (text, flags), ids in zip(cases, got, strict=True):
         assert ids == reference(vocabulary, text, flags), (text, flags)

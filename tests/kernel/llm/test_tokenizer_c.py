@@ -19,6 +19,7 @@ from tests.kernel.llm.conftest import (
     reference,
     tokenize,
 )
+from tests.kernel.llm.test_bpe_c import N_RANDOM, random_text
 from tests.recorded_tokens import VOCABULARIES, recorded_cases
 
 pytestmark = pytest.mark.slow  # builds a program per vocabulary: seconds each
@@ -76,7 +77,8 @@ def test_random_bytes_give_the_tokens_of_the_reference(
     make_tokenizer: Callable[[Vocabulary], Tokenizer], add_space_prefix: bool
 ) -> None:
     vocabulary = tiny_vocabulary(add_space_prefix=add_space_prefix)
-    cases = random_texts(random.Random(int(add_space_prefix)), 3000)
+    cases = random_texts(random.Random(int(add_space_prefix)), N_RANDOM // 2)
+    cases += [(random_text(random.Random(i)).encode(), i % 8) for i in range(N_RANDOM // 2)]
     cases += [(b"", flags) for flags in range(4)]
     cases += [
         (END, 0),

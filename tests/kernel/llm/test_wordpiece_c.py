@@ -16,7 +16,7 @@ from tests.kernel.llm.conftest import (
     reference,
     tokenize,
 )
-from tests.kernel.llm.test_bpe_c import MakeTokenizer, random_text
+from tests.kernel.llm.test_bpe_c import N_RANDOM, MakeTokenizer, random_text
 from tests.wordpiece_vocabulary import wordpiece_vocabulary
 
 pytestmark = pytest.mark.slow  # builds a program per vocabulary: seconds each
@@ -62,6 +62,8 @@ def test_texts_give_the_tokens_of_the_reference(
     # As long as it gets: one word, words of one character, one that does not end well.
     for unit in ("a", "Ⱥ", " ", "!", "q"):
         cases.append(((unit * MAX_TEXT_BYTES).encode()[:MAX_TEXT_BYTES], 0))
+    cases += [(random_text(source).encode(), source.randrange(8)) for _ in range(N_RANDOM // 2)]
+    cases += [(mixed_text(source), source.randrange(8)) for _ in range(N_RANDOM // 2)]
     for (text, flags), ids in zip(cases, tokenize(tokenizer, cases), strict=True):
         assert ids == reference(vocabulary, text, flags), (text, flags)
     everything = range(len(vocabulary.tokens))
