@@ -20,6 +20,7 @@ from harness.train.packing import Source, Windows
 from harness.train.step import Learner, rate_share
 from harness.train.vocabulary import Tokenizer
 
+VOCABULARY: Final = "vocabulary.model"  # in the run directory
 CHECKPOINT_S: Final = 45.0  # a kill loses less than a minute, the writing included
 # A budget of minutes becomes a number of steps once a step's time is known, so that the run can be
 # repeated from that number. Until then warm-up does not depend on it.
@@ -61,7 +62,7 @@ class Prepared:
 def prepare(config: TrainConfig, out: Path, source: Source, *, resume: bool) -> Prepared:
     """The vocabulary (kept in the run directory) and the validation windows."""
     out.mkdir(parents=True, exist_ok=True)
-    path = out / "vocabulary.model"
+    path = out / VOCABULARY
     if not (resume and path.is_file()):
         data, model = config.data, config.model
         path.write_bytes(make_vocabulary(source, config.seed, data.vocabulary_chars, model.n_vocab))
