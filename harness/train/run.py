@@ -113,10 +113,7 @@ class Run:
             source, prepared.tokenizer, config.seed, config.model.n_ctx,
             self.progress.shard, self.progress.window,
         )  # fmt: skip
-        if config.budget.steps:
-            self.progress = replace(self.progress, n_steps=config.budget.steps)
-        elif config.budget.minutes != self.progress.minutes:  # another budget: count again
-            self.progress = replace(self.progress, n_steps=0)
+        self._plan_steps()
 
     def stop(self) -> None:
         """End after the present step, with a checkpoint."""
@@ -183,10 +180,23 @@ class Run:
     def _log_valid(self, loss: float) -> None:
         self.metrics.add(step=self.progress.step, tokens=self.progress.tokens, valid_loss=loss)
 
+    def _plan_steps(self) -> None:
+        """n_steps for this session's budget, which may be another than the last session's."""
+        before, budget = self.progress, self.config.budget
+        if budget.steps:
+            self.progress = replace(before, n_steps=budget.steps)
+        elif budget.minutes != before.minutes:
+            self.progress = replace(before, n_steps=0)
+            self._calibrate()
+        # In warm-up, and in the one step at the top, the rate does not depend on n_steps.
+        level = self.config.recipe.warmup_steps + 1
+        if self.progress.n_steps != before.n_steps and before.step > level:
+            self.progress = replace(self.progress, replanned=True)
+
     def _calibrate(self) -> None:
         """Turn minutes into steps once some have been timed; never after warm-up is over."""
         at, budget_s = self.progress, self.config.budget.minutes * 60
-        if at.n_steps or not budget_s:
+        if at.n_steps or not budget_s or not at.step:
             return
         last_chance = at.step >= max(1, self.config.recipe.warmup_steps)
         if at.elapsed_s < CALIBRATE_AFTER * budget_s and not last_chance:
