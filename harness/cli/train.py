@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     prepare_process()
     from harness.train.data import default_source
     from harness.train.finish import corpus_sha256
-    from harness.train.run import Run, baseline_loss, prepare
+    from harness.train.run import VOCABULARY, Run, baseline_loss, prepare
 
     out = args.out or Path("build") / "train" / config.name
     hardware = detect()
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     note("making the vocabulary and the validation windows")
     prepared = prepare(config, out, source, resume=args.resume)
     if args.measure:
-        return _measure(config, choice, prepared, args.json)
+        return _measure(config, choice, out / VOCABULARY, args.json)
     shutil.copyfile(args.config, out / "config.toml")
     note("counting the n-gram baseline")
     baseline = baseline_loss(config, source, prepared)
@@ -167,18 +167,12 @@ def _finish(
     return 0
 
 
-def _measure(config: TrainConfig, choice: Choice, prepared: "Prepared", as_json: bool) -> int:
-    from harness.train.data import Stream, default_source
+def _measure(config: TrainConfig, choice: Choice, vocabulary: Path, as_json: bool) -> int:
+    from harness.train.data import default_source
     from harness.train.measure import measure
-    from harness.train.run import set_determinism
 
-    set_determinism(choice, config.seed)
-    source, n_ctx = default_source(), config.model.n_ctx
     found = measure(
-        config,
-        choice,
-        lambda: Stream(source, prepared.tokenizer, config.seed, n_ctx),
-        report=lambda name: note(f"timing: {name}"),
+        config, choice, vocabulary, default_source, report=lambda name: note(f"timing: {name}")
     )
     slowest = found[0].tokens_per_s
     for way in found:

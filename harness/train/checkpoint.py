@@ -19,6 +19,7 @@ class Progress:
     step: int = 0  # optimizer steps done
     n_steps: int = 0  # of the whole run; 0 = not known yet (a budget of minutes, too early)
     minutes: float = 0.0  # the budget that n_steps came from; 0 = it was given as steps
+    replanned: bool = False  # n_steps changed when the rate already depended on it
     shard: int = 0
     window: int = 0
     tokens: int = 0  # read

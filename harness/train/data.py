@@ -106,10 +106,15 @@ def valid_windows(source: Source, tokenizer: Tokenizer, n_ctx: int, n: int) -> W
     return Windows(packed.ids[:n], packed.targets[:n])
 
 
-def documents_of(windows: Windows, bos: int) -> Iterator[Windows]:
-    """The documents of each window one by one, as a plain loop would train on them."""
+def documents_of(windows: Windows, bos: int, eos: int) -> Iterator[Windows]:
+    """The documents of each window one by one, as a plain loop would train on them.
+
+    The EOS tokens that fill up a window, which nothing learns, are left out.
+    """
     for ids, targets in zip(windows.ids, windows.targets, strict=True):
-        starts = [*np.flatnonzero(ids == bos), len(ids)]
+        text = np.flatnonzero((ids[1:] != eos) | (targets[:-1] != NO_LOSS))
+        end = int(text[-1]) + 2 if len(text) else 1
+        starts = [*np.flatnonzero(ids[:end] == bos), end]
         for start, end in pairwise(starts):
             if (targets[start:end] != NO_LOSS).any():
                 yield Windows(ids[None, start:end], targets[None, start:end])

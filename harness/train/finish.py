@@ -87,9 +87,7 @@ def write_card(
             for name, digest in files.items()
         ),
         "", "## To make it again", "",
-        "On the same machine this configuration gives the same weights, bit for bit, as long as "
-        f"the generator writes the same text (its sources: `{corpus_sha256()}`). `steps` is what a "
-        "budget of minutes became.", "",
+        again(progress), "",
         "```toml", to_toml(repeatable(config, progress)), "```", "",
         "![loss](loss.png)", "",
     ]  # fmt: skip
@@ -108,10 +106,32 @@ def corpus_sha256() -> str:
     return digest.hexdigest()
 
 
+def is_repeatable(progress: Progress) -> bool:
+    """Whether a run of just these steps has the learning rates of this one."""
+    return progress.step == progress.n_steps and not progress.replanned
+
+
+def again(progress: Progress) -> str:
+    """What the configuration below it gives."""
+    sources = f"(the generator's sources: `{corpus_sha256()}`)"
+    if is_repeatable(progress):
+        return (
+            "On the same machine this configuration gives the same weights, bit for bit, as long "
+            f"as the generator writes the same text {sources}. `steps` is what a budget of minutes "
+            "became."
+        )
+    why = f"its learning rates were those of {progress.n_steps} steps, and minutes cut it short"
+    if progress.replanned:
+        why = "its budget was changed on the way, and its learning rates with it"
+    return (
+        f"This configuration trains as many steps on the same text {sources}, but gives other "
+        f"weights than this run: {why}."
+    )
+
+
 def repeatable(config: TrainConfig, progress: Progress) -> TrainConfig:
-    """The same run by steps instead of minutes."""
-    steps = progress.n_steps or progress.step
-    return dataclasses.replace(config, budget=type(config.budget)(steps=steps))
+    """The same number of steps, as steps instead of minutes."""
+    return dataclasses.replace(config, budget=type(config.budget)(steps=progress.step))
 
 
 def to_toml(config: TrainConfig) -> str:

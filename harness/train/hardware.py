@@ -18,6 +18,7 @@ SIMD: Final = ("amx_bf16", "avx512_bf16", "avx512f", "avx2", "bf16", "i8mm", "sv
 # Units that multiply BF16 directly. Without one of them BF16 is emulated and slower than F32.
 FAST_BF16: Final = frozenset({"amx_bf16", "avx512_bf16", "bf16"})
 MICRO_BATCH_TOKENS: Final = 8192  # more gains nothing: the products fill the cores long before
+WAITING: Final = "OMP_WAIT_POLICY"  # read by OpenMP when torch loads it
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h of glibc
 
 
@@ -79,7 +80,7 @@ def prepare_process() -> None:
     """To be called before torch is imported: what its libraries read only once."""
     # Threads that wait go to sleep. By default they spin, and on a machine that does anything else
     # besides, each then waits for a partner that the spinning keeps from running.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault(WAITING, "passive")
     keep_freed_memory()
 
 

@@ -20,6 +20,7 @@ from harness.train.packing import Source, Windows
 from harness.train.step import Learner, rate_share
 from harness.train.vocabulary import Tokenizer
 
+VOCABULARY: Final = "vocabulary.model"  # in the run directory
 CHECKPOINT_S: Final = 45.0  # a kill loses less than a minute, the writing included
 # A budget of minutes becomes a number of steps once a step's time is known, so that the run can be
 # repeated from that number. Until then warm-up does not depend on it.
@@ -61,7 +62,7 @@ class Prepared:
 def prepare(config: TrainConfig, out: Path, source: Source, *, resume: bool) -> Prepared:
     """The vocabulary (kept in the run directory) and the validation windows."""
     out.mkdir(parents=True, exist_ok=True)
-    path = out / "vocabulary.model"
+    path = out / VOCABULARY
     if not (resume and path.is_file()):
         data, model = config.data, config.model
         path.write_bytes(make_vocabulary(source, config.seed, data.vocabulary_chars, model.n_vocab))
@@ -112,10 +113,7 @@ class Run:
             source, prepared.tokenizer, config.seed, config.model.n_ctx,
             self.progress.shard, self.progress.window,
         )  # fmt: skip
-        if config.budget.steps:
-            self.progress = replace(self.progress, n_steps=config.budget.steps)
-        elif config.budget.minutes != self.progress.minutes:  # another budget: count again
-            self.progress = replace(self.progress, n_steps=0)
+        self._plan_steps()
 
     def stop(self) -> None:
         """End after the present step, with a checkpoint."""
@@ -182,10 +180,23 @@ class Run:
     def _log_valid(self, loss: float) -> None:
         self.metrics.add(step=self.progress.step, tokens=self.progress.tokens, valid_loss=loss)
 
+    def _plan_steps(self) -> None:
+        """n_steps for this session's budget, which may be another than the last session's."""
+        before, budget = self.progress, self.config.budget
+        if budget.steps:
+            self.progress = replace(before, n_steps=budget.steps)
+        elif budget.minutes != before.minutes:
+            self.progress = replace(before, n_steps=0)
+            self._calibrate()
+        # In warm-up, and in the one step at the top, the rate does not depend on n_steps.
+        level = self.config.recipe.warmup_steps + 1
+        if self.progress.n_steps != before.n_steps and before.step > level:
+            self.progress = replace(self.progress, replanned=True)
+
     def _calibrate(self) -> None:
         """Turn minutes into steps once some have been timed; never after warm-up is over."""
         at, budget_s = self.progress, self.config.budget.minutes * 60
-        if at.n_steps or not budget_s:
+        if at.n_steps or not budget_s or not at.step:
             return
         last_chance = at.step >= max(1, self.config.recipe.warmup_steps)
         if at.elapsed_s < CALIBRATE_AFTER * budget_s and not last_chance:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.train.config import Budget, Data, Machine, Recipe, Shape, TrainConfig
 from harness.train.hardware import Hardware
-from harness.train.packing import Pieces, Split
+from harness.train.packing import Pieces, Source, Split
 
 WHO = ["Ada", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gus", "Hana", "Ivo", "Jill"]
 WHAT = ["ball", "lamp", "book", "cup", "stone", "key", "hat", "drum", "kite", "boat"]
@@ -52,6 +52,11 @@ def source(seed: int, split: Split) -> Iterator[Pieces]:
                 ("<|end|>", True),
                 ("\n", False),
             ]
+
+
+def make_source() -> Source:
+    """For what makes its source in a process of its own."""
+    return source
 
 
 def with_steps(steps: int) -> TrainConfig:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.cores import cores
 from harness.train.errors import TrainError
 from harness.train.hardware import Hardware, choose, detect
 from harness.train.memory import MIB, MemoryPlan, check_fits, n_params, plan_memory
@@ -32,6 +33,17 @@ def test_the_config_has_the_last_word() -> None:
     assert (choice.threads, choice.compile) == (1, False)
     wish = replace(CONFIG, machine=replace(CONFIG.machine, dtype="f32", micro_batch=2))
     assert choose(replace(LAPTOP, simd=("amx_bf16",)), wish).micro_batch == 2
+
+
+def test_all_cores_train_and_a_compiler_is_used_where_there_is_one() -> None:
+    assert [choose(replace(LAPTOP, cores=n), AUTO).threads for n in (1, 4, 6)] == [1, 4, 6]
+    assert detect().cores == cores()
+    assert choose(LAPTOP, AUTO).compile
+    assert not choose(replace(LAPTOP, compiler=False), AUTO).compile
+    without = replace(AUTO, machine=replace(AUTO.machine, compile="off"))
+    assert not choose(LAPTOP, without).compile
+    wanted = replace(AUTO, machine=replace(AUTO.machine, compile="on"))
+    assert choose(replace(LAPTOP, compiler=False), wanted).compile
 
 
 def test_little_memory_makes_the_pieces_smaller_and_they_divide_the_batch() -> None:

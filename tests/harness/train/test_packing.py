@@ -99,3 +99,18 @@ def test_the_baseline_looks_four_tokens_back() -> None:
     assert NGram(windows, n_vocab=4).loss(windows) == fifth
     # One token of five is a coin to order 4 (log 2) and certain to order 5: log(2) / 5 = 0.139.
     assert fourth - fifth > 0.1
+
+
+def test_windows_and_the_documents_in_them_are_shuffled() -> None:
+    """Best-fit puts the longest first: a model would read all stories, then all sums."""
+    whole = [Tokens([1, 100 + i, *[50] * 18], [True] * 20) for i in range(40)]
+    marks = pack(whole, 19, 2, np.random.default_rng(0)).ids[:, 1].tolist()
+    assert sorted(marks) == list(range(100, 140))
+    assert marks != sorted(marks)
+    other = pack(whole, 19, 2, np.random.default_rng(1)).ids[:, 1].tolist()
+    assert other != marks
+    long_and_short = [Tokens([1, *[50] * 13], [True] * 14)] * 40 + [
+        Tokens([1, 60], [True] * 2)
+    ] * 40
+    rows = pack(long_and_short, 15, 2, np.random.default_rng(0)).ids
+    assert 0 < np.count_nonzero(rows[:, 1] == 50) < 40  # which of a window's two comes first

@@ -20,7 +20,7 @@ torch = pytest.importorskip("torch", reason="training needs the extra [train]: t
 pytest.importorskip("sentencepiece", reason="training needs the extra [train]: sentencepiece")
 
 from harness.train import run as run_module  # noqa: E402
-from harness.train.finish import to_numpy  # noqa: E402
+from harness.train.finish import is_repeatable, to_numpy  # noqa: E402
 from harness.train.quantise import F32  # noqa: E402
 from harness.train.run import Result, Run, Status, baseline_loss, prepare  # noqa: E402
 from harness.train.step import Learner, rate_share  # noqa: E402
@@ -137,21 +137,104 @@ def test_other_text_is_not_continued(tmp_path: Path) -> None:
         run(CONFIG, tmp_path, resume=True, text="another")
 
 
-def test_more_minutes_are_more_steps(tmp_path: Path) -> None:
-    short = run(replace(CONFIG, budget=Budget(minutes=0.02)), tmp_path)
-    longer = run(replace(CONFIG, budget=Budget(minutes=0.06)), tmp_path, resume=True)
+class Clock:
+    """Each look at it takes a while; from `later` looks on, three times as long."""
+
+    def __init__(self, later: int) -> None:
+        self.now, self.looks, self.later = 0.0, 0, later
+
+    def monotonic(self) -> float:
+        self.looks += 1
+        self.now += 0.1 if self.looks < self.later else 0.3
+        return self.now
+
+
+def on_the_clock(monkeypatch: pytest.MonkeyPatch, later: int = 1 << 30) -> None:
+    monkeypatch.setattr(run_module, "time", Clock(later))
+
+
+def minutes(of: float) -> TrainConfig:
+    return replace(CONFIG, budget=Budget(minutes=of))
+
+
+def test_more_minutes_are_more_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_the_clock(monkeypatch)
+    short = run(minutes(0.02), tmp_path)
+    longer = run(minutes(0.06), tmp_path, resume=True)
     assert longer.progress.n_steps > short.progress.n_steps
     assert longer.progress.step > short.progress.step
+    assert (short.progress.replanned, longer.progress.replanned) == (False, True)
 
 
-def test_a_budget_of_minutes_becomes_steps_that_give_the_same_weights(tmp_path: Path) -> None:
-    config = replace(CONFIG, budget=Budget(minutes=0.02))
-    timed = run(config, tmp_path / "timed")
+def test_a_budget_of_minutes_becomes_steps_that_give_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_the_clock(monkeypatch)
+    timed = run(minutes(0.02), tmp_path / "timed")
     n = timed.progress.n_steps
-    assert n >= 1
-    if timed.progress.step == n:  # a busy machine may have cut it short
-        again = run(with_steps(n), tmp_path / "steps")
-        assert same(to_numpy(timed.learner.weights), to_numpy(again.learner.weights))
+    assert timed.progress.step == n > CONFIG.recipe.warmup_steps
+    assert is_repeatable(timed.progress)
+    again = run(with_steps(n), tmp_path / "steps")
+    assert same(to_numpy(timed.learner.weights), to_numpy(again.learner.weights))
+
+
+def test_a_run_that_minutes_cut_short_does_not_claim_to_be_repeatable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_the_clock(monkeypatch, later=15)
+    cut = run(minutes(0.02), tmp_path)
+    assert cut.finished
+    assert CONFIG.recipe.warmup_steps < cut.progress.step < cut.progress.n_steps
+    assert not is_repeatable(cut.progress)
+
+
+@pytest.mark.parametrize(("stop_at", "replanned"), [(3, False), (5, False), (6, True)])
+def test_another_budget_after_warm_up_is_another_run(
+    straight: tuple[Path, Result], tmp_path: Path, stop_at: int, replanned: bool
+) -> None:
+    """In warm-up, four steps here, and in the step after it no rate depends on their number."""
+    run(with_steps(12), tmp_path, stop_at=stop_at)
+    resumed = run(CONFIG, tmp_path, resume=True)
+    assert (resumed.progress.step, resumed.progress.replanned) == (8, replanned)
+    assert is_repeatable(resumed.progress) != replanned
+    wanted = to_numpy(straight[1].learner.weights)
+    assert same(to_numpy(resumed.learner.weights), wanted) != replanned
+
+
+def test_the_rate_of_every_step_is_the_schedule_s(straight: tuple[Path, Result]) -> None:
+    rows = [json.loads(line) for line in (straight[0] / "metrics.jsonl").read_text().splitlines()]
+    rates = [row["lr"] for row in rows if "lr" in row]
+    recipe = CONFIG.recipe
+    assert rates == [recipe.lr * rate_share(recipe, step, 8) for step in range(8)]
+    # The last of four steps after warm-up stands at three quarters of the cosine: 0.15 of it left.
+    assert rates[-1] < 0.2 * recipe.lr
+
+
+def test_minutes_end_at_the_end_of_the_cosine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_the_clock(monkeypatch)
+    done = run(minutes(0.1), tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    rates = [row["lr"] for row in rows if "lr" in row]
+    assert len(rates) == done.progress.n_steps > 40
+    assert rates[-1] < 1.1 * CONFIG.recipe.lr_final * CONFIG.recipe.lr
+
+
+def test_validation_comes_as_often_as_configured(straight: tuple[Path, Result]) -> None:
+    rows = [json.loads(line) for line in (straight[0] / "metrics.jsonl").read_text().splitlines()]
+    steps = [row["step"] for row in rows if "valid_loss" in row]
+    assert steps == [4, 8, 8]  # every fourth, and once more at the end
+
+
+def test_a_run_uses_the_threads_and_the_algorithms_it_chose(tmp_path: Path) -> None:
+    kept = torch.get_num_threads()
+    try:
+        run(replace(with_steps(1), machine=replace(CONFIG.machine, threads=2)), tmp_path)
+        assert torch.get_num_threads() == 2
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.set_num_threads(kept)
 
 
 def test_accumulated_pieces_make_the_same_step_as_the_whole_batch(tmp_path: Path) -> None:
