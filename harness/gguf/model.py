@@ -143,6 +143,17 @@ class Model:
         return "output.weight" not in self.tensors
 
     @property
+    def matrix_types(self) -> frozenset[GGMLType]:
+        """Types of the tensors that it multiplies with, perhaps of others too, not of vectors."""
+        return frozenset(
+            tensor.type
+            for name, tensor in self.tensors.items()
+            if not name.endswith(("norm.weight", ".bias"))
+            and not name.startswith("rope_")
+            and (name != "token_embd.weight" or self.tied)
+        )
+
+    @property
     def makes_vectors(self) -> bool:
         """True when texts become vectors, False when they go on."""
         return self.hyper.arch.bidirectional
