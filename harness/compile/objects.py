@@ -1,4 +1,4 @@
-"""Compiles sources to objects, two at a time, and only those whose inputs changed."""
+"""Compiles sources to objects, one per core at a time, and only those whose inputs changed."""
 
 import hashlib
 import subprocess
@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.compile import store
 from harness.compile.sources import KERNEL_DIR, included_files
+from harness.cores import cores
 from harness.errors import CompileError, ToolchainError
 
-JOBS = 2
 MESSAGE_LINES = 12  # of a compiler's stderr: the first errors matter, the rest follow from them
 
 
@@ -43,16 +44,20 @@ def compile_objects(
     """Compile each source (a path below kernel/) with `command(source)` into `out_dir`.
 
     An object is kept when the hash of compiler identity, command, source and all headers of ours
-    that it includes is the one it was made with. Compilers run in kernel/, so that __FILE__ is
-    `nn/rope.c` wherever the checkout lies.
+    that it includes is the one it was made with, or taken from another build that had the same
+    hash. Compilers run in kernel/, so that __FILE__ is `nn/rope.c` wherever the checkout lies.
+
+    include_dirs: folders of generated headers, which `command` names with -I. Only what the headers
+    say counts, not where they lie.
     """
-    search = (*include_dirs, KERNEL_DIR)
 
     def one(source: str) -> _Compiled:
-        return _compile_one(source, command(source), identity, search, out_dir)
+        return _compile_one(source, command(source), identity, include_dirs, out_dir)
 
-    with ThreadPoolExecutor(JOBS) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         results = list(pool.map(one, sources))
+    if any(result.fresh for result in results):
+        store.drop_old()
     return Objects(
         files=tuple(result.file for result in results),
         keys=tuple(result.key for result in results),
@@ -62,27 +67,33 @@ def compile_objects(
 
 
 def _compile_one(
-    source: str, command: list[str], identity: str, search: tuple[Path, ...], out_dir: Path
+    source: str, command: list[str], identity: str, include_dirs: tuple[Path, ...], out_dir: Path
 ) -> _Compiled:
     obj = out_dir / f"{source}.o"
     key_file = out_dir / f"{source}.key"
-    key = _key(source, [identity, *command], search)
+    key = _key(source, [identity, *command], include_dirs)
     if obj.is_file() and key_file.is_file() and key_file.read_text() == key:
         return _Compiled(obj, key, False, "")
     obj.parent.mkdir(parents=True, exist_ok=True)
     key_file.unlink(missing_ok=True)
-    full = [*command, "-c", source, "-o", str(obj)]
-    message = run_tool(full, f"kernel/{source} does not compile")
+    fresh, message = False, ""
+    if not store.fetch(key, obj):
+        full = [*command, "-c", source, "-o", str(obj)]
+        fresh, message = True, run_tool(full, f"kernel/{source} does not compile")
     if not message:  # a file with warnings is compiled again next time, to be seen again
+        if fresh:
+            store.keep(key, obj)
         key_file.write_text(key)
-    return _Compiled(obj, key, True, message)
+    return _Compiled(obj, key, fresh, message)
 
 
-def _key(source: str, command: list[str], search: tuple[Path, ...]) -> str:
-    digest = hashlib.sha256("\0".join(command).encode())
-    for file in included_files(KERNEL_DIR / source, search):
+def _key(source: str, command: list[str], include_dirs: tuple[Path, ...]) -> str:
+    words = [word for word in command if word not in {f"-I{folder}" for folder in include_dirs}]
+    digest = hashlib.sha256("\0".join(words).encode())
+    for file in included_files(KERNEL_DIR / source, (*include_dirs, KERNEL_DIR)):
         content = file.read_bytes()
-        digest.update(f"\0{file}\0{len(content)}\0".encode())
+        name = next((file.relative_to(f) for f in include_dirs if file.is_relative_to(f)), file)
+        digest.update(f"\0{name}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()
 

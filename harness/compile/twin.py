@@ -28,14 +28,17 @@ def compile_twin(
     objects = compile_objects(
         twin_sources(),
         lambda _: command,
-        identity=f"{cc} {Path(cc).resolve().stat().st_mtime_ns}",  # another compiler, other objects
+        identity=compiler_identity(cc),
         include_dirs=(headers_dir,),
         out_dir=out_dir / f"obj-{name}",
     )
-    program = out_dir / name
-    if objects.compiled or not program.is_file():
+    program, key_file = out_dir / name, out_dir / f"obj-{name}" / "twin.key"
+    key = "".join(objects.keys)
+    if not (program.is_file() and key_file.is_file() and key_file.read_text() == key):
+        key_file.unlink(missing_ok=True)
         link = [cc, *flags, "-o", str(program), *map(str, objects.files), "-lm"]
         run_tool(link, "the twin does not link")
+        key_file.write_text(key)
     return program
 
 
@@ -46,6 +49,11 @@ def native_compiler() -> str:
         if path is not None:
             return path
     raise ToolchainError("no C compiler for this machine found", hint="apt install gcc libc6-dev")
+
+
+def compiler_identity(cc: str) -> str:
+    """Changes when another compiler takes this one's place."""
+    return f"{cc} {Path(cc).resolve().stat().st_mtime_ns}"
 
 
 def has_x86_fma() -> bool:

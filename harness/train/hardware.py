@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from harness.cores import cores
 from harness.train.config import TrainConfig
 from harness.train.memory import activation_bytes_per_token
 
@@ -49,7 +50,7 @@ def detect(proc: Path = Path("/proc")) -> Hardware:
     memory = _memory(proc / "meminfo")
     cuda, cuda_bytes = _cuda()
     return Hardware(
-        cores=_cores(),
+        cores=cores(),
         simd=_simd(proc / "cpuinfo"),
         memory_bytes=memory.get("MemTotal", 0),
         available_bytes=memory.get("MemAvailable", 0),
@@ -112,15 +113,6 @@ def _micro_batch(hardware: Hardware, config: TrainConfig, dtype: str) -> int:
     useful = config.recipe.batch if hardware.cuda else max(1, MICRO_BATCH_TOKENS // n_ctx)
     limit = max(1, min(room, useful, config.recipe.batch))
     return next(n for n in range(limit, 0, -1) if config.recipe.batch % n == 0)
-
-
-def _cores() -> int:
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    try:  # a container may have fewer: "200000 100000" is two cores
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return max(1, min(allowed or 1, int(quota) // int(period)))
-    except (OSError, ValueError):
-        return allowed or 1
 
 
 def _simd(path: Path) -> tuple[str, ...]:

@@ -4,8 +4,9 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.compile.objects import compile_objects
 from harness.compile.sources import KERNEL_DIR
-from harness.compile.twin import has_x86_fma, native_compiler
+from harness.compile.twin import compiler_identity, has_x86_fma, native_compiler
 from toolchain.flags import twin_flags
 
 
@@ -17,28 +18,28 @@ def build_program(
     *,
     instead: Path | None = None,
 ) -> Path:
-    """The program of `driver` (a C file with main) and some kernel sources.
+    """The program of `driver` (a C file with main) and some sources below kernel/.
+
+    A source with an absolute path is a part of the driver.
 
     Generated headers are looked for in out_dir/gen. Headers below `instead` replace the kernel's.
     """
     program = out_dir / driver.stem
-    subprocess.run(
-        [
-            native_compiler(),
-            *twin_flags(x86_fma=has_x86_fma(), sanitize=True),
-            "-Werror",
-            *(f"-D{define}" for define in defines),
-            *([f"-I{instead}"] if instead else []),
-            f"-I{KERNEL_DIR}",
-            f"-I{out_dir}",
-            str(driver),
-            *(str(KERNEL_DIR / source) for source in kernel_sources),
-            "-o",
-            str(program),
-            "-lm",
-        ],
-        check=True,
+    compiler = native_compiler()
+    flags = [*twin_flags(x86_fma=has_x86_fma(), sanitize=True), "-Werror"]
+    flags += [f"-D{define}" for define in defines]
+    generated = (*([instead] if instead else []), out_dir)
+    command = [compiler, *flags, *(f"-I{folder}" for folder in (*generated, KERNEL_DIR))]
+    own = [str(driver), *(source for source in kernel_sources if Path(source).is_absolute())]
+    objects = compile_objects(
+        [source for source in kernel_sources if source not in own],
+        lambda _: command,
+        identity=compiler_identity(compiler),
+        include_dirs=generated,
+        out_dir=out_dir / f"obj-{driver.stem}",
     )
+    files = [*own, *map(str, objects.files)]
+    subprocess.run([*command, *files, "-o", str(program), "-lm"], check=True)
     return program
 
 

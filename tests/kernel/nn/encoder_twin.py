@@ -11,7 +11,7 @@ from harness.board import load_board
 from harness.codegen import render_headers, write_headers
 from harness.compile.objects import compile_objects
 from harness.compile.sources import KERNEL_DIR
-from harness.compile.twin import has_x86_fma, native_compiler
+from harness.compile.twin import compiler_identity, has_x86_fma, native_compiler
 from harness.gguf import Model
 from harness.image import pack_blob
 from harness.plan import plan_memory
@@ -53,11 +53,12 @@ class EncoderTwin:
         self.n_embd = model.hyper.n_embd
         self.blob = pack_blob(model, plan, headers.build_id, out / "model.blob").path
         flags = twin_flags(x86_fma=has_x86_fma(), sanitize=sanitize)
-        command = [native_compiler(), *flags, "-Werror", f"-I{KERNEL_DIR}"]
+        compiler = native_compiler()
+        command = [compiler, *flags, "-Werror", f"-I{KERNEL_DIR}"]
         common = compile_objects(
             OPERATIONS,
             lambda _: command,
-            identity="",
+            identity=compiler_identity(compiler),
             include_dirs=(),
             out_dir=shared / ("sanitized" if sanitize else "plain"),
         )

@@ -10,7 +10,7 @@ from harness.board import load_board
 from harness.codegen import render_headers, write_headers
 from harness.compile.objects import compile_objects
 from harness.compile.sources import KERNEL_DIR
-from harness.compile.twin import has_x86_fma, native_compiler
+from harness.compile.twin import compiler_identity, has_x86_fma, native_compiler
 from harness.gguf import Model
 from harness.image import pack_blob
 from harness.plan import KvType, plan_memory
@@ -49,7 +49,11 @@ class ForwardTwin:
         flags = twin_flags(x86_fma=has_x86_fma(), sanitize=False)
         command = [compiler, *flags, "-Werror", f"-I{KERNEL_DIR}"]
         common = compile_objects(
-            OPERATIONS, lambda _: command, identity="", include_dirs=(), out_dir=shared
+            OPERATIONS,
+            lambda _: command,
+            identity=compiler_identity(compiler),
+            include_dirs=(),
+            out_dir=shared,
         )
         own = [str(HERE / name) for name in DRIVERS]
         own += [str(KERNEL_DIR / source) for source in NEEDS_GENERATED_HEADERS]

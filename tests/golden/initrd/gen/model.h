@@ -4,7 +4,7 @@
 #include "nn/model.h" // struct tensor
 
 #define MODEL_NAME "golden Q4_0 tied" // printable ASCII, escaped
-#define BUILD_ID 0x531ea3e391e24b8cull
+#define BUILD_ID 0xe895280bd5988a42ull
 
 #define N_VOCAB 60000 // tokens in the vocabulary
 #define N_VOCAB_ROWS 60000 // rows of the output matrix = logits
