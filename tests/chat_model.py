@@ -25,6 +25,7 @@ HYPER = HyperParameters(
     n_rot=16,
     rms_eps=1e-5,
     rope_freq_base=10000.0,
+    attn_scale=0.25,
 )
 
 

@@ -20,6 +20,11 @@ SHARED = Path(os.environ.get("BAREWORD_SHARED") or ROOT.parent / "shared").resol
 BLOCK = 32  # weights per block of Q8_0 and Q4_0
 TRAINED = "stories260K"  # F32; of synth's presets, micro has its shape
 
+# Of vectors so long that cores share a single token's norm and int8 form (SHARED_COLUMNS of
+# kernel/nn/part.h), and of so many feed-forward rows that those of a batch have no room at once
+# (UP_ROWS of harness/plan/buffers.py).
+WIDE = {"n_embd": 512, "n_layer": 2, "n_ff": 2304}
+
 
 @dataclass(frozen=True)
 class Models:
@@ -32,6 +37,8 @@ class Models:
         path = self.folder / f"{name}.gguf"
         if path.is_file():
             return path
+        if like == "wide":
+            return synthesize("tiny", quant=quant, path=path, seed=1, changes=WIDE)
         if like != TRAINED:
             return synthesize(like, quant=quant, path=path, seed=1)
         source = trained_model()

@@ -137,6 +137,7 @@ def _render(model: Model, plan: MemoryPlan, chat: Chat, build_id: int) -> dict[s
         "hyper": model.hyper,
         "vocabulary": model.vocabulary,
         "product_types": sum(1 << kind for kind in COMMON_TYPES.union(types)),
+        "matrix_types": sum(1 << kind for kind in model.matrix_types),
         "n_vocab": len(model.vocabulary.tokens),
         "max_token_bytes": max(map(len, model.vocabulary.tokens)),
         "chat": chat,

@@ -72,6 +72,7 @@ OURS = {
     "matvec_iq4_xs_dotprod": "IQ4_XS mat-vec (dotprod)",
     "matvec_f16_neon": "F16 mat-vec",
     "matvec_bf16_neon": "BF16 mat-vec",
+    "rmsnorm_q8_k_neon": "RMS norm to Q8_K",
     "quantize_q8_k_neon": "activations to Q8_K",
     "quantize_q8_0_neon": "activations to Q8_0",
     "layernorm_neon": "layer norm",

@@ -1,6 +1,5 @@
 """What a GGUF file becomes: a validated Model. Tensor data stays in the file until asked for."""
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -75,9 +74,9 @@ class HyperParameters:
     n_rot: int  # 0: positions are learned
     rms_eps: float  # of any norm
     rope_freq_base: float
+    attn_scale: float  # of q.k: 1/sqrt(head_size) for most
     arch: Architecture = LLAMA
     rope_scaling: RopeScaling = RopeScaling()
-    attn_scale: float = 0.0  # of q.k; 0: 1/sqrt(head_size), what it is for most
     embedding_scale: float = 1.0
     residual_scale: float = 1.0  # of what a branch adds
     logit_scale: float = 1.0  # logits are multiplied by it
@@ -89,10 +88,6 @@ class HyperParameters:
     pooling: Pooling | None = None  # None: the file names none
     n_dense: int = 0  # values between the two dense matrices; 0: a file must hold none
     n_token_types: int = 0  # a text is of the first
-
-    def __post_init__(self) -> None:
-        if not self.attn_scale:
-            object.__setattr__(self, "attn_scale", 1.0 / math.sqrt(self.head_size))
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +141,17 @@ class Model:
     def tied(self) -> bool:
         """True when the output matrix is the embedding matrix."""
         return "output.weight" not in self.tensors
+
+    @property
+    def matrix_types(self) -> frozenset[GGMLType]:
+        """Types of the tensors that it multiplies with, perhaps of others too, not of vectors."""
+        return frozenset(
+            tensor.type
+            for name, tensor in self.tensors.items()
+            if not name.endswith(("norm.weight", ".bias"))
+            and not name.startswith("rope_")
+            and (name != "token_embd.weight" or self.tied)
+        )
 
     @property
     def makes_vectors(self) -> bool:

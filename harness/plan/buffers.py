@@ -1,5 +1,6 @@
 """Buffers inside the link, session and activations regions."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from harness.gguf.model import HyperParameters
@@ -19,6 +20,11 @@ SCRATCH_SLACK = 64
 # Each core norms and quantises a single token into a row of its own: PARALLEL_MAX_CORES of
 # kernel/smp/parallel.h.
 MAX_CORES = 8
+
+# Rows of a feed-forward's second matrix that a core multiplies with a batch at a time, where their
+# results would take more room than all cores have together: for as many rows the i8mm GEMM packs
+# its activations once (PACKED_TILES of kernel/nn/gemm_i8mm_neon.h).
+UP_ROWS = 256
 
 # 1 + the longest guess: beyond it few guesses are right to the end.
 LOGIT_ROWS_MAX = 9
@@ -79,13 +85,12 @@ def scratch_size_bytes(n_ctx: int) -> int:
     return text_size_bytes(n_ctx) * SCRATCH_BYTES_PER_TEXT_BYTE + SCRATCH_SLACK
 
 
-def session_buffers(hyper: HyperParameters, n_ctx: int) -> Stack:
-    """The prompt and the history of one session, and work space of tokenizer and sampler."""
+def session_buffers(n_ctx: int) -> Stack:
+    """The prompt and the history of one session."""
     stack = Stack("session")
     stack.push("SESSION_TEXT", text_size_bytes(n_ctx))
     stack.push("SESSION_PROMPT_IDS", 4 * n_ctx)
     stack.push("SESSION_HISTORY_IDS", 4 * n_ctx)
-    stack.push("SESSION_CANDIDATES", 0 if hyper.arch.bidirectional else 4 * hyper.n_vocab_rows)
     return stack
 
 
@@ -97,16 +102,26 @@ class QuantRow:
     size_bytes: int
 
 
-def quant_row(hyper: HyperParameters) -> QuantRow:
-    """Sized for the widest input of any matrix; struct sizes as in kernel/nn/activation.h."""
+def quant_row(hyper: HyperParameters, block_sizes: Collection[int]) -> QuantRow:
+    """Sized for the widest input of any matrix, in the forms that blocks of these sizes multiply
+    with; struct sizes as in kernel/nn/activation.h."""
     widest = max(hyper.n_embd, hyper.n_head * hyper.head_size, hyper.n_ff, hyper.n_dense)
     q8_0 = align_up(-(-widest // 32) * 40, ALIGN)  # float d, int8[32], int32 sum
     q8_k = align_up(-(-widest // 256) * 304, ALIGN)  # float d, int8[256], int16 sums[16], padding
+    q8_0, q8_k = q8_0 * (32 in block_sizes), q8_k * (256 in block_sizes)
     return QuantRow(q8_k_offset=q8_0, size_bytes=q8_0 + q8_k)
 
 
-def activation_buffers(hyper: HyperParameters, n_batch: int, n_ctx: int) -> Stack:
-    """Vectors of a forward pass over n_batch tokens; the tokenizer works in the same bytes.
+def up_rows(hyper: HyperParameters) -> int:
+    """Rows of ACT_UP that a core fills and empties again, of a batch; 0: all of them have room."""
+    return UP_ROWS if hyper.n_ff > MAX_CORES * UP_ROWS else 0
+
+
+def activation_buffers(
+    hyper: HyperParameters, quant_row_bytes: int, n_batch: int, n_ctx: int
+) -> Stack:
+    """Vectors of a forward pass over n_batch tokens; the tokenizer works in the same bytes, and
+    between two passes the sampler in those that do not hold the logits.
 
     A text becomes tokens before its forward pass begins, and no vector outlives one but the logits,
     of which the sampler has made a token before the next text is looked at.
@@ -125,10 +140,11 @@ def activation_buffers(hyper: HyperParameters, n_batch: int, n_ctx: int) -> Stac
     stack = Stack("activations")
     stack.push("ACT_X", batch(hyper.n_embd))
     stack.push("ACT_H", n_rows * 4 * align_up(hyper.n_embd, MAX_TILE_ROWS))
-    stack.push("ACT_QUANT", n_rows * quant_row(hyper).size_bytes)
+    stack.push("ACT_QUANT", n_rows * quant_row_bytes)
+    stack.push_over("ACT_CANDIDATES", 4 * hyper.n_vocab_rows)
     stack.push_sharing(
         {"ACT_ATT": batch(n_q), "ACT_Q": batch(n_q), "ACT_K": batch(n_kv), "ACT_V": batch(n_kv)},
-        {"ACT_GATE": batch(hyper.n_ff), "ACT_UP": batch(hyper.n_ff)},
+        {"ACT_GATE": batch(hyper.n_ff), "ACT_UP": _up_bytes(hyper, n_batch)},
         {"": max(batch(n_q), batch(hyper.n_ff)), "ACT_Y": batch(hyper.n_embd)},
         {"ACT_LOGITS": _logits_bytes(hyper, n_logit_rows(hyper, n_batch))},
     )
@@ -141,11 +157,17 @@ def n_logit_rows(hyper: HyperParameters, n_batch: int) -> int:
 
     As many as fit into the bytes that the feed-forward uses before, so that they cost nothing.
     """
-    free_bytes = 2 * n_batch * 4 * align_up(hyper.n_ff, MAX_TILE_ROWS)
+    free_bytes = n_batch * 4 * align_up(hyper.n_ff, MAX_TILE_ROWS) + _up_bytes(hyper, n_batch)
     rows = LOGIT_ROWS_MAX
     while rows > 1 and _logits_bytes(hyper, rows) > free_bytes:
         rows -= 1
     return min(rows, n_batch)
+
+
+def _up_bytes(hyper: HyperParameters, n_batch: int) -> int:
+    one = 4 * align_up(hyper.n_ff, MAX_TILE_ROWS)  # a decoded token has room for all its rows
+    rows = up_rows(hyper)
+    return max(one, MAX_CORES * n_batch * 4 * rows) if rows else n_batch * one
 
 
 def _logits_bytes(hyper: HyperParameters, n_rows: int) -> int:

@@ -138,6 +138,7 @@ class MemoryPlan:
     kv_in_image: bool
     text_size_bytes: int
     scratch_size_bytes: int
+    act_up_rows: int  # of a core's part of ACT_UP; 0: it holds all rows
     act_quant_row_size: int
     act_quant_q8_k: int
     blob_appended: bool

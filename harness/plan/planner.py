@@ -15,6 +15,7 @@ from harness.plan.buffers import (
     scratch_size_bytes,
     session_buffers,
     text_size_bytes,
+    up_rows,
 )
 from harness.plan.memory import (
     CTX_ALIGN,
@@ -134,9 +135,12 @@ class _Planner:
         keys_bytes = kv_rows * kv_row_bytes(self.kv_type, hyper.head_size)  # values: as many
         budget = KERNEL_BUDGET + extra_kernel_bytes(t.type for t in self.model.tensors.values())
         link = link_buffers()
-        session = session_buffers(hyper, n_ctx)
+        session = session_buffers(n_ctx)
+        row = quant_row(hyper, {kind.block_size for kind in self.model.matrix_types})
         activations = (
-            text_buffers(hyper, n_ctx) if vectors else activation_buffers(hyper, n_batch, n_ctx)
+            text_buffers(hyper, row.size_bytes, n_ctx)
+            if vectors
+            else activation_buffers(hyper, row.size_bytes, n_batch, n_ctx)
         )
 
         regions: list[Region] = []
@@ -164,7 +168,6 @@ class _Planner:
         kv_cache = Region("kv_cache", kv_base, kv_bytes, "rw")
         if kv_in_image and not vectors:
             regions.append(kv_cache)
-        row = quant_row(hyper)
         return MemoryPlan(
             model_name=self.model.name,
             board_name=board.name,
@@ -186,6 +189,7 @@ class _Planner:
             kv_in_image=kv_in_image,
             text_size_bytes=text_size_bytes(n_ctx),
             scratch_size_bytes=scratch_size_bytes(n_ctx),
+            act_up_rows=0 if vectors else up_rows(hyper),
             act_quant_row_size=row.size_bytes,
             act_quant_q8_k=row.q8_k_offset,
             blob_appended=appended,

@@ -5,7 +5,7 @@ batches, and nothing is kept from one text to the next: keys and values live as 
 """
 
 from harness.gguf.model import HyperParameters
-from harness.plan.buffers import Stack, quant_row, scratch_size_bytes
+from harness.plan.buffers import Stack, scratch_size_bytes
 from harness.plan.memory import CTX_ALIGN, MAX_TILE_ROWS, align_up
 
 N_TEXTS_MAX = 64  # of one pass: short texts share the weights' way through the caches
@@ -22,7 +22,7 @@ def key_rows(n_ctx: int) -> int:
     return align_up(n_ctx + (KEY_TILE - 1) * n_texts_of(n_ctx), CTX_ALIGN)
 
 
-def text_buffers(hyper: HyperParameters, n_ctx: int) -> Stack:
+def text_buffers(hyper: HyperParameters, quant_row_bytes: int, n_ctx: int) -> Stack:
     """Vectors of n_ctx tokens, keys and values of one layer in float32, then what becomes of texts.
 
     Attention, feed-forward and pooling follow one another, as in activation_buffers().
@@ -37,7 +37,7 @@ def text_buffers(hyper: HyperParameters, n_ctx: int) -> Stack:
     stack = Stack("activations")
     stack.push("ACT_X", tokens(hyper.n_embd))
     stack.push("ACT_H", tokens(hyper.n_embd))
-    stack.push("ACT_QUANT", n_ctx * quant_row(hyper).size_bytes)
+    stack.push("ACT_QUANT", n_ctx * quant_row_bytes)
     stack.push("ACT_KEYS", 4 * key_rows(n_ctx) * n_kv)
     stack.push("ACT_VALUES", 4 * key_rows(n_ctx) * n_kv)
     stack.push("ACT_VECTORS", n_texts * 4 * align_up(hyper.n_embd, MAX_TILE_ROWS))
@@ -56,5 +56,6 @@ def text_buffers(hyper: HyperParameters, n_ctx: int) -> Stack:
         },
     )
     stack.push("ACT_LOGITS", 0)  # there are none
+    stack.push("ACT_CANDIDATES", 0)
     stack.push_over("ACT_SCRATCH", scratch_size_bytes(n_ctx))
     return stack

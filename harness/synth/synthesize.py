@@ -132,6 +132,7 @@ def _hyper_parameters(
         n_rot=head_size,
         rms_eps=preset.rms_eps,
         rope_freq_base=preset.rope_freq_base,
+        attn_scale=1.0 / sqrt(head_size),
     )
     hyper = dataclasses.replace(hyper, **changes)
     if hyper.arch.dense and "n_dense" not in changes:

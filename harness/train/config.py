@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -111,6 +112,7 @@ class TrainConfig:
             n_rot=head_size,
             rms_eps=m.rms_eps,
             rope_freq_base=m.rope_freq_base,
+            attn_scale=1.0 / math.sqrt(head_size),
         )
 
     @property

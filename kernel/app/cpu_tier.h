@@ -17,7 +17,7 @@ static inline enum nn_tier cpu_tier(void)
 // reads while DRAM answers, twice over since all cores share the DRAM, in whole lines. Bytes per
 // cycle are llvm-mca's of Q4_K (`bench --mca`: a block of eight rows has 1152 bytes), 100 to 150 ns
 // of latency are common for boards with such cores. None of it has been tried on hardware.
-//   Cortex-A53, A35: 1152 / (8 * 193) = 0.75 bytes a cycle, 150 ns at 1.2 to 1.4 GHz: 160 bytes.
+//   Cortex-A53, A35: 1152 / (8 * 137) = 1.05 bytes a cycle, 150 ns at 1.2 to 1.4 GHz: 220 bytes.
 //     Their own prefetcher follows a stride, but only while few lines are on their way. Also for
 //     cores that we do not know: too near is late, too far may fall out of the cache again.
 //   Cortex-A72, A57, A73: 1152 / (8 * 42) = 3.4 bytes a cycle, 100 ns at 1.5 to 1.8 GHz: 600.
@@ -33,6 +33,6 @@ static inline uint32_t cpu_prefetch_bytes(void)
     case 0xd09:
         return 1216;
     default:
-        return 320;
+        return 448;
     }
 }

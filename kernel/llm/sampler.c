@@ -44,7 +44,7 @@ void pcg32_seed(struct pcg32 *rng, uint64_t seed)
 
 static uint32_t *candidates(void)
 {
-    return (uint32_t *)(void *)(__session_start + SESSION_CANDIDATES);
+    return (uint32_t *)(void *)(__activations_start + ACT_CANDIDATES);
 }
 
 void sampler_penalize(const struct sampler_params *params, float *logits, const uint32_t *history,

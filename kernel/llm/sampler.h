@@ -25,6 +25,6 @@ uint32_t pcg32_next(struct pcg32 *rng);
 // Lowers the logits of recently seen tokens, in place.
 void sampler_penalize(const struct sampler_params *params, float *logits, const uint32_t *history,
                       uint32_t n_history);
-// Chooses among the ids below N_VOCAB. Uses SESSION_CANDIDATES; leaves the logits alone.
+// Chooses among the ids below N_VOCAB. Uses ACT_CANDIDATES; leaves the logits alone.
 uint32_t sampler_choose(const struct sampler_params *params, struct pcg32 *rng,
                         const float *logits);

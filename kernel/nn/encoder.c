@@ -134,10 +134,12 @@ static void dense(int core, int n_cores)
     struct part texts = part_of(core, n_cores, pass.n_texts, 0);
     struct activation input =
         part_quantised(&texts, buffer(ACT_POOLED), N_EMBD, matmul_form(&dense_2));
-    product(&texts, buffer(ACT_DENSE), &dense_2, &input);
+    const struct share rows = matmul_rows(N_DENSE, core, n_cores);
+    matmul(buffer(ACT_DENSE) + rows.begin, N_DENSE, &dense_2, &input, pass.n_texts, rows);
     parallel_barrier();
     input = part_quantised(&texts, buffer(ACT_DENSE), N_DENSE, matmul_form(&dense_3));
-    product(&texts, buffer(ACT_VECTORS), &dense_3, &input);
+    matmul(buffer(ACT_VECTORS) + texts.embd_rows.begin, N_EMBD, &dense_3, &input, pass.n_texts,
+           texts.embd_rows);
     parallel_barrier();
 }
 

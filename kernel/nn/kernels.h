@@ -42,6 +42,11 @@ OPERATION(void, rmsnorm, float *out, const float *x, const float *w, int n, int 
           float eps);
 OPERATION(void, softmax, float *x, int n); // in place; n >= 1
 
+// The same, and the q8_k form of what it writes. begin, end: multiples of 256; act: the first of
+// (end - begin) / 256 of struct act_q8_k.
+OPERATION(void, rmsnorm_q8_k, void *act, float *out, const float *x, const float *w, int n,
+          int begin, int end, float eps);
+
 // out may be x; n >= 1.
 OPERATION(void, layernorm, float *out, const float *x, const float *w, const float *b, int n,
           float eps);

@@ -6,10 +6,6 @@
 #include "nn/ops.h"
 #include "nn/transformer.h"
 
-#define GROUP (N_HEAD / N_HEAD_KV) // query heads that share a kv head
-#define N_Q   (N_HEAD * HEAD_SIZE)
-#define N_KV  (N_HEAD_KV * HEAD_SIZE)
-
 #if KV_TYPE == KV_TYPE_Q8_0
 #define ATTENTION        attention_q8_0
 #define ATTENTION_WINDOW attention_window_q8_0
@@ -28,22 +24,20 @@ static_assert(HEAD_SIZE <= ATTENTION_MAX_HEAD, "the planner refuses larger heads
 static const struct layer_tensors layers[N_LAYER] = TENSOR_LAYERS;
 static const bool layer_is_local[N_LAYER] = LAYER_IS_LOCAL;
 
-// out += bias, in the rows of w that are this core's.
-static void add_bias(const struct part *part, float *out, const struct tensor *w,
-                     const struct tensor *bias)
+// out += bias, in these rows. out: of the first of them, a token every stride floats.
+static void add_bias(const struct part *part, float *out, size_t stride, const struct tensor *bias,
+                     struct share rows)
 {
-    const struct share rows = matmul_rows(w, part->core, part->n_cores);
     const float *b = (const float *)tensor_data(bias) + rows.begin;
-    out += rows.begin;
-    for (int t = 0; t < part->n_tokens; t++, out += w->n_rows) {
+    for (int t = 0; t < part->n_tokens; t++, out += stride) {
         vec_add(out, out, b, rows.end - rows.begin);
     }
 }
 
-// x += y, what a branch ends with, in the rows of w that are this core's.
-static void add_branch(const struct part *part, const struct tensor *w)
+// x += y, what a branch ends with, in this core's rows.
+static void add_branch(const struct part *part)
 {
-    const struct share rows = matmul_rows(w, part->core, part->n_cores);
+    const struct share rows = part->embd_rows;
     const int n = rows.end - rows.begin;
     float *x = buffer(ACT_X) + rows.begin, *y = buffer(ACT_Y) + rows.begin;
     for (int t = 0; t < part->n_tokens; t++, x += N_EMBD, y += N_EMBD) {
@@ -84,11 +78,11 @@ static void add_normed_branch(const struct part *part, const struct tensor *weig
     }
 }
 
-// x = norm(x + y), what a branch of a model with layer norms ends with. w: the matrix that made y.
-static void add_branch_and_norm(const struct part *part, const struct tensor *w,
-                                const struct tensor *weight, const struct tensor *bias)
+// x = norm(x + y), what a branch of a model with layer norms ends with.
+static void add_branch_and_norm(const struct part *part, const struct tensor *weight,
+                                const struct tensor *bias)
 {
-    add_branch(part, w);
+    add_branch(part);
     parallel_barrier(); // x is whole
     for (int t = part->tokens.begin; t < part->tokens.end; t++) {
         float *x = buffer(ACT_X) + t * N_EMBD;
@@ -197,14 +191,10 @@ static void attention_heads(const struct part *part, struct share heads, int lay
 // it wrote itself; else there is a barrier more.
 static void attend(const struct part *part, int layer)
 {
-    const bool whole_kv_heads = N_HEAD_KV % part->n_cores == 0;
-    const struct share kv_heads = share_of(N_HEAD_KV, 1, part->core, part->n_cores);
-    const struct share q_heads =
-        share_of(N_HEAD, whole_kv_heads ? GROUP : 1, part->core, part->n_cores);
     for (int t = 0; t < part->n_tokens; t++) {
-        rope_and_append(t, part->pos + t, part->pos + t, q_heads, kv_heads, layer);
+        rope_and_append(t, part->pos + t, part->pos + t, part->q_heads, part->kv_heads, layer);
     }
-    if (!whole_kv_heads) {
+    if (!part->whole_kv_heads) {
         parallel_barrier();
     }
     // As many tokens at once as fill the rows that a load can serve.
@@ -212,7 +202,7 @@ static void attend(const struct part *part, int layer)
     for (int t = 0; t < part->n_tokens; t += step) {
         const int left = part->n_tokens - t;
         nn_progress[part->core].token = part->pos + t;
-        attention_heads(part, q_heads, layer, t, left < step ? left : step);
+        attention_heads(part, part->q_heads, layer, t, left < step ? left : step);
     }
 }
 #endif
@@ -221,17 +211,20 @@ static void attend(const struct part *part, int layer)
 static void q_k_v(const struct part *part, const struct layer_tensors *w,
                   const struct activation *h)
 {
-    product(part, buffer(ACT_Q), &w->attn_q, h);
-    product(part, buffer(ACT_K), &w->attn_k, h);
-    product(part, buffer(ACT_V), &w->attn_v, h);
+    const struct share q_rows = part->q_rows, kv_rows = part->kv_rows;
+    float *q = buffer(ACT_Q) + q_rows.begin;
+    float *k = buffer(ACT_K) + kv_rows.begin, *v = buffer(ACT_V) + kv_rows.begin;
+    matmul(q, N_Q, &w->attn_q, h, part->n_tokens, q_rows);
+    matmul(k, N_KV, &w->attn_k, h, part->n_tokens, kv_rows);
+    matmul(v, N_KV, &w->attn_v, h, part->n_tokens, kv_rows);
     if (HAS_ATTN_Q_BIAS) {
-        add_bias(part, buffer(ACT_Q), &w->attn_q, w->attn_q_bias);
+        add_bias(part, q, N_Q, w->attn_q_bias, q_rows);
     }
     if (HAS_ATTN_K_BIAS) {
-        add_bias(part, buffer(ACT_K), &w->attn_k, w->attn_k_bias);
+        add_bias(part, k, N_KV, w->attn_k_bias, kv_rows);
     }
     if (HAS_ATTN_V_BIAS) {
-        add_bias(part, buffer(ACT_V), &w->attn_v, w->attn_v_bias);
+        add_bias(part, v, N_KV, w->attn_v_bias, kv_rows);
     }
 }
 
@@ -240,7 +233,7 @@ static struct activation branch_input(const struct part *part, const struct tens
                                       unsigned forms)
 {
     return LAYER_NORMS ? part_quantised(part, buffer(ACT_X), N_EMBD, forms)
-                       : part_normed(part, buffer(ACT_X), norm, forms);
+                       : part_normed(part, buffer(ACT_X), norm, forms, true);
 }
 
 // x += Wo attention(rope(Wq h), rope(Wk h), Wv h),  h = rms(x)
@@ -253,29 +246,27 @@ static void attention_block(const struct part *part, const struct layer_tensors 
     q_k_v(part, w, &input);
     parallel_barrier();
     attend(part, layer);
-    part_barrier(part, &w->attn_output);
+    part_barrier(part, &w->attn_output, part->embd_rows);
     input = part_quantised(part, buffer(ACT_ATT), N_Q, matmul_form(&w->attn_output));
-    product(part, buffer(ACT_Y), &w->attn_output, &input);
+    float *y = buffer(ACT_Y) + part->embd_rows.begin;
+    matmul(y, N_EMBD, &w->attn_output, &input, part->n_tokens, part->embd_rows);
     if (HAS_ATTN_OUTPUT_BIAS) {
-        add_bias(part, buffer(ACT_Y), &w->attn_output, w->attn_output_bias);
+        add_bias(part, y, N_EMBD, w->attn_output_bias, part->embd_rows);
     }
     if (LAYER_NORMS) {
-        add_branch_and_norm(part, &w->attn_output, w->attn_output_norm, w->attn_output_norm_bias);
+        add_branch_and_norm(part, w->attn_output_norm, w->attn_output_norm_bias);
     } else if (HAS_POST_ATTENTION_NORM) {
         add_normed_branch(part, w->post_attention_norm);
     } else {
-        add_branch(part, &w->attn_output);
+        add_branch(part);
     }
-    part_barrier(part, FFN_GATED ? &w->ffn_gate : &w->ffn_up);
+    part_barrier(part, FFN_GATED ? &w->ffn_gate : &w->ffn_up, part->ff_rows);
 }
 
-// gate = act(gate) * up, or act(gate), in this core's rows.
-static void act_times_up(const struct part *part, struct share rows)
+// gate = act(gate) * up, or act(gate), n of each token; a token every N_FF and up_stride floats.
+static void act_times_up(float *gate, const float *up, size_t up_stride, int n_tokens, int n)
 {
-    float *gate = buffer(ACT_GATE) + rows.begin;
-    const float *up = buffer(ACT_UP) + rows.begin;
-    const int n = rows.end - rows.begin;
-    for (int t = 0; t < part->n_tokens; t++, gate += N_FF, up += N_FF) {
+    for (int t = 0; t < n_tokens; t++, gate += N_FF, up += up_stride) {
         if (FFN_GELU) {
             vec_gelu(gate, gate, n);
         } else {
@@ -287,20 +278,43 @@ static void act_times_up(const struct part *part, struct share rows)
     }
 }
 
-// gate = Wgate h, up = Wup h, in this core's rows; without a gate, gate = Wup h.
+// gate = act(Wgate h) * (Wup h), in these rows; without a gate, gate = act(Wup h). up: room for
+// Wup h.
+static void gate_and_up_rows(const struct part *part, const struct layer_tensors *w,
+                             const struct activation *h, struct share rows, float *up,
+                             size_t up_stride)
+{
+    float *gate = buffer(ACT_GATE) + rows.begin;
+    if (FFN_GATED) {
+        matmul(gate, N_FF, &w->ffn_gate, h, part->n_tokens, rows);
+        if (HAS_FFN_GATE_BIAS) {
+            add_bias(part, gate, N_FF, w->ffn_gate_bias, rows);
+        }
+    } else {
+        up = gate;
+        up_stride = N_FF;
+    }
+    matmul(up, up_stride, &w->ffn_up, h, part->n_tokens, rows);
+    if (HAS_FFN_UP_BIAS) {
+        add_bias(part, up, up_stride, w->ffn_up_bias, rows);
+    }
+    act_times_up(gate, up, up_stride, part->n_tokens, rows.end - rows.begin);
+}
+
+// The same in this core's rows. Of several tokens, where Wup h would be large, some rows after the
+// other, with room for those only.
 static void gate_and_up(const struct part *part, const struct layer_tensors *w,
                         const struct activation *h)
 {
-    float *up = buffer(FFN_GATED ? ACT_UP : ACT_GATE);
-    if (FFN_GATED) {
-        product(part, buffer(ACT_GATE), &w->ffn_gate, h);
+    const struct share rows = part->ff_rows;
+    if (ACT_UP_ROWS == 0 || part->n_tokens == 1) {
+        gate_and_up_rows(part, w, h, rows, buffer(ACT_UP) + rows.begin, N_FF);
+        return;
     }
-    product(part, up, &w->ffn_up, h);
-    if (HAS_FFN_GATE_BIAS) {
-        add_bias(part, buffer(ACT_GATE), &w->ffn_gate, w->ffn_gate_bias);
-    }
-    if (HAS_FFN_UP_BIAS) {
-        add_bias(part, up, &w->ffn_up, w->ffn_up_bias);
+    float *up = buffer(ACT_UP) + (size_t)part->core * N_BATCH * ACT_UP_ROWS;
+    for (int begin = rows.begin; begin < rows.end; begin += ACT_UP_ROWS) {
+        const int end = rows.end - begin < ACT_UP_ROWS ? rows.end : begin + ACT_UP_ROWS;
+        gate_and_up_rows(part, w, h, (struct share){begin, end}, up, ACT_UP_ROWS);
     }
 }
 
@@ -313,21 +327,21 @@ static void feed_forward_block(const struct part *part, const struct layer_tenso
 
     struct activation input = branch_input(part, &w->ffn_norm, forms);
     gate_and_up(part, w, &input);
-    act_times_up(part, matmul_rows(&w->ffn_up, part->core, part->n_cores));
-    part_barrier(part, &w->ffn_down);
+    part_barrier(part, &w->ffn_down, part->embd_rows);
     input = part_quantised(part, buffer(ACT_GATE), N_FF, matmul_form(&w->ffn_down));
-    product(part, buffer(ACT_Y), &w->ffn_down, &input);
+    float *y = buffer(ACT_Y) + part->embd_rows.begin;
+    matmul(y, N_EMBD, &w->ffn_down, &input, part->n_tokens, part->embd_rows);
     if (HAS_FFN_DOWN_BIAS) {
-        add_bias(part, buffer(ACT_Y), &w->ffn_down, w->ffn_down_bias);
+        add_bias(part, y, N_EMBD, w->ffn_down_bias, part->embd_rows);
     }
     if (LAYER_NORMS) {
-        add_branch_and_norm(part, &w->ffn_down, w->layer_output_norm, w->layer_output_norm_bias);
+        add_branch_and_norm(part, w->layer_output_norm, w->layer_output_norm_bias);
     } else if (HAS_POST_FFW_NORM) {
         add_normed_branch(part, w->post_ffw_norm);
     } else {
-        add_branch(part, &w->ffn_down);
+        add_branch(part);
     }
-    part_barrier(part, next);
+    part_barrier(part, next, part->q_rows);
 }
 
 void layer_forward(const struct part *part, int layer)

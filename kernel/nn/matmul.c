@@ -30,25 +30,52 @@
 // would be as much code again.
 #define IN_IMAGE(type) (PRODUCT_TYPES >> (type) & 1)
 
+// What the model itself multiplies with comes first: fewer looks at the type of a matrix.
+#define IN_MODEL(type) (MATRIX_TYPES >> (type) & 1)
+
+// The model's own come first: a product then costs fewer looks at its type.
+#define IN_MODEL(type) (MATRIX_TYPES >> (type) & 1)
+
 static uint8_t *quant_row(const struct activation *x, int t)
 {
     return x->quant + (size_t)t * ACT_QUANT_ROW_SIZE;
 }
 
+static inline void prepare_q8_0(const struct activation *x, int t, struct share columns)
+{
+    struct act_q8_0 *blocks = (struct act_q8_0 *)quant_row(x, t);
+    quantize_q8_0(blocks + (unsigned)columns.begin / QK8_0, x->x + (size_t)t * x->n + columns.begin,
+                  columns.end - columns.begin);
+}
+
+static inline void prepare_q8_k(const struct activation *x, int t, struct share columns)
+{
+    struct act_q8_k *blocks = activation_q8_k(x, t);
+    quantize_q8_k(blocks + (unsigned)columns.begin / QK_K, x->x + (size_t)t * x->n + columns.begin,
+                  columns.end - columns.begin);
+}
+
+static __attribute__((noinline)) void prepare_tokens(const struct activation *x, unsigned forms,
+                                                     struct share tokens, struct share columns)
+{
+    for (int t = tokens.begin; t < tokens.end; t++) {
+        if (forms & FORM_Q8_0) {
+            prepare_q8_0(x, t, columns);
+        }
+        if (forms & FORM_Q8_K) {
+            prepare_q8_k(x, t, columns);
+        }
+    }
+}
+
 void activation_prepare(const struct activation *x, unsigned forms, struct share tokens,
                         struct share columns)
 {
-    const int begin = columns.begin, n = columns.end - begin;
-    for (int t = tokens.begin; t < tokens.end; t++) {
-        const float *floats = x->x + (size_t)t * x->n + begin;
-        if (forms & FORM_Q8_0) {
-            struct act_q8_0 *blocks = (struct act_q8_0 *)quant_row(x, t);
-            quantize_q8_0(blocks + begin / QK8_0, floats, n);
-        }
-        if (forms & FORM_Q8_K) {
-            struct act_q8_k *blocks = (struct act_q8_k *)(quant_row(x, t) + ACT_QUANT_Q8_K);
-            quantize_q8_k(blocks + begin / QK_K, floats, n);
-        }
+    // What a decoded token wants most often costs no register to save.
+    if (tokens.end - tokens.begin == 1 && forms == FORM_Q8_K) {
+        prepare_q8_k(x, tokens.begin, columns);
+    } else {
+        prepare_tokens(x, forms, tokens, columns);
     }
 }
 
@@ -76,15 +103,17 @@ static inline struct input input_of(uint32_t type, const struct activation *x)
 typedef void matvec_function(float *out, const void *w_tiles, const void *act, int n_rows_padded,
                              int n_cols);
 
-// The rows that a matrix has of its last tile. Apart: hardly a matrix has such rows, and the others
+// Rows of which the last tile is not whole. Apart: hardly a matrix has such rows, and the others
 // shall not save registers for it.
-static __attribute__((noinline)) void last_rows(float *out, const uint8_t *tile, const void *x,
-                                                unsigned n_rows, int n_tile_rows, int n_cols,
-                                                matvec_function *multiply)
+static __attribute__((noinline)) void odd_rows(float *out, const uint8_t *tiles, const void *x,
+                                               unsigned n_rows, unsigned n_tile_rows, int n_cols,
+                                               size_t tile_bytes, matvec_function *multiply)
 {
+    const unsigned n_tiles = n_rows / n_tile_rows, n_whole = n_tiles * n_tile_rows;
     float rows[MAX_TILE_ROWS]; // also those that are not there
-    multiply(rows, tile, x, n_tile_rows, n_cols);
-    memcpy(out, rows, n_rows * sizeof *out);
+    multiply(rows, tiles + n_tiles * tile_bytes, x, (int)n_tile_rows, n_cols);
+    memcpy(out + n_whole, rows, (n_rows - n_whole) * sizeof *out);
+    multiply(out, tiles, x, (int)n_whole, n_cols);
 }
 
 // One token's product, for a type that is a constant: once per type, without a look at the others.
@@ -93,35 +122,48 @@ static inline __attribute__((always_inline)) void matvec(float *out, const struc
                                                          uint32_t type, matvec_function *multiply)
 {
     const unsigned tile = (unsigned)tile_rows(type), begin = (unsigned)rows.begin;
-    const unsigned n_rows = (unsigned)rows.end - begin, n_rest = n_rows % tile;
+    const unsigned n_rows = (unsigned)rows.end - begin;
     const size_t tile_bytes = tile_row_bytes(type, w->n_cols);
     const uint8_t *tiles = tensor_data(w);
     tiles += begin / tile * tile_bytes;
-    out += begin;
-    if (n_rest > 0) {
-        last_rows(out + (n_rows - n_rest), tiles + n_rows / tile * tile_bytes, x, n_rest, (int)tile,
-                  (int)w->n_cols, multiply);
+    if (n_rows % tile > 0) {
+        odd_rows(out, tiles, x, n_rows, tile, (int)w->n_cols, tile_bytes, multiply);
+    } else {
+        multiply(out, tiles, x, (int)n_rows, (int)w->n_cols);
     }
-    multiply(out, tiles, x, (int)(n_rows - n_rest), (int)w->n_cols);
+}
+
+#define MATVEC_CASE(is_wanted, name, type)                                                         \
+    case type:                                                                                     \
+        if (is_wanted) {                                                                           \
+            matvec(out, w, input_of(type, x).first, rows, type, matvec_##name);                    \
+            return;                                                                                \
+        }                                                                                          \
+        break;
+#define MATVEC_IN_MODEL(name, type) MATVEC_CASE(IN_MODEL(type), name, type)
+#define MATVEC_BESIDE(name, type)   MATVEC_CASE(IN_IMAGE(type) && !IN_MODEL(type), name, type)
+
+static __attribute__((noinline)) void matvec_of_other_type(float *out, const struct tensor *w,
+                                                           const struct activation *x,
+                                                           struct share rows)
+{
+    switch (w->type) {
+        PRODUCTS(MATVEC_BESIDE)
+    default:
+        break;
+    }
+    panic("matmul: no product for tensor type %u", (unsigned)w->type);
 }
 
 static void matvec_of_type(float *out, const struct tensor *w, const struct activation *x,
                            struct share rows)
 {
     switch (w->type) {
-#define MATVEC(name, type)                                                                         \
-    case type:                                                                                     \
-        if (IN_IMAGE(type)) {                                                                      \
-            matvec(out, w, input_of(type, x).first, rows, type, matvec_##name);                    \
-            return;                                                                                \
-        }                                                                                          \
-        break;
-        PRODUCTS(MATVEC)
-#undef MATVEC
+        PRODUCTS(MATVEC_IN_MODEL)
     default:
         break;
     }
-    panic("matmul: no product for tensor type %u", (unsigned)w->type);
+    matvec_of_other_type(out, w, x, rows);
 }
 
 static void gemm(float *out, size_t out_stride, uint32_t type, const void *w, struct input x,
@@ -146,20 +188,22 @@ static void gemm(float *out, size_t out_stride, uint32_t type, const void *w, st
 static const uint8_t *tile_of_row(const struct tensor *w, int row)
 {
     const size_t tile_bytes = tile_row_bytes(w->type, w->n_cols);
-    return (const uint8_t *)tensor_data(w) + (size_t)(row / tile_rows(w->type)) * tile_bytes;
+    const unsigned n_tile_rows = (unsigned)matmul_tile_rows(w);
+    return (const uint8_t *)tensor_data(w) + (unsigned)row / n_tile_rows * tile_bytes;
 }
 
-const void *matmul_first_tile(const struct tensor *w, int core, int n_cores)
+const void *matmul_first_tile(const struct tensor *w, int row)
 {
-    return tile_of_row(w, matmul_rows(w, core, n_cores).begin);
+    return tile_of_row(w, row);
 }
 
-static __attribute__((noinline)) void gemm_of_type(float *out, const struct tensor *w,
+static __attribute__((noinline)) void gemm_of_type(float *out, size_t stride,
+                                                   const struct tensor *w,
                                                    const struct activation *x, int n_tokens,
                                                    struct share rows)
 {
-    gemm(out + rows.begin, w->n_rows, w->type, tile_of_row(w, rows.begin), input_of(w->type, x),
-         n_tokens, rows.end - rows.begin, (int)w->n_cols);
+    gemm(out, stride, w->type, tile_of_row(w, rows.begin), input_of(w->type, x), n_tokens,
+         rows.end - rows.begin, (int)w->n_cols);
 }
 
 static struct activation token_of(const struct activation *x, int t)
@@ -169,7 +213,7 @@ static struct activation token_of(const struct activation *x, int t)
 
 // A number of tokens that is not one of whole GEMMs: their rest goes through the mat-vec, while the
 // weights that the GEMM has read are in the first cache.
-static __attribute__((noinline)) void some_tokens(float *out, const struct tensor *w,
+static __attribute__((noinline)) void some_tokens(float *out, size_t stride, const struct tensor *w,
                                                   const struct activation *x, int n_tokens,
                                                   struct share rows)
 {
@@ -183,22 +227,22 @@ static __attribute__((noinline)) void some_tokens(float *out, const struct tenso
     for (int begin = rows.begin; begin < rows.end; begin += step) {
         const struct share part = {begin, rows.end - begin < step ? rows.end : begin + step};
         if (n_whole > 0) {
-            gemm_of_type(out, w, x, n_whole, part);
+            gemm_of_type(out, stride, w, x, n_whole, part);
         }
         for (int t = n_whole; t < n_tokens; t++) {
             const struct activation one = token_of(x, t);
-            matvec_of_type(out + (size_t)t * w->n_rows, w, &one, part);
+            matvec_of_type(out + (size_t)t * stride, w, &one, part);
         }
+        out += part.end - part.begin;
     }
 }
 
-void matmul(float *out, const struct tensor *w, const struct activation *x, int n_tokens, int core,
-            int n_cores)
+void matmul(float *out, size_t stride, const struct tensor *w, const struct activation *x,
+            int n_tokens, struct share rows)
 {
     ASSERT((int)w->n_cols == x->n);
-    const struct share rows = matmul_rows(w, core, n_cores);
     if (n_tokens > 1) {
-        some_tokens(out, w, x, n_tokens, rows);
+        some_tokens(out, stride, w, x, n_tokens, rows);
     } else {
         matvec_of_type(out, w, x, rows);
     }

@@ -31,18 +31,19 @@ ALWAYS_INLINE void tiles(float *out, const uint8_t *w, const struct act_q8_0 *x,
             prefetch_block(block, ahead, block_bytes);
             qs[i] = block + 16;
         }
-        UNROLL for (int k = 0; k < 8; k += 2)
+        UNROLL for (int k = 0; k < 8; k += 4)
         {
-            int8x16_t groups[2];
-            groups[0] = next_group(&q);
-            groups[1] = next_group(&q);
+            const int8x16x4_t groups = next_activations(&q);
             UNROLL for (int i = 0; i < n_tiles; i++)
             {
-                const uint8x16x2_t v = next_u8x2(&qs[i]);
-                int8x16_t w4[4];
-                iq4_group(w4, v.val[0], values, low_nibble);
-                iq4_group(w4 + 2, v.val[1], values, low_nibble);
-                add_byte_groups(sum[i], w4, groups, k == 0);
+                const uint8x16x4_t v = next_u8x4(&qs[i]);
+                UNROLL for (int j = 0; j < 4; j += 2)
+                {
+                    int8x16_t w4[4];
+                    iq4_group(w4, v.val[j], values, low_nibble);
+                    iq4_group(w4 + 2, v.val[j + 1], values, low_nibble);
+                    add_byte_groups(sum[i], w4, groups.val + j, k + j == 0);
+                }
             }
         }
         UNROLL for (int i = 0; i < n_tiles; i++)

@@ -11,15 +11,17 @@ ALWAYS_INLINE void dot_sub_block(int32x4_t dot[2], const uint8_t **qs, const int
                                  int8x16_t values, uint8x16_t low_nibble)
 {
     int32x4_t sum[4];
-    UNROLL for (int k = 0; k < 8; k += 2)
+    UNROLL for (int k = 0; k < 8; k += 4)
     {
-        int8x16_t groups[2], w[4];
-        groups[0] = next_group(q);
-        groups[1] = next_group(q);
-        const uint8x16x2_t v = next_u8x2(qs);
-        iq4_group(w, v.val[0], values, low_nibble);
-        iq4_group(w + 2, v.val[1], values, low_nibble);
-        add_byte_groups(sum, w, groups, k == 0);
+        const int8x16x4_t groups = next_activations(q);
+        const uint8x16x4_t v = next_u8x4(qs);
+        UNROLL for (int i = 0; i < 4; i += 2)
+        {
+            int8x16_t w[4];
+            iq4_group(w, v.val[i], values, low_nibble);
+            iq4_group(w + 2, v.val[i + 1], values, low_nibble);
+            add_byte_groups(sum, w, groups.val + i, k + i == 0);
+        }
     }
     dot[0] = vpaddq_s32(sum[0], sum[1]);
     dot[1] = vpaddq_s32(sum[2], sum[3]);

@@ -38,11 +38,11 @@ ALWAYS_INLINE void add_scaled(int32x4_t a[4], int16x8_t low, int16x8_t high, int
 ALWAYS_INLINE void dot_groups(int16x8_t sum[2], const struct groups *w, const int8_t **q)
 {
     int16x8_t dot[4];
+    const int8x16x4_t x = next_activations(q);
     UNROLL for (int i = 0; i < 4; i++)
     {
-        const int8x16_t group = next_group(q);
-        add_group(dot, w->low[i], group, i == 0);
-        add_group(dot + 2, w->high[i], group, i == 0);
+        add_group(dot, w->low[i], x.val[i], i == 0);
+        add_group(dot + 2, w->high[i], x.val[i], i == 0);
     }
     sum[0] = vpaddq_s16(dot[0], dot[1]);
     sum[1] = vpaddq_s16(dot[2], dot[3]);

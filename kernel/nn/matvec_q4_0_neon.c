@@ -34,14 +34,10 @@ ALWAYS_INLINE void tiles(float *out, const uint8_t *w, const struct act_q8_0 *x,
         }
         UNROLL for (int k = 0; k < 8; k += 4)
         {
-            int8x16_t groups[4];
-            UNROLL for (int i = 0; i < 4; i++)
-            {
-                groups[i] = next_group(&q);
-            }
+            const int8x16x4_t groups = next_activations(&q);
             UNROLL for (int i = 0; i < n_tiles; i++)
             {
-                add_nibble_groups(dot[i], next_u8x4(&qs[i]), low_nibble, groups, k == 0);
+                add_nibble_groups(dot[i], next_u8x4(&qs[i]), low_nibble, groups.val, k == 0);
             }
         }
         // Q4_0 counts from -8, the lower rows are stored without: sum (q - 8) * x = sum q * x

@@ -42,29 +42,15 @@ ALWAYS_INLINE void add_five_bits(int16x8_t dot[4], const uint8_t **qs, const uin
     const uint8x16x2_t high = next_u8x2(qh);
     UNROLL for (int k = 0; k < 8; k += 4)
     {
+        const int8x16x4_t x = next_activations(q);
         const uint8x16x4_t v = next_u8x4(qs);
         UNROLL for (int i = 0; i < 4; i++)
         {
             int8x16_t w[2];
-            const int8x16_t group = next_group(q);
             five_bit_group(w, v.val[i], high.val, k + i, masks);
-            add_group(dot, w[0], group, k + i == 0);
-            add_group(dot + 2, w[1], group, k + i == 0);
+            add_group(dot, w[0], x.val[i], k + i == 0);
+            add_group(dot + 2, w[1], x.val[i], k + i == 0);
         }
-    }
-}
-
-ALWAYS_INLINE void add_nibbles(int16x8_t dot[4], const uint8_t **qs, const int8_t **q,
-                               uint8x16_t low_nibble)
-{
-    UNROLL for (int k = 0; k < 8; k += 4)
-    {
-        int8x16_t group[4];
-        UNROLL for (int i = 0; i < 4; i++)
-        {
-            group[i] = next_group(q);
-        }
-        add_nibble_groups(dot, next_u8x4(qs), low_nibble, group, k == 0);
     }
 }
 
@@ -91,7 +77,8 @@ ALWAYS_INLINE void rows(float *out, const uint8_t *tile, const struct act_q8_k *
         index[i] = vld1q_u8(widen_index[i]);
     }
     for (int row = 0; row < n_rows; row += QUANT_TILE_ROWS) {
-        float32x4_t acc0 = vdupq_n_f32(0), acc1 = acc0;
+        vst1q_f32(out, vdupq_n_f32(0)); // the sums stay there: no register is left for them
+        vst1q_f32(out + 4, vdupq_n_f32(0));
         for (const struct act_q8_k *x = act; x != end; x++) {
             prefetch_block(tile, ahead, block_bytes);
             const struct tile_q4_k *block = (const struct tile_q4_k *)tile; // but for qs
@@ -105,25 +92,29 @@ ALWAYS_INLINE void rows(float *out, const uint8_t *tile, const struct act_q8_k *
                 if (has_qh) {
                     add_five_bits(dot, &qs, &qh, &q, &masks);
                 } else {
-                    add_nibbles(dot, &qs, &q, low_nibble);
+                    dot_nibbles(dot, &qs, &q, low_nibble);
                 }
                 const int16x8_t low = vpaddq_s16(dot[0], dot[1]);
                 const int16x8_t high = vpaddq_s16(dot[2], dot[3]);
                 add_scaled(a0, low, q4_k_scales(s6[0], j / 4), index[j % 4]);
                 add_scaled(a1, high, q4_k_scales(s6[1], j / 4), index[j % 4]);
             }
+            FORGET_ORIGIN(s6); // else what was loaded for the scales is kept on the stack
             const int16x8_t sums = vpaddq_s16(vld1q_s16(x->bsum), vld1q_s16(x->bsum + 8));
             int32x4_t low = vpaddq_s32(a0[0], a0[1]), high = vpaddq_s32(a1[0], a1[1]);
             if (has_qh) {
                 low = vaddq_s32(low, lack(s6[0], sums, 4));
             }
             high = vaddq_s32(high, lack(s6[1], sums, has_qh ? 4 : 3));
-            acc0 = add_block(acc0, low, sums, s6[0], block->d, block->dmin, x->d);
-            acc1 = add_block(acc1, high, sums, s6[1], block->d + 4, block->dmin + 4, x->d);
+            const float32x4_t acc0 = vld1q_f32(out), acc1 = vld1q_f32(out + 4);
+            const float32x4_t sum0 = add_block(acc0, low, sums, s6[0], block->d, block->dmin, x->d);
+            const float32x4_t sum1 =
+                add_block(acc1, high, sums, s6[1], block->d + 4, block->dmin + 4, x->d);
+            vst1q_f32(out, sum0);
+            vst1q_f32(out + 4, sum1);
             tile = qs;
         }
-        vst1q_f32(out + row, acc0);
-        vst1q_f32(out + row + 4, acc1);
+        out += QUANT_TILE_ROWS;
     }
 }
 

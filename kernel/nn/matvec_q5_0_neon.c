@@ -23,14 +23,14 @@ ALWAYS_INLINE void rows(float *out, const uint8_t *tile, const struct act_q8_0 *
             int16x8_t dot[4];
             UNROLL for (int k = 0; k < 8; k += 4)
             {
+                const int8x16x4_t groups = next_activations(&q);
                 const uint8x16x4_t v = next_u8x4(&qs);
                 UNROLL for (int i = 0; i < 4; i++)
                 {
                     int8x16_t w[2];
-                    const int8x16_t group = next_group(&q);
                     five_bit_group(w, v.val[i], qh.val, k + i, &masks);
-                    add_group(dot, w[0], group, k + i == 0);
-                    add_group(dot + 2, w[1], group, k + i == 0);
+                    add_group(dot, w[0], groups.val[i], k + i == 0);
+                    add_group(dot + 2, w[1], groups.val[i], k + i == 0);
                 }
             }
             int32x4_t a[2] = {vpaddlq_s16(vpaddq_s16(dot[0], dot[1])),

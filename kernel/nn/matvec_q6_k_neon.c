@@ -64,14 +64,10 @@ void matvec_q6_k_neon(float *out, const void *w_tiles, const void *act, int n_ro
                     FORGET_LANES(sc); // else it is loaded by halves
                 }
                 const int16x8_t s = j % 2 ? vmovl_high_s8(sc) : vmovl_s8(vget_low_s8(sc));
-                int8x16_t group[4];
-                UNROLL for (int k = 0; k < 4; k++)
-                {
-                    group[k] = next_group(&q);
-                }
+                const int8x16x4_t group = next_activations(&q);
                 const uint8x16x3_t v0 = next_u8x3(&qs), v1 = next_u8x3(&qs);
-                add_sub_block(a, v0.val, six_bits, group, vget_low_s16(s));
-                add_sub_block(a + 4, v1.val, six_bits, group, vget_high_s16(s));
+                add_sub_block(a, v0.val, six_bits, group.val, vget_low_s16(s));
+                add_sub_block(a + 4, v1.val, six_bits, group.val, vget_high_s16(s));
                 m[0] = vmlal_n_s16(m[0], vget_low_s16(s), sums[j / 8][j % 8]);
                 m[1] = vmlal_high_n_s16(m[1], s, sums[j / 8][j % 8]);
             }

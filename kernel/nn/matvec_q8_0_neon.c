@@ -28,14 +28,15 @@ ALWAYS_INLINE void tiles(float *out, const void *tiles, const struct act_q8_0 *x
             prefetch_block(&w[i * n_blocks], ahead, sizeof *w);
             qs[i] = (const int8_t *)w[i * n_blocks].qs;
         }
-        UNROLL for (int k = 0; k < 8; k += 2)
+        UNROLL for (int k = 0; k < 8; k += 4)
         {
-            int8x16_t groups[2];
-            groups[0] = next_group(&q);
-            groups[1] = next_group(&q);
-            UNROLL for (int i = 0; i < n_tiles; i++)
+            const int8x16x4_t groups = next_activations(&q);
+            UNROLL for (int j = 0; j < 4; j += 2)
             {
-                add_byte_groups(sum[i], next_s8x4(&qs[i]).val, groups, k == 0);
+                UNROLL for (int i = 0; i < n_tiles; i++)
+                {
+                    add_byte_groups(sum[i], next_s8x4(&qs[i]).val, groups.val + j, k + j == 0);
+                }
             }
         }
         UNROLL for (int i = 0; i < n_tiles; i++)

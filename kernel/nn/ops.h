@@ -18,6 +18,7 @@
 #define vec_sum        vec_sum_neon
 #define vec_next_above vec_next_above_neon
 #define rmsnorm        rmsnorm_neon
+#define rmsnorm_q8_k   rmsnorm_q8_k_neon
 #define softmax        softmax_neon
 #define layernorm      layernorm_neon
 #define rope           rope_neon

@@ -8,6 +8,10 @@
 #include "nn/matmul.h"
 #include "nn/ops.h"
 
+#define GROUP (N_HEAD / N_HEAD_KV) // query heads that share a kv head
+#define N_Q   (N_HEAD * HEAD_SIZE)
+#define N_KV  (N_HEAD_KV * HEAD_SIZE)
+
 // n tokens of a batch, from `first` on, that follow one another in a text from its beginning; their
 // keys lie in the cache from place `row` on, the first of a tile.
 struct text {
@@ -18,6 +22,9 @@ struct part {
     int core, n_cores;
     int n_tokens, pos;
     struct share tokens; // of those that no other core takes; a decoded token is everybody's
+    // Rows of matrices with so many rows, and heads: of a core's own where there are enough.
+    struct share q_rows, kv_rows, embd_rows, ff_rows, q_heads, kv_heads;
+    bool whole_kv_heads; // no kv head is shared by cores
     // Of a model that makes vectors: the texts of the batch, which is then more than one token or
     // a text of one token, and no token is everybody's. pos means nothing.
     const struct text *texts;
@@ -27,6 +34,13 @@ struct part {
 static inline struct part part_of(int core, int n_cores, int n_tokens, int pos)
 {
     struct part part = {.core = core, .n_cores = n_cores, .n_tokens = n_tokens, .pos = pos};
+    part.q_rows = matmul_rows(N_Q, core, n_cores);
+    part.kv_rows = matmul_rows(N_KV, core, n_cores);
+    part.embd_rows = matmul_rows(N_EMBD, core, n_cores);
+    part.ff_rows = matmul_rows(N_FF, core, n_cores);
+    part.whole_kv_heads = N_HEAD_KV % n_cores == 0;
+    part.q_heads = share_of(N_HEAD, part.whole_kv_heads ? GROUP : 1, core, n_cores);
+    part.kv_heads = share_of(N_HEAD_KV, 1, core, n_cores);
     part.tokens = n_tokens == 1 && !BIDIRECTIONAL ? (struct share){0, 1}
                                                   : share_of(n_tokens, 1, core, n_cores);
     return part;
@@ -61,16 +75,11 @@ static inline struct making making_of(const struct part *part, int n, unsigned f
     return (struct making){share_of(n, step, part->core, part->n_cores), 0, true};
 }
 
-// This core's part of the forms of x that matrices want; made with others, whole after a barrier.
-static inline struct activation prepared(const struct part *part, const struct making *making,
-                                         const float *x, int n, unsigned forms)
+// x with room for its forms, which are not made yet.
+static inline struct activation unmade(const struct making *making, const float *x, int n)
 {
     uint8_t *quant = __activations_start + ACT_QUANT + making->row * ACT_QUANT_ROW_SIZE;
-    const struct activation input = {.x = x, .n = n, .quant = quant};
-    if (forms != FORM_FLOAT) {
-        activation_prepare(&input, forms, part->tokens, making->columns);
-    }
-    return input;
+    return (struct activation){.x = x, .n = n, .quant = quant};
 }
 
 // x of all tokens, [n_tokens][n], with the forms of it that matrices want (matmul_form, or'ed), for
@@ -79,41 +88,50 @@ static inline struct activation part_quantised(const struct part *part, const fl
                                                unsigned forms)
 {
     const struct making making = making_of(part, n, forms);
-    const struct activation input = prepared(part, &making, x, n, forms);
-    if (making.with_others && forms != FORM_FLOAT) {
-        parallel_barrier();
+    const struct activation input = unmade(&making, x, n);
+    if (forms != FORM_FLOAT) {
+        activation_prepare(&input, forms, part->tokens, making.columns);
+        if (making.with_others) {
+            parallel_barrier();
+        }
     }
     return input;
 }
 
-// rms(x) of all tokens, n being N_EMBD, likewise.
+// rms(x) of all tokens, n being N_EMBD, likewise. in_one_pass: the form is made with the norm where
+// that is one operation.
 static inline struct activation part_normed(const struct part *part, const float *x,
-                                            const struct tensor *weight, unsigned forms)
+                                            const struct tensor *weight, unsigned forms,
+                                            bool in_one_pass)
 {
+    const bool fused = in_one_pass && forms == FORM_Q8_K;
     const struct making making = making_of(part, N_EMBD, forms);
+    const int begin = making.columns.begin, end = making.columns.end;
     float *h = buffer(ACT_H) + making.row * N_EMBD;
+    const struct activation input = unmade(&making, h, N_EMBD);
     for (int t = part->tokens.begin; t < part->tokens.end; t++) {
-        rmsnorm(h + t * N_EMBD, x + t * N_EMBD, tensor_data(weight), N_EMBD, making.columns.begin,
-                making.columns.end, RMS_EPS);
+        if (fused) {
+            struct act_q8_k *blocks = activation_q8_k(&input, t) + (unsigned)begin / QK_K;
+            rmsnorm_q8_k(blocks, h + t * N_EMBD, x + t * N_EMBD, tensor_data(weight), N_EMBD, begin,
+                         end, RMS_EPS);
+        } else {
+            rmsnorm(h + t * N_EMBD, x + t * N_EMBD, tensor_data(weight), N_EMBD, begin, end,
+                    RMS_EPS);
+        }
     }
-    const struct activation input = prepared(part, &making, h, N_EMBD, forms);
+    if (forms != FORM_FLOAT && !fused) {
+        activation_prepare(&input, forms, part->tokens, making.columns);
+    }
     if (making.with_others) {
         parallel_barrier();
     }
     return input;
 }
 
-// out = w input of all tokens, in this core's rows.
-static inline void product(const struct part *part, float *out, const struct tensor *w,
-                           const struct activation *input)
-{
-    matmul(out, w, input, part->n_tokens, part->core, part->n_cores);
-}
-
-// A barrier after which this core's next weights are its rows of w: the first of them come while it
-// waits. NULL: nobody knows what is next.
-static inline void part_barrier(const struct part *part, const struct tensor *w)
+// A barrier after which this core's next weights are these rows of w: the first of them come while
+// it waits. NULL: nobody knows what is next.
+static inline void part_barrier(const struct part *part, const struct tensor *w, struct share rows)
 {
     const bool ask = part->n_cores > 1 && w != NULL;
-    parallel_barrier_before(ask ? matmul_first_tile(w, part->core, part->n_cores) : NULL);
+    parallel_barrier_before(ask ? matmul_first_tile(w, rows.begin) : NULL);
 }

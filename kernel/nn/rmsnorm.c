@@ -13,3 +13,10 @@ void rmsnorm(float *out, const float *x, const float *w, int n, int begin, int e
         out[i] = (x[i] * scale) * w[i];
     }
 }
+
+void rmsnorm_q8_k(void *act, float *out, const float *x, const float *w, int n, int begin, int end,
+                  float eps)
+{
+    rmsnorm(out, x, w, n, begin, end, eps);
+    quantize_q8_k(act, out + begin, end - begin);
+}

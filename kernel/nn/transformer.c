@@ -22,10 +22,9 @@ static const struct tensor token_embd = TENSOR_TOKEN_EMBD;
 static const struct tensor output_norm = TENSOR_OUTPUT_NORM;
 static const struct tensor output = TENSOR_OUTPUT;
 
-// Scales and caps this core's rows of the logits.
-static void finish_logits(const struct part *part, float *logits)
+// Scales and caps these rows of the logits.
+static void finish_logits(const struct part *part, float *logits, struct share rows)
 {
-    const struct share rows = matmul_rows(&output, part->core, part->n_cores);
     const int n = rows.end - rows.begin;
     logits += rows.begin;
     for (int t = 0; t < part->n_tokens; t++, logits += N_VOCAB_ROWS) {
@@ -46,10 +45,13 @@ static void output_head(const struct part *all, float *logits, int n_logits)
     const struct part last =
         part_of(all->core, all->n_cores, n_logits, all->pos + all->n_tokens - n_logits);
     nn_progress[all->core].token = last.pos;
-    const struct activation input = part_normed(&last, x, &output_norm, matmul_form(&output));
-    product(&last, logits, &output, &input);
+    // In two passes: every image promises the plain RMS norm, and this is its caller.
+    const struct activation input =
+        part_normed(&last, x, &output_norm, matmul_form(&output), false);
+    const struct share rows = matmul_rows(N_VOCAB_ROWS, all->core, all->n_cores);
+    matmul(logits + rows.begin, N_VOCAB_ROWS, &output, &input, n_logits, rows);
     if (LOGIT_SCALE != 1.0f || LOGIT_SOFTCAP != 0.0f) {
-        finish_logits(&last, logits);
+        finish_logits(&last, logits, rows);
     }
     PHASE_MARK(PHASE_HEAD_END);
 }

@@ -83,7 +83,17 @@ def test_cores_that_really_run_at_once_give_the_same_bits(
     assert_same_bits(answer, on_one_core)
 
 
-@pytest.mark.parametrize("model", ["tiny-Q4_K_M", "stories260K-F32"], indirect=True)
+@pytest.mark.parametrize("model", ["wide-Q4_K_M"], indirect=True)
+@pytest.mark.parametrize(("cpu", "n_cores"), [("cortex-a72", 1), ("max", 3), ("twin", 8)])
+def test_vectors_that_cores_share_have_the_same_bits(
+    workshop: Workshop, model: Path, on_one_core: Generation, cpu: str, n_cores: int
+) -> None:
+    built = workshop.image(model)
+    assert "#define ACT_UP_ROWS 256 " in (built.directory / "gen" / "layout.h").read_text()
+    assert_same_bits(answer_of(workshop, built, cpu, n_cores), on_one_core)
+
+
+@pytest.mark.parametrize("model", ["tiny-Q4_K_M", "wide-Q4_K_M", "stories260K-F32"], indirect=True)
 def test_no_core_reads_what_no_barrier_has_put_in_order(
     workshop: Workshop, model: Path, on_one_core: Generation
 ) -> None:

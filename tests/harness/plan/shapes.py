@@ -1,5 +1,6 @@
 """Models without a file: shapes and a vocabulary are all that planning needs."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,7 @@ def model_of(
         n_rot=head_size,
         rms_eps=1e-5,
         rope_freq_base=10000.0,
+        attn_scale=1.0 / math.sqrt(head_size),
     )
     n_kv = n_head_kv * head_size
     shapes: dict[str, tuple[int, ...]] = {"token_embd.weight": (n_embd, rows)}

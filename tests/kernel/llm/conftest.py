@@ -116,21 +116,18 @@ def write_vocabulary(folder: Path, vocabulary: Vocabulary) -> Path:
 
 
 def write_layout(folder: Path, n_vocab: int) -> None:
-    """gen/layout.h with the session's work space alone."""
+    """gen/layout.h with the work space of tokenizer and sampler alone."""
     candidates_bytes = 4 * n_vocab
     scratch_bytes = 28 * MAX_TEXT_BYTES + 12
     constants: dict[str, int | str] = {
-        "SESSION_CANDIDATES": 0,
+        "ACT_CANDIDATES": 0,
         "ACT_SCRATCH": 0,
         "ACT_SCRATCH_SIZE": scratch_bytes,
-        "REGION_SESSION_SIZE": candidates_bytes,
-        "REGION_ACTIVATIONS_SIZE": scratch_bytes,
+        "REGION_ACTIVATIONS_SIZE": max(candidates_bytes, scratch_bytes),
     }
     write_header(folder / "gen" / "layout.h", constants)
     with (folder / "gen" / "layout.h").open("a") as header:
-        header.write(
-            '#include "lib/types.h"\nextern uint8_t __session_start[], __activations_start[];\n'
-        )
+        header.write('#include "lib/types.h"\nextern uint8_t __activations_start[];\n')
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@
 #include "gen/model.h"
 #include "llm/sampler.h"
 
-_Alignas(64) uint8_t __session_start[REGION_SESSION_SIZE];
+_Alignas(64) uint8_t __activations_start[REGION_ACTIVATIONS_SIZE];
 
 static void read_bytes(void *data, size_t n)
 {

@@ -8,7 +8,6 @@
 #include "gen/model.h"
 #include "llm/tokenizer.h"
 
-_Alignas(64) uint8_t __session_start[REGION_SESSION_SIZE];
 _Alignas(64) uint8_t __activations_start[REGION_ACTIVATIONS_SIZE];
 const uint8_t *model_blob;
 

@@ -38,15 +38,15 @@ static uint8_t *read_blob(const char *path)
 
 // Counted on the way to matmul(), which the linker gives the other name; once for all cores.
 static uint32_t n_products;
-void __real_matmul(float *out, const struct tensor *w, const struct activation *x, int n_tokens,
-                   int core, int n_cores);
-void __wrap_matmul(float *out, const struct tensor *w, const struct activation *x, int n_tokens,
-                   int core, int n_cores);
-void __wrap_matmul(float *out, const struct tensor *w, const struct activation *x, int n_tokens,
-                   int core, int n_cores)
+void __real_matmul(float *out, size_t stride, const struct tensor *w, const struct activation *x,
+                   int n_tokens, struct share rows);
+void __wrap_matmul(float *out, size_t stride, const struct tensor *w, const struct activation *x,
+                   int n_tokens, struct share rows);
+void __wrap_matmul(float *out, size_t stride, const struct tensor *w, const struct activation *x,
+                   int n_tokens, struct share rows)
 {
-    n_products += core == 0;
-    __real_matmul(out, w, x, n_tokens, core, n_cores);
+    n_products += rows.end == (int)w->n_rows; // the last core's
+    __real_matmul(out, stride, w, x, n_tokens, rows);
 }
 
 int main(int argc, char **argv)

@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 SOURCES = (*OPERATIONS, "lib/format.c")
 TWINNED = (
     "vec_dot_f32", "vec_add", "vec_mul", "vec_scale", "vec_silu", "vec_max", "vec_exp", "vec_sum",
-    "vec_next_above", "rmsnorm", "softmax", "rope", "rope_halves", "row_get",
+    "vec_next_above", "rmsnorm", "rmsnorm_q8_k", "softmax", "rope", "rope_halves", "row_get",
     "vec_gelu", "vec_softcap", "attention_f16", "attention_f32", "attention_q8_0",
     "attention_window_f16", "attention_window_f32", "attention_window_q8_0",
     "attention_around_f32", "layernorm", "f32_to_f16_row", "quantize_kv_q8_0",

@@ -191,6 +191,7 @@ def random_shape(rng: np.random.Generator) -> Shape:
         n_ff=2 * int(rng.integers(10, 60)) + 1,
         n_vocab=2 * int(rng.integers(10, 30)) + 1,
         kv_type=str(rng.choice(["f16", "f32", "q8_0"])),
+        up_rows=int(rng.choice([0, 8, 16])),
     )
 
 

@@ -64,6 +64,7 @@ class Shape:
     n_vocab: int = 40
     n_ctx: int = 100
     n_batch: int = 8
+    up_rows: int = 0  # of a core's part of ACT_UP; 0: it holds all
     kv_type: str = "f16"
     rms_eps: float = 1e-5
     rope_base: float = 10000.0
@@ -130,6 +131,7 @@ def write_model(shape: Shape, tensors: dict[str, Matrix], out: Path) -> None:
 #define N_CTX_PADDED {n_ctx_padded}
 #define N_BATCH {shape.n_batch}
 #define PRODUCT_TYPES {types}u
+#define MATRIX_TYPES {types}u
 #define RMS_EPS {float(np.float32(shape.rms_eps)).hex()}f
 #define ATTN_SCALE {scale.hex()}f
 {LLAMA}
@@ -156,7 +158,7 @@ def layout_header(shape: Shape, kv_bytes: int) -> str:
     n_q, n_kv = shape.n_head * shape.head_size, shape.n_head_kv * shape.head_size
     floats = {
         "X": shape.n_embd, "H": shape.n_embd, "Q": n_q, "K": n_kv, "V": n_kv, "ATT": n_q,
-        "GATE": shape.n_ff, "UP": shape.n_ff, "Y": shape.n_embd,
+        "GATE": shape.n_ff, "UP": max(shape.n_ff, MAX_CORES * shape.up_rows), "Y": shape.n_embd,
     }  # fmt: skip
     lines = ["#pragma once", '#include "lib/types.h"']
     end = 0
@@ -165,6 +167,7 @@ def layout_header(shape: Shape, kv_bytes: int) -> str:
         lines.append(f"#define ACT_{name} {end}")
         end += 4 * n * (n_rows if name == "H" else shape.n_batch) + 63 & ~63
     lines += [
+        f"#define ACT_UP_ROWS {shape.up_rows}",
         f"#define ACT_QUANT {end}",
         f"#define ACT_QUANT_ROW_SIZE {quant_row}",
         f"#define ACT_QUANT_Q8_K {q8_0_bytes}",

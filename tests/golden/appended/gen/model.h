@@ -4,7 +4,7 @@
 #include "nn/model.h" // struct tensor
 
 #define MODEL_NAME "golden F32" // printable ASCII, escaped
-#define BUILD_ID 0x64998a0832896dc5ull
+#define BUILD_ID 0x98bb45c6e766c2cbull
 
 #define N_VOCAB 42 // tokens in the vocabulary
 #define N_VOCAB_ROWS 42 // rows of the output matrix = logits
@@ -20,6 +20,7 @@
 #define N_BATCH 16
 #define N_LOGIT_ROWS 9 // of one forward pass: 1, and the tokens guessed behind the newest
 #define PRODUCT_TYPES 0x40005107ull // bits: 1 << type of which products are here
+#define MATRIX_TYPES 0x1ull // the same, of the matrices that the model multiplies with
 #define RMS_EPS 0x1.4f8b58p-17f // of any norm
 #define ATTN_SCALE 0x1p-2f // 1 / sqrt(HEAD_SIZE) but in some
 

@@ -13,8 +13,8 @@
 #define REGION_STACK_SIZE 0x8000ull
 #define REGION_CORE_STACKS_SIZE 0x2a000ull
 #define REGION_LINK_SIZE 0x3000ull
-#define REGION_SESSION_SIZE 0x41000ull
-#define REGION_ACTIVATIONS_SIZE 0x42000ull
+#define REGION_SESSION_SIZE 0x6000ull
+#define REGION_ACTIVATIONS_SIZE 0x76000ull
 #define REGION_KV_CACHE_SIZE 0x200000ull
 #define KV_CACHE_IN_IMAGE 1 // 1: a region like the others; 0: free RAM, found at boot
 extern uint8_t __blob_start[], __page_tables_start[], __stack_guard_start[], __stack_start[], __stack_end[];
@@ -32,22 +32,23 @@ extern uint8_t __link_start[], __session_start[], __activations_start[], __kv_ca
 #define SESSION_TEXT_SIZE 8192
 #define SESSION_PROMPT_IDS 0x2000 // u32 [N_CTX]
 #define SESSION_HISTORY_IDS 0x4000 // u32 [N_CTX]
-#define SESSION_CANDIDATES 0x6000 // u32 [N_VOCAB_ROWS]: sampler
 // activations region (float32 unless said otherwise; first dimension N_BATCH where noted). Attention,
 // feed-forward and the output matrix follow one another and read only ACT_H or ACT_QUANT, so that
 // ACT_ATT to ACT_V, ACT_GATE and ACT_UP, ACT_Y, and ACT_LOGITS share their bytes.
 #define ACT_X 0x0 // [N_BATCH][N_EMBD] residual stream
 #define ACT_H 0x800 // [N_BATCH, or a core each][N_EMBD] normed input
 #define ACT_QUANT 0x4800 // quantised activations, as many rows of ACT_QUANT_ROW_SIZE bytes: q8_0 part first, then q8_k
-#define ACT_QUANT_ROW_SIZE 0x500 // of the widest input, each part 64-byte aligned
+#define ACT_QUANT_ROW_SIZE 0x280 // of the widest input, each part 64-byte aligned
 #define ACT_QUANT_Q8_K 0x280 // offset of the q8_k part in a row
-#define ACT_ATT 0x7000 // [N_BATCH][N_HEAD * HEAD_SIZE] attention output
-#define ACT_Q 0x7800 // [N_BATCH][N_HEAD * HEAD_SIZE]
-#define ACT_K 0x8000 // [N_BATCH][N_HEAD_KV * HEAD_SIZE]
-#define ACT_V 0x8400 // [N_BATCH][N_HEAD_KV * HEAD_SIZE]
-#define ACT_GATE 0x7000 // [N_BATCH][N_FF padded to 8]
-#define ACT_UP 0x7800 // [N_BATCH][N_FF padded to 8]
-#define ACT_Y 0x7800 // [N_BATCH][N_EMBD] branch output: not over ACT_ATT and ACT_GATE
-#define ACT_LOGITS 0x7000 // [N_LOGIT_ROWS][N_VOCAB_ROWS], the last padded to whole tiles
+#define ACT_ATT 0x3a980 // [N_BATCH][N_HEAD * HEAD_SIZE] attention output
+#define ACT_Q 0x3b180 // [N_BATCH][N_HEAD * HEAD_SIZE]
+#define ACT_K 0x3b980 // [N_BATCH][N_HEAD_KV * HEAD_SIZE]
+#define ACT_V 0x3bd80 // [N_BATCH][N_HEAD_KV * HEAD_SIZE]
+#define ACT_GATE 0x3a980 // [N_BATCH][N_FF padded to 8]
+#define ACT_UP_ROWS 0 // 0: ACT_UP has room for all rows; else for so many of each core
+#define ACT_UP 0x3b180 // [N_BATCH][N_FF padded to 8], or of each core [N_BATCH][ACT_UP_ROWS]
+#define ACT_Y 0x3b180 // [N_BATCH][N_EMBD] branch output: not over ACT_ATT and ACT_GATE
+#define ACT_LOGITS 0x3a980 // [N_LOGIT_ROWS][N_VOCAB_ROWS], the last padded to whole tiles
+#define ACT_CANDIDATES 0x0 // u32 [N_VOCAB_ROWS]: sampler, between two passes: shares bytes with all but ACT_LOGITS
 #define ACT_SCRATCH 0x0 // tokenizer symbols and heap, before a forward pass: shares all bytes above
 #define ACT_SCRATCH_SIZE 229440

@@ -4,7 +4,7 @@
 #include "nn/model.h" // struct tensor
 
 #define MODEL_NAME "golden Q4_0 tied" // printable ASCII, escaped
-#define BUILD_ID 0x413edaa86d8943feull
+#define BUILD_ID 0xe895280bd5988a42ull
 
 #define N_VOCAB 60000 // tokens in the vocabulary
 #define N_VOCAB_ROWS 60000 // rows of the output matrix = logits
@@ -20,6 +20,7 @@
 #define N_BATCH 1
 #define N_LOGIT_ROWS 1 // of one forward pass: 1, and the tokens guessed behind the newest
 #define PRODUCT_TYPES 0x40005107ull // bits: 1 << type of which products are here
+#define MATRIX_TYPES 0x4ull // the same, of the matrices that the model multiplies with
 #define RMS_EPS 0x1.4f8b58p-17f // of any norm
 #define ATTN_SCALE 0x1.6a09e6p-4f // 1 / sqrt(HEAD_SIZE) but in some
 
