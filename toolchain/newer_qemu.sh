@@ -42,14 +42,16 @@ private_apt() {
     apt-get -q -o Dir::Etc::sourcelist="$dir/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null \
         -o Dir::State::lists="$dir/apt/lists" -o Dir::Cache="$dir/apt" \
         -o Dir::Cache::archives="$dir/apt/cache" -o Dir::State::extended_states=/dev/null \
-        -o Acquire::Languages=none -o Debug::NoLocking=1 -o APT::Sandbox::User=root "$@"
+        -o Acquire::Languages=none -o Acquire::http::Timeout=20 \
+        -o Debug::NoLocking=1 -o APT::Sandbox::User=root "$@"
 }
 
 {
-    private_apt update
-    # --download-only: what the system lacks, as an installation would, and no more than that.
-    private_apt install --download-only -y --no-install-recommends -t bookworm-backports \
-        qemu-system-arm
+    # Error-Mode: a list that does not come is an error, as it is not for apt by itself.
+    private_apt -o APT::Update::Error-Mode=any update &&
+        # --download-only: what the system lacks, as an installation would, and no more than that.
+        private_apt install --download-only -y --no-install-recommends -t bookworm-backports \
+            qemu-system-arm
 } >"$dir/apt/log" 2>&1 ||
     fail "QEMU's packages did not come: $(grep '^E:' "$dir/apt/log" | head -n 1)" "$dir/apt/log"
 for package in "$dir"/apt/cache/*.deb; do

@@ -1,5 +1,6 @@
 """A kernel from the chainloader starts in the state in which the firmware would have started it."""
 
+import re
 import subprocess
 import time
 from dataclasses import dataclass
@@ -10,16 +11,19 @@ import pytest
 
 from harness.boot import boot
 from harness.boot.chainload import chainload
+from harness.boot.qemu import boot_command, find_qemu
 from harness.cli.main import main
 from harness.compile import flat_bytes
 from harness.link.stream import ByteStream, timeout_scale
 from tests.models import ROOT
 from tests.target.machine import needs_board
+from tests.target.test_u_boot import U_BOOT, disk_with, read_until
 from toolchain import LOADER_SCRIPT, Toolchain, find_toolchain, link_flags, loader_flags
 
 pytestmark = pytest.mark.target
 
 PROBE = ROOT / "tests" / "kernel" / "loader" / "probe.S"
+PROBE_SAYS = re.compile(rb"((?:[0-9a-f]{16} ){9})\.")
 LIMIT_S = 60.0
 
 
@@ -44,13 +48,13 @@ def probe_image(toolchain: Toolchain, uart: int, folder: Path) -> Image:
 
 
 def words(stream: ByteStream) -> list[str]:
-    """What the probe says, up to its full stop."""
+    """What the probe says, whatever came before."""
     said = b""
     end = time.monotonic() + LIMIT_S * timeout_scale()
-    while not said.endswith(b"."):
+    while (match := PROBE_SAYS.search(said)) is None:
         assert time.monotonic() < end, said
         said += stream.read(0.5)
-    return said.decode("ascii", "replace").rsplit("\x03", 1)[-1].split()[-10:-1]
+    return match[1].decode().split()
 
 
 # QEMU's Pis have four cores, of which three spin in the spin table's loop, and 1 GiB or 2.
@@ -74,3 +78,32 @@ def test_x0_to_x3_level_and_control_registers_are_the_firmware_s(
     assert direct[1:4] == ["0" * 16] * 3
     assert int(direct[4], 16) >> 2 == board.entry_el
     assert int(direct[8], 16) == board.load_address
+
+
+def words_after_u_boot(loader: Image, folder: Path, probe: Image | None = None) -> list[str]:
+    """What the probe says when U-Boot has started it, or the loader that it is sent to."""
+    conf = "default llm\nlabel llm\n  linux /Image\n"
+    files = {"/Image": loader.kernel8.read_bytes(), "/extlinux/extlinux.conf": conf.encode()}
+    disk = disk_with(folder / f"disk-{loader.kernel8.stem}", files, folder)
+    board = needs_board("virt-el2")
+    command = [find_qemu(board), "-M", board.machine, "-cpu", "cortex-a72", "-m", "1G"]
+    command += ["-bios", str(U_BOOT), "-drive", f"if=none,id=disk,file={disk},format=raw"]
+    command += ["-device", "virtio-blk-device,drive=disk"]
+    command += ["-display", "none", "-monitor", "none", "-nic", "none", "-no-reboot"]
+    with boot_command(command, folder / "u-boot.log") as target:
+        if probe is None:
+            return words(target.stream)
+        read_until(target, b"Bareword loader")  # a byte of ours would stop U-Boot's countdown
+        return words(chainload(target.stream, probe.kernel8.read_bytes()).stream)
+
+
+def test_what_u_boot_leaves_is_handed_over_too(tmp_path: Path) -> None:
+    if not U_BOOT.is_file():
+        pytest.skip(f"{U_BOOT} is not there (apt install u-boot-qemu)")
+    assert main(["build", "--loader", "--board", "virt-el2", "-o", str(tmp_path)]) == 0
+    probe = probe_image(find_toolchain(), needs_board("virt-el2").uart.base, tmp_path)
+    loader = Image(tmp_path / "virt-el2" / "loader" / "loader.img")
+    direct = words_after_u_boot(probe, tmp_path)
+    loaded = words_after_u_boot(loader, tmp_path, probe)
+    assert loaded == direct
+    assert int(direct[4], 16) >> 2 == 2
