@@ -90,6 +90,11 @@ class HyperParameters:
     n_dense: int = 0  # values between the two dense matrices; 0: a file must hold none
     n_token_types: int = 0  # a text is of the first
 
+    @property
+    def makes_vectors(self) -> bool:
+        """True when texts become vectors, False when they go on."""
+        return self.arch.bidirectional or self.pooling is not None
+
     def __post_init__(self) -> None:
         if not self.attn_scale:
             object.__setattr__(self, "attn_scale", 1.0 / math.sqrt(self.head_size))
@@ -150,7 +155,7 @@ class Model:
     @property
     def makes_vectors(self) -> bool:
         """True when texts become vectors, False when they go on."""
-        return self.hyper.arch.bidirectional
+        return self.hyper.makes_vectors
 
     @property
     def has_dense(self) -> bool:

@@ -85,7 +85,7 @@ def session_buffers(hyper: HyperParameters, n_ctx: int) -> Stack:
     stack.push("SESSION_TEXT", text_size_bytes(n_ctx))
     stack.push("SESSION_PROMPT_IDS", 4 * n_ctx)
     stack.push("SESSION_HISTORY_IDS", 4 * n_ctx)
-    stack.push("SESSION_CANDIDATES", 0 if hyper.arch.bidirectional else 4 * hyper.n_vocab_rows)
+    stack.push("SESSION_CANDIDATES", 0 if hyper.makes_vectors else 4 * hyper.n_vocab_rows)
     return stack
 
 

@@ -27,7 +27,7 @@ struct part {
 static inline struct part part_of(int core, int n_cores, int n_tokens, int pos)
 {
     struct part part = {.core = core, .n_cores = n_cores, .n_tokens = n_tokens, .pos = pos};
-    part.tokens = n_tokens == 1 && !BIDIRECTIONAL ? (struct share){0, 1}
+    part.tokens = n_tokens == 1 && !MAKES_VECTORS ? (struct share){0, 1}
                                                   : share_of(n_tokens, 1, core, n_cores);
     return part;
 }
@@ -51,7 +51,7 @@ struct making {
 
 static inline struct making making_of(const struct part *part, int n, unsigned forms)
 {
-    if (part->n_tokens > 1 || BIDIRECTIONAL) {
+    if (part->n_tokens > 1 || MAKES_VECTORS) {
         return (struct making){{0, n}, 0, true};
     }
     if (n < SHARED_COLUMNS) {
