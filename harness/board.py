@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.card import Card, check_card
+from harness.emulator import QEMU_OLDEST
 from harness.errors import BoardError
 
-QEMU = "qemu-system-aarch64"
-QEMU_OLDEST = (7, 2)  # Debian 12
 BOARDS_DIR = Path(__file__).resolve().parent.parent / "images" / "boards"
 
 # What people call a board whose definition has the name of QEMU's machine: it is for both.

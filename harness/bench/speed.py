@@ -1,9 +1,37 @@
 """Tokens per second on a board: what only a real clock can tell."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import mean, stdev
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Of the board, right after the runs; None: it does not tell."""
+
+    mhz: int | None = None
+    celsius: float | None = None
+    throttling: tuple[str, ...] | None = None
+    was_throttled: bool | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """What is known."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+    def sentence(self) -> str:
+        """For a person; "": nothing is known."""
+        parts = [] if self.mhz is None else [f"{self.mhz} MHz"]
+        if self.celsius is not None:
+            parts.append(f"{self.celsius:.1f} C")
+        if self.throttling:
+            parts.append(f"SLOWED DOWN: {', '.join(self.throttling)}")
+        elif self.was_throttled is not None:
+            past = (
+                "slowed down since power on, not now" if self.was_throttled else "not slowed down"
+            )
+            parts.append(past)
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -14,6 +42,7 @@ class Speed:
     n_decode: int
     prefill: tuple[float, ...]
     decode: tuple[float, ...]
+    conditions: Conditions = Conditions()
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`: each value, and their means."""
@@ -24,6 +53,7 @@ class Speed:
             "decode_tokens_per_s": mean(self.decode),
             "prompt_runs": list(self.prefill),
             "decode_runs": list(self.decode),
+            **self.conditions.as_dict(),
         }
 
 
@@ -34,10 +64,11 @@ def speed_table(speeds: Sequence[Speed], target: str) -> str:
         f"{'prompt':>8}{'prompt t/s':>24}{'decode':>10}{'decode t/s':>24}",
     ]
     for speed in speeds:
-        lines.append(
+        row = (
             f"{speed.n_prompt:>8}{_spread(speed.prefill):>24}"
             f"{speed.n_decode:>10}{_spread(speed.decode):>24}"
         )
+        lines.append(f"{row}  {speed.conditions.sentence()}".rstrip())
     return "\n".join(lines)
 
 

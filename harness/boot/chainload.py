@@ -2,13 +2,14 @@
 
 import struct
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from harness.errors import BootError
 from harness.link.load_messages import LoaderWelcome
 from harness.link.loader import KernelRuns, Loader, Pushed
 from harness.link.session import Session
-from harness.link.stream import ByteStream, PrefixedStream, TargetLost
+from harness.link.stream import ByteStream, PrefixedStream, StreamEnded, TargetLost
 
 BAUDS = (1_500_000, 921_600)  # that most USB adapters can do; the faster first
 WORTH_S = 5.0  # less time on the line than this is not worth a change of speed
@@ -50,9 +51,33 @@ def chainload(
     welcome = _reach(loader, stream, say)
     say(f"{welcome.description}; kernel goes to {welcome.address:#x}")
     _check_fit(kernel, welcome)
+    try:
+        pushed = _push(loader, welcome, kernel, speed, on_progress, say)
+        printed = loader.run()
+    except StreamEnded:
+        if speed is not None:
+            with suppress(BootError):  # when the port is back, the loader has its first speed
+                speed.set_host(speed.base)
+        raise
+    if speed is not None:
+        speed.set_host(speed.base)
+    return Started(pushed, PrefixedStream(printed, stream))
+
+
+def _push(
+    loader: Loader,
+    welcome: LoaderWelcome,
+    kernel: bytes,
+    speed: Speed | None,
+    on_progress: Callable[[int], None],
+    say: Callable[[str], None],
+) -> Pushed:
+    """At the fastest speed that works; at the first one, if that is lost on the way."""
     baud = _speed_up(loader, welcome, len(kernel), speed, say) if speed is not None else 0
     try:
-        pushed = loader.push(kernel, on_progress)
+        return loader.push(kernel, on_progress)
+    except StreamEnded:
+        raise
     except TargetLost:
         if speed is None or baud == speed.base:
             raise
@@ -60,11 +85,7 @@ def chainload(
         say(f"lost at {baud} baud: going on at {speed.base}")
         speed.set_host(speed.base)
         loader.find()
-        pushed = loader.push(kernel, on_progress)
-    printed = loader.run()
-    if speed is not None:
-        speed.set_host(speed.base)
-    return Started(pushed, PrefixedStream(printed, stream))
+        return loader.push(kernel, on_progress)
 
 
 def _reach(loader: Loader, stream: ByteStream, say: Callable[[str], None]) -> LoaderWelcome:

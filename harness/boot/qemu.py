@@ -1,7 +1,6 @@
 """An image in QEMU, started halted so that no byte of its console is lost."""
 
 import re
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -9,11 +8,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from harness.board import QEMU, QEMU_OLDEST, Board
+from harness.board import Board
 from harness.boot.process import QUIT_S, Process
 from harness.boot.qmp import Qmp, QmpError
 from harness.boot.target import FdStream, Target
 from harness.cores import cores
+from harness.emulator import QEMU, QEMU_OLDEST, QEMU_PATH, emulators
 from harness.errors import BootError
 from harness.link.stream import timeout_scale
 
@@ -200,10 +200,29 @@ def boot_command(command: Sequence[str], log: Path) -> Iterator[Target]:
 
 
 def find_qemu(board: Board | None = None) -> str:
-    """Path of a QEMU that is new enough, for a board if one is given, or BootError."""
-    qemu = shutil.which(QEMU)
-    if qemu is None:
+    """Path of a QEMU that is new enough, for a board if one is given, or BootError.
+
+    The first on PATH; for a board whose machine that lacks, the first of HARNESS_QEMU_PATH with it.
+    """
+    paths = emulators()
+    if not paths:
         raise BootError(f"{QEMU} is not installed (looked in PATH)", hint=INSTALL_HINT)
+    first = _version(paths[0])
+    if board is None or first >= board.qemu_first:
+        return paths[0]
+    for path in paths[1:]:
+        if _version(path) >= board.qemu_first:
+            return path
+    raise BootError(
+        f"{paths[0]} is version {first[0]}.{first[1]}, "
+        f"its first with the machine {board.machine} is {board.qemu_oldest}",
+        hint="on Debian 12: toolchain/newer_qemu.sh build/qemu, "
+        f"then export {QEMU_PATH}=$PWD/build/qemu",
+    )
+
+
+def _version(qemu: str) -> tuple[int, int]:
+    """Major and minor; BootError when it is too old for every board, or none."""
     try:
         done = subprocess.run(
             [qemu, "--version"], capture_output=True, timeout=START_S * timeout_scale(), check=False
@@ -223,14 +242,7 @@ def find_qemu(board: Board | None = None) -> str:
             f"needed is {QEMU_OLDEST[0]}.{QEMU_OLDEST[1]}",
             hint=INSTALL_HINT + ", from Debian 12 or Ubuntu 23.04 on",
         )
-    if board is not None and version < board.qemu_first:
-        raise BootError(
-            f"{qemu} is version {version[0]}.{version[1]}, "
-            f"its first with the machine {board.machine} is {board.qemu_oldest}",
-            hint="Debian 12 has it in bookworm-backports: "
-            "apt install -t bookworm-backports qemu-system-arm",
-        )
-    return qemu
+    return version
 
 
 def _start(

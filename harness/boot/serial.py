@@ -3,6 +3,7 @@
 import errno
 import os
 import select
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -49,14 +50,14 @@ class SerialStream:
 
     @baud.setter
     def baud(self, baud: int) -> None:
+        self._baud = baud  # of a port that is gone, too: it is opened again with this one
         try:
             self._port.baudrate = baud
-        except (serial.SerialException, OSError, ValueError) as exc:
+        except (serial.SerialException, OSError, ValueError, termios.error) as exc:
             raise BootError(
                 f"{self._name} cannot be set to {baud} baud: {exc}",
                 hint="the adapter cannot do this speed",
             ) from exc
-        self._baud = baud
 
     def read(self, timeout_s: float) -> bytes:
         """Whatever arrived, b"" after timeout_s; StreamEnded when the adapter is unplugged."""
@@ -85,7 +86,7 @@ class SerialStream:
 
     def drain(self) -> None:
         """Return when the last byte has left the computer."""
-        with suppress(serial.SerialException, OSError):
+        with suppress(serial.SerialException, OSError, termios.error):
             self._port.flush()
 
     def close(self) -> None:

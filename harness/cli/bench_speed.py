@@ -3,8 +3,9 @@
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 
-from harness.bench.speed import Speed, speed_table
+from harness.bench.speed import Conditions, Speed, speed_table
 from harness.cli.bench_runs import FIRST_ID, STRIDE, usable_contexts
 from harness.cli.manifest import keep_json, require_manifest
 from harness.cli.options import TargetOptions
@@ -69,7 +70,8 @@ def measure_speed(session: Session, contexts: Sequence[int], n_decode: int) -> l
                 prefill.append(_rate(n_prompt, stats.prefill_s))
                 decode.append(_rate(n_decode, stats.decode_s))
                 shown.advance(1)
-            speeds.append(Speed(n_prompt, n_decode, tuple(prefill), tuple(decode)))
+            conditions = Conditions(**asdict(session.sensors()))
+            speeds.append(Speed(n_prompt, n_decode, tuple(prefill), tuple(decode), conditions))
     return speeds
 
 

@@ -5,11 +5,9 @@ import resource
 import sys
 import time
 
-from harness.board import load_board
-from harness.cli.card import add_firmware, card_options, make_card
-from harness.cli.lock import locked
+from harness.cli.card import CardOptions, Made, add_firmware, card_options, make_card
+from harness.cli.loader import build_loader
 from harness.cli.options import (
-    DEFAULT_BOARD,
     BuildOptions,
     add_build,
     add_cpu,
@@ -18,10 +16,6 @@ from harness.cli.options import (
 )
 from harness.cli.pipeline import build
 from harness.cli.progress import note
-from harness.codegen import render_loader, write_files
-from harness.compile import compile_loader
-from harness.errors import HarnessError
-from toolchain import find_toolchain
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_cpu(parser)
     parser.add_argument(
         "--loader", action="store_true",
-        help="build the chainloader of --board instead: it takes kernels over the serial line",
+        help="the chainloader of --board, which takes kernels over the serial line, and a card "
+        "with it in the kernel's place; with -m the card has the model too, if it is a large one",
     )  # fmt: skip
     add_firmware(parser).add_argument(
         "--card", action=argparse.BooleanOptionalAction, default=True,
@@ -41,10 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build and name the result; a card that cannot be made leaves kernel and model as they are."""
-    if args.loader:
-        return _loader(build_options(args))
-    started = time.monotonic()
     firmware = card_options(args)
+    if args.loader:
+        return _loader(build_options(args), firmware, card=args.card)
+    started = time.monotonic()
     built = build(build_options(args))
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KiB
     note(f"built in {time.monotonic() - started:.1f} s, peak memory {peak_mib:.0f} MiB")
@@ -52,25 +47,25 @@ def run(args: argparse.Namespace) -> int:
     print(f"{built.image.kernel8} ({built.image.kernel8.stat().st_size:,} bytes; {made})")
     if built.image.blob is not None:
         print(f"{built.image.blob} ({built.image.blob.stat().st_size:,} bytes, as initrd)")
-    if args.card and built.board.card is not None:
-        sys.stdout.flush()  # what is made is said, whatever becomes of the card
-        card = make_card(built, firmware)
-        print(f"{built.directory / card.image} ({card.size_bytes:,} bytes, SHA-256 {card.sha256})")
-        print(card.table())
+    if args.card:
+        _card(built, firmware)
     return 0
 
 
-def _loader(options: BuildOptions) -> int:
+def _card(made: Made, firmware: CardOptions) -> None:
+    if made.board.card is None:
+        return
+    sys.stdout.flush()  # what is made is said, whatever becomes of the card
+    card = make_card(made, firmware)
+    print(f"{made.directory / card.image} ({card.size_bytes:,} bytes, SHA-256 {card.sha256})")
+    print(card.table())
+
+
+def _loader(options: BuildOptions, firmware: CardOptions, *, card: bool) -> int:
     """<out>/<board>/loader/loader.img: what the board starts instead of a kernel."""
-    if options.model is not None:
-        raise HarnessError(
-            "--loader is built without a model: it takes any kernel", hint="leave -m out"
-        )
-    board = load_board(options.board or DEFAULT_BOARD)
-    toolchain = find_toolchain(options.cc)
-    directory = options.out / board.name / "loader"
-    with locked(directory):
-        write_files(render_loader(board), directory)
-        image = compile_loader(directory, toolchain, directory)
+    loader = build_loader(options)
+    image = loader.image.kernel8
     print(f"{image} ({image.stat().st_size:,} bytes)")
+    if card:
+        _card(loader, firmware)
     return 0

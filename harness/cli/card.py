@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import harness.image.card
+from harness.cli.loader import BuiltLoader
 from harness.cli.lock import locked
 from harness.cli.manifest import key_of, require_manifest, sources_sha256, write_json
 from harness.cli.pipeline import Built
@@ -27,6 +28,7 @@ from harness.image.card import (
 )
 
 CARD_IMAGE, CARD_LIST = "card.img", "card.json"
+Made = Built | BuiltLoader  # what a card is made for
 # 1 January 2026 in seconds: an image does not depend on the day on which it was made.
 DEFAULT_EPOCH = 1_767_225_600
 
@@ -74,7 +76,7 @@ def card_options(args: argparse.Namespace) -> CardOptions:
 
 
 def contents_of(
-    built: Built, options: CardOptions, present: Collection[str] = (), *, own_partition: bool = True
+    built: Made, options: CardOptions, present: Collection[str] = (), *, own_partition: bool = True
 ) -> CardContents:
     """What goes onto a card for this image; present: names of files that it has already."""
     return card_contents(
@@ -83,17 +85,21 @@ def contents_of(
         firmware=options.firmware,
         present=() if options.named else present,
         own_partition=own_partition,
+        is_loader=isinstance(built, BuiltLoader),
     )
 
 
-def make_card(built: Built, options: CardOptions) -> CardList:
+def make_card(built: Made, options: CardOptions) -> CardList:
     """card.img and card.json in the image's directory, made anew only when something changed."""
     contents = contents_of(built, options)
     layout = plan_card(contents, board_card(built.board), built.image.build_id)
     epoch = _epoch()
-    manifest = require_manifest(built.directory)
+    if isinstance(built, BuiltLoader):
+        inputs = built.inputs
+    else:
+        inputs = require_manifest(built.directory)["inputs"]
     key = key_of(
-        manifest["inputs"],
+        inputs,
         [(file.name, file.origin, _content_key(file)) for file in contents.files],
         asdict(layout),
         epoch,
@@ -121,7 +127,7 @@ def make_card(built: Built, options: CardOptions) -> CardList:
     return known
 
 
-def made_card(built: Built) -> CardList | None:
+def made_card(built: Made) -> CardList | None:
     """The card of an image directory as it is there, if it is of this very build."""
     known = _known_card(built.directory)
     is_ours = known is not None and known.build_id == f"{built.image.build_id:016x}"

@@ -12,7 +12,8 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from harness.board import QEMU, QEMU_OLDEST, known_boards
+from harness.board import known_boards
+from harness.emulator import QEMU_OLDEST, emulators
 from harness.errors import HarnessError
 from toolchain import find_toolchain
 
@@ -95,15 +96,17 @@ def _native_compiler() -> Finding:
 
 
 def _qemu() -> list[Finding]:
-    path = shutil.which(QEMU)
-    if path is None:
+    paths = emulators()
+    if not paths:
         return [Finding("qemu", False, "not on PATH", INSTALL_QEMU)]
-    words = _output([path, "--version"]).split("\n")[0].split()
-    version = next((word for word in words if word[:1].isdigit()), "unknown version")
-    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
-    hint = f"{QEMU_OLDEST[0]}.{QEMU_OLDEST[1]} or newer is needed"
-    findings = [Finding("qemu", numbers >= QEMU_OLDEST, f"{version} ({path})", hint)]
-    machines = _output([path, "-M", "help"])
+    findings = []
+    for path in paths:
+        words = _output([path, "--version"]).split("\n")[0].split()
+        version = next((word for word in words if word[:1].isdigit()), "unknown version")
+        numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+        hint = f"{QEMU_OLDEST[0]}.{QEMU_OLDEST[1]} or newer is needed"
+        findings.append(Finding("qemu", numbers >= QEMU_OLDEST, f"{version} ({path})", hint))
+    machines = "".join(_output([path, "-M", "help"]) for path in paths)
     for board in known_boards():
         machine = board.machine.split(",")[0]
         if not machine:
@@ -111,10 +114,11 @@ def _qemu() -> list[Finding]:
             continue
         there = f"\n{machine} " in machines
         found = f"machine {machine}" + ("" if there else " is not in this QEMU")
-        hint = f"QEMU {board.qemu_oldest} has it" if board.qemu_oldest else INSTALL_QEMU
+        newer = f"QEMU {board.qemu_oldest} has it; on Debian 12: toolchain/newer_qemu.sh build/qemu"
+        hint = newer if board.qemu_oldest else INSTALL_QEMU
         needed = not board.qemu_oldest
         findings.append(Finding(f"board {board.name}", there, found, hint, needed))
-    known = _output([path, "-M", "virt", "-cpu", "help"]).split()
+    known = _output([paths[0], "-M", "virt", "-cpu", "help"]).split()
     for cpu in CPUS:
         findings.append(
             Finding(f"cpu {cpu}", cpu in known, "emulated" if cpu in known else "not in this QEMU")

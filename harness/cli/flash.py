@@ -11,14 +11,16 @@ from pathlib import Path
 from harness.board import load_board
 from harness.cli.card import (
     CardOptions,
+    Made,
     add_firmware,
     card_options,
     contents_of,
     made_card,
     make_card,
 )
+from harness.cli.loader import load_loader
 from harness.cli.options import DEFAULT_BOARD, add_build, add_model, build_options
-from harness.cli.pipeline import Built, built_from
+from harness.cli.pipeline import built_from
 from harness.cli.progress import Bar, bar, note
 from harness.cli.report import print_report
 from harness.errors import FlashError
@@ -85,7 +87,8 @@ def run(args: argparse.Namespace) -> int:
     wanted = build_options(args)
     if wanted.model is None or not wanted.model.is_dir():
         board_card(load_board(wanted.board or DEFAULT_BOARD))
-    built = built_from(wanted)
+    loader = load_loader(wanted.model) if wanted.model is not None else None
+    built = loader or built_from(wanted)
     if args.files_only is not None:
         return _copy(args, built, options)
     assert disk is not None
@@ -107,7 +110,7 @@ def _list(size_max: int) -> int:
     return 0
 
 
-def _copy(args: argparse.Namespace, built: Built, options: CardOptions) -> int:
+def _copy(args: argparse.Namespace, built: Made, options: CardOptions) -> int:
     directory: Path = args.files_only
     contents = contents_of(built, options, files_in(directory), own_partition=False)
     for line in contents.notes:
@@ -128,7 +131,7 @@ def _copy(args: argparse.Namespace, built: Built, options: CardOptions) -> int:
     return 0
 
 
-def _write(args: argparse.Namespace, built: Built, options: CardOptions) -> int:
+def _write(args: argparse.Namespace, built: Made, options: CardOptions) -> int:
     as_it_is = args.model is not None and args.model.is_dir() and not options.named
     card = (made_card(built) if as_it_is else None) or make_card(built, options)
     image = CardImage(built.directory / card.image, card.size_bytes, card.sha256, card.extents)

@@ -79,14 +79,10 @@ def render_headers(
 
 def render_loader(board: Board) -> dict[str, str]:
     """The generated files of the chainloader, which knows its board and no model."""
-    if board.uart.kind != "pl011":
-        raise CodegenError(
-            f"the loader has no driver for the console of {board.name}, a {board.uart.kind}",
-            hint="load kernels as that board's own boot loader does it",
-        )
     environment = _environment()
     context = {
         "board": board,
+        "uart_kinds": UART_KINDS,
         "banner": f"{LOADER_BANNER}: {board.description}",
         "link_constants": {**c_constants(), **c_load_constants()},
     }

@@ -9,7 +9,8 @@ import jinja2
 from harness.card import RECIPES_DIR
 from harness.errors import CodegenError
 
-ModelPlace = Literal["kernel", "file", "partition"]  # part of it, beside it, on its own partition
+# Part of the kernel, beside it, on its own partition, or sent to the chainloader with the kernel.
+ModelPlace = Literal["kernel", "file", "partition", "line"]
 
 CONFIG_LINE_MAX = 98  # characters that the Pi's firmware reads of a line of config.txt
 

@@ -12,8 +12,15 @@ ROOTS = ("main", "twin", "bench")  # composition roots in kernel/app: one per pr
 BARE_ONLY = ("smp/cores.c", "smp/wait_arm.c")  # real cores
 # Of the kernel's other folders, what the chainloader is made of. It has a smaller crc32() itself.
 LOADER_SHARES = (
-    *("arch/cache.S", "dev/gpio_bcm2835.c", "dev/mailbox.c", "dev/uart_mini.c"),
-    *("dev/uart_pl011.c", "lib/format.c", "lib/string.c", "link/frame.c", "platform/pi.c"),
+    *("arch/cache.S", "dev/gpio_bcm2835.c", "dev/mailbox.c", "dev/uart.c", "dev/uart_8250.c"),
+    *(
+        "dev/uart_mini.c",
+        "dev/uart_pl011.c",
+        "lib/format.c",
+        "lib/string.c",
+        "link/frame.c",
+        "platform/pi.c",
+    ),
 )
 LIBC_HAS = ("lib/string.c",)  # the twin takes these from the host's libc
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from harness.errors import TargetError
-from harness.link.messages import Logits, Prefill, Stop, TokenEvent
+from harness.link import messages
+from harness.link.messages import Logits, Msg, Prefill, Stop, TokenEvent
 from harness.link.prompt import EchoedPrompt
 
 Float32Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -101,6 +102,18 @@ class Collector:
         self._rows: list[Float32Array] = []
         self._row = np.empty(n_vocab_rows if want_logits else 0, np.float32)
         self._row_filled = 0
+
+    def take(self, kind: int, payload: bytes) -> None:
+        """A message of any kind; those that belong to no generation are left alone."""
+        match kind:
+            case Msg.PROMPT_TOKENS:
+                self.prompt.add(messages.unpack_prompt_tokens(payload))
+            case Msg.PREFILL:
+                self.prefill(messages.unpack_prefill(payload))
+            case Msg.LOGITS:
+                self.logits(messages.unpack_logits(payload))
+            case Msg.TOKEN:
+                self.token(messages.unpack_token(payload))
 
     def prefill(self, message: Prefill) -> None:
         """Progress only."""

@@ -36,6 +36,7 @@ class Msg(IntEnum):
     REBOOT = 0x26
     TOKENIZE = 0x27
     EMBED = 0x28
+    SENSORS = 0x29
     PROMPT_TOKENS = 0x30
     PREFILL = 0x31
     TOKEN = 0x32
@@ -45,6 +46,7 @@ class Msg(IntEnum):
     MEM_DATA = 0x36
     VECTOR = 0x37
     EMBEDDED = 0x38
+    READINGS = 0x39
 
 
 UNSEQUENCED = frozenset({Msg.ACK, Msg.HELLO})

@@ -24,6 +24,7 @@ from harness.link.messages import (
 )
 from harness.link.prompt import EchoedPrompt, Prompt
 from harness.link.refusal import check_welcome, refused
+from harness.link.sensors import Readings, unpack_readings
 from harness.link.stream import ByteStream, StreamEnded, TargetLost, TargetReset, timeout_scale
 from harness.link.vectors import (
     POOLINGS,
@@ -241,6 +242,17 @@ class Session:
         self._end()
         return bytes(data)
 
+    def sensors(self) -> Readings:
+        """Clock, temperature and throttling of the target, now."""
+        self._begin()
+        self._line.send(Msg.SENSORS)
+        for message in self._replies("the board's readings"):
+            if message.type == Msg.READINGS:
+                readings = unpack_readings(message.payload)
+                break
+        self._end()
+        return readings
+
     def listen(self, timeout_s: float, until: Callable[[], bool]) -> None:
         """Read what the target prints unasked, until `until()` or for timeout_s."""
         self._line.listen(timeout_s, until)
@@ -292,7 +304,7 @@ class Session:
                 self._in_doubt = aborting and done.stop is not Stop.ABORT  # the two crossed
                 return done
             with self._interruptible():
-                _collect_message(collector, message)
+                collector.take(message.type, message.payload)
         return None
 
     def _replies(self, expecting: str, *, of_texts: bool = False) -> Iterator[Message]:
@@ -307,7 +319,7 @@ class Session:
                     line.drop_unsent()
                     line.finish()
                     raise refused(messages.unpack_error(message.payload), of_texts=of_texts)
-                if message.type in (Msg.DONE, Msg.MEM_DATA, Msg.EMBEDDED):
+                if message.type in (Msg.DONE, Msg.MEM_DATA, Msg.EMBEDDED, Msg.READINGS):
                     self._in_doubt = False
                 yield message
             with self._interruptible():
@@ -370,18 +382,6 @@ def as_prompt(prompt: AnyPrompt) -> Prompt:
     if isinstance(prompt, Prompt):
         return prompt
     return Prompt.of_text(prompt) if isinstance(prompt, str) else Prompt.of_ids(prompt)
-
-
-def _collect_message(collector: Collector, message: Message) -> None:
-    match message.type:
-        case Msg.PROMPT_TOKENS:
-            collector.prompt.add(messages.unpack_prompt_tokens(message.payload))
-        case Msg.PREFILL:
-            collector.prefill(messages.unpack_prefill(message.payload))
-        case Msg.LOGITS:
-            collector.logits(messages.unpack_logits(message.payload))
-        case Msg.TOKEN:
-            collector.token(messages.unpack_token(message.payload))
 
 
 def _checked_memory(message: Message, address: int, size_bytes: int) -> bytes:

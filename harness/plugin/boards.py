@@ -58,7 +58,7 @@ def target(pytestconfig: pytest.Config, model: Path | None) -> "Iterator[Device]
 
     Skips where QEMU or the compiler is missing, unless --target was given.
     """
-    from harness.cli.options import BuildOptions, TargetOptions
+    from harness.cli.options import DEFAULT_BOARD, BuildOptions, TargetOptions
     from harness.cli.pipeline import built_from
     from harness.cli.serial_port import SerialPort
     from harness.errors import BootError, ToolchainError
@@ -69,9 +69,10 @@ def target(pytestconfig: pytest.Config, model: Path | None) -> "Iterator[Device]
     option: Callable[[str], str] = pytestconfig.getoption
     try:
         if where == "qemu":
+            from harness.board import load_board
             from harness.boot.qemu import find_qemu
 
-            find_qemu()
+            find_qemu(load_board(option("--board") or DEFAULT_BOARD))
         built = built_from(
             BuildOptions(
                 model=model,
@@ -117,9 +118,8 @@ def dut(
     from harness.plugin.device import Dut, Figures
 
     figures = Figures()
-    device = Dut(target, figures)
-    yield device
-    for name, value in figures.properties(icount=target.options.icount, mhz=device.mhz):
+    yield Dut(target, figures)
+    for name, value in figures.properties(icount=target.options.icount):
         record_property(name, value)
 
 

@@ -10,19 +10,17 @@ from harness.errors import HarnessError
 
 TIERS = ("neon", "dotprod", "i8mm")  # each has what those before it have
 DESCRIBED = re.compile(r"(?P<board>[^,]*), (?P<cores>\d+) x (?P<cpu>.*) \((?P<tier>\w+)\)")
-MHZ = re.compile(r"(\d+) MHz")
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """Of a running target; `mhz` None: it does not say."""
+    """Of a running target."""
 
     board: str
     cores: int
     cpu: str
     tier: str
     ram_bytes: int
-    mhz: int | None = None
 
     @property
     def features(self) -> frozenset[str]:
@@ -39,14 +37,12 @@ def capabilities_of(description: str, ram_bytes: int) -> Capabilities:
             f"the target describes itself as {description!r}",
             hint="board, cores x CPU (tier): build the image with this version",
         )
-    mhz = MHZ.search(description)
     return Capabilities(
         board=match["board"],
         cores=int(match["cores"]),
         cpu=match["cpu"],
         tier=match["tier"].lower(),
         ram_bytes=ram_bytes,
-        mhz=int(mhz[1]) if mhz else None,
     )
 
 

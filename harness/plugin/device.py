@@ -13,6 +13,7 @@ from harness.cli.target import named_panic, running
 from harness.errors import HarnessError, TargetError
 from harness.link.console import TargetPanic
 from harness.link.generation import Generation
+from harness.link.sensors import Readings
 from harness.link.session import Session
 from harness.link.stream import TargetLost, timeout_scale
 from harness.plugin.capabilities import Capabilities, capabilities_of
@@ -54,15 +55,17 @@ class Figures:
     decoded: int = 0
     decode_ticks: int = 0
     ticks_per_s: int = 0
+    readings: Readings = field(default_factory=Readings)
 
-    def add(self, answer: Generation) -> None:
-        """Count one answer."""
+    def add(self, answer: Generation, readings: Readings) -> None:
+        """Count one answer; readings: the board's, right after it."""
+        self.readings = readings
         if answer.stats is not None:
             self.decoded += max(answer.stats.n_generated - 1, 0)
             self.decode_ticks += answer.stats.ticks_decode
             self.ticks_per_s = answer.stats.ticks_per_s
 
-    def properties(self, *, icount: bool, mhz: int | None) -> Iterator[tuple[str, float]]:
+    def properties(self, *, icount: bool) -> Iterator[tuple[str, float]]:
         """Name and value for JUnit; what is not known is left out."""
         if self.decoded and self.decode_ticks and self.ticks_per_s:
             seconds = self.decode_ticks / self.ticks_per_s
@@ -70,15 +73,16 @@ class Figures:
                 yield "instructions_per_token", round(seconds * 1e9 / self.decoded)
             else:
                 yield "tokens_per_s", round(self.decoded / seconds, 3)
-        if mhz is not None:
-            yield "mhz", mhz
+        if self.readings.mhz is not None:
+            yield "mhz", self.readings.mhz
+        if self.readings.celsius is not None:
+            yield "celsius", self.readings.celsius
 
 
 class Dut:
     """A connected session that counts what its answers take. Otherwise as Session."""
 
     def __init__(self, device: "Device", figures: Figures) -> None:
-        self.mhz = device.capabilities.mhz  # now: when the test has ended, it may have lost it
         self.session = device.session()
         self._device = device
         self._figures = figures
@@ -87,6 +91,7 @@ class Dut:
         """As Session.generate(); a panic comes with function names."""
         try:
             answer = self.session.generate(*args, **kwargs)
+            readings = self.session.sensors()  # now: when the test has ended, it may be lost
         except TargetPanic as panic:
             self._device.is_lost = True
             built = self._device.built
@@ -94,7 +99,7 @@ class Dut:
         except TargetLost:
             self._device.is_lost = True
             raise
-        self._figures.add(answer)
+        self._figures.add(answer, readings)
         return answer
 
     def __getattr__(self, name: str) -> Any:

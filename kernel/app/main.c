@@ -216,6 +216,15 @@ static const void *readable(uint64_t address, uint32_t n)
     return mmu_readable(address, n) ? (const void *)address : NULL;
 }
 
+static void sense(struct serve_sensors *sensors)
+{
+    sensors->arm_hz = pi_arm_hz();
+    sensors->temperature = pi_temperature();
+    if (!pi_throttled(&sensors->throttled)) {
+        sensors->throttled = SERVE_NOT_KNOWN;
+    }
+}
+
 // Called by start.S in EL1: MMU off, exceptions masked, on a stack inside the kernel.
 void kernel_boot(paddr_t fdt, unsigned el)
 {
@@ -261,6 +270,7 @@ noreturn void kernel_main(void)
     info.system = system_line;
     info.boot_ticks = timer_ticks();
     info.readable = readable;
+    info.sense = sense;
     const enum serve_end end = serve(&io, &info);
     if (end == SERVE_REBOOT) {
         platform_reboot(&platform);

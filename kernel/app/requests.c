@@ -280,6 +280,18 @@ static void answer_mem_read(struct reader *in)
     reply_send(MSG_MEM_DATA);
 }
 
+static void answer_sensors(void)
+{
+    struct serve_sensors sensors = {0, 0, SERVE_NOT_KNOWN};
+    if (server.info->sense) {
+        server.info->sense(&sensors);
+    }
+    put_u32(&reply, sensors.arm_hz);
+    put_u32(&reply, sensors.temperature);
+    put_u32(&reply, sensors.throttled);
+    reply_send(MSG_READINGS);
+}
+
 bool request_handle(enum serve_end *end)
 {
     struct reader in = {server.channel.payload, server.channel.n_payload, true};
@@ -312,6 +324,9 @@ bool request_handle(enum serve_end *end)
         break;
     case MSG_MEM_READ:
         answer_mem_read(&in);
+        break;
+    case MSG_SENSORS:
+        answer_sensors();
         break;
     case MSG_ABORT: // of a generation that has ended by itself
         break;

@@ -3,8 +3,7 @@
 #include "dev/uart_8250.h"
 
 #include "arch/mmio.h"
-#include "arch/timer.h"
-#include "dev/uart.h"
+#include "dev/uart_room.h"
 
 #define UART_RBR       0 // read: received byte
 #define UART_THR       0 // write: byte to send
@@ -46,24 +45,14 @@ void uart_8250_init(paddr_t uart_base, unsigned reg_shift, unsigned reg_width)
     write_reg(UART_FCR, UART_FCR_FIFOS);
 }
 
-// A UART that stands still costs its patience once; what comes after that is dropped at once.
-static bool has_room(void)
+static bool is_full(void)
 {
-    uint64_t deadline = 0;
-    while ((read_reg(UART_LSR) & UART_LSR_THRE) == 0) {
-        deadline = deadline == 0 && !is_stuck ? timer_deadline_us(UART_PATIENCE_US) : deadline;
-        if (timer_ticks() >= deadline) {
-            is_stuck = true;
-            return false;
-        }
-    }
-    is_stuck = false;
-    return true;
+    return (read_reg(UART_LSR) & UART_LSR_THRE) == 0;
 }
 
 void uart_8250_putc(uint8_t byte)
 {
-    if (has_room()) {
+    if (uart_room(is_full, &is_stuck)) {
         write_reg(UART_THR, byte);
     }
 }

@@ -3,7 +3,7 @@
 
 #include "arch/mmio.h"
 #include "arch/timer.h"
-#include "dev/uart.h"
+#include "dev/uart_room.h"
 
 #define UART_DR          0x00
 #define UART_FR          0x18
@@ -108,24 +108,14 @@ void pl011_set_divisor(uint32_t divisor)
     enable();
 }
 
-// A UART that stands still costs its patience once; what comes after that is dropped at once.
-static bool has_room(void)
+static bool is_full(void)
 {
-    uint64_t deadline = 0;
-    while (mmio_read32(base + UART_FR) & UART_FR_TXFF) {
-        deadline = deadline == 0 && !is_stuck ? timer_deadline_us(UART_PATIENCE_US) : deadline;
-        if (timer_ticks() >= deadline) {
-            is_stuck = true;
-            return false;
-        }
-    }
-    is_stuck = false;
-    return true;
+    return (mmio_read32(base + UART_FR) & UART_FR_TXFF) != 0;
 }
 
 void pl011_putc(uint8_t byte)
 {
-    if (has_room()) {
+    if (uart_room(is_full, &is_stuck)) {
         mmio_write32(base + UART_DR, byte);
     }
 }

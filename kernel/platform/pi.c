@@ -113,12 +113,24 @@ void pi_raise_clock(void)
     }
 }
 
-static uint32_t arm_hz(void)
+uint32_t pi_arm_hz(void)
 {
     const uint32_t measured = mailbox_get(MAILBOX_MEASURED_RATE, MAILBOX_CLOCK_ARM);
     const uint32_t hz =
         measured != 0 ? measured : mailbox_get(MAILBOX_CLOCK_RATE, MAILBOX_CLOCK_ARM);
     return hz >= ARM_HZ_MIN && hz <= ARM_HZ_MAX ? hz : 0;
+}
+
+uint32_t pi_temperature(void)
+{
+    const uint32_t temperature = mailbox_get(MAILBOX_TEMPERATURE, 0);
+    return temperature <= TEMPERATURE_MAX ? temperature : 0;
+}
+
+bool pi_throttled(uint32_t *flags)
+{
+    *flags = 0;
+    return mailbox_call(MAILBOX_THROTTLED, flags, 0, 1);
 }
 
 static size_t describe_throttling(char *text, size_t size, uint32_t flags)
@@ -136,19 +148,19 @@ static size_t describe_throttling(char *text, size_t size, uint32_t flags)
 
 void pi_describe(char *text, size_t size)
 {
-    const uint32_t hz = arm_hz();
+    const uint32_t hz = pi_arm_hz();
     size_t n = 0;
     text[0] = '\0';
     if (hz == 0) {
         return;
     }
     n += format(text + n, size - n, "ARM clock %u MHz", (hz + 500000) / 1000000);
-    const uint32_t temperature = mailbox_get(MAILBOX_TEMPERATURE, 0);
-    if (temperature != 0 && temperature <= TEMPERATURE_MAX) {
+    const uint32_t temperature = pi_temperature();
+    if (temperature != 0) {
         n += format(text + n, size - n, ", %u.%u C", temperature / 1000, temperature / 100 % 10);
     }
-    uint32_t flags = 0;
-    if (mailbox_call(MAILBOX_THROTTLED, &flags, 0, 1)) {
+    uint32_t flags;
+    if (pi_throttled(&flags)) {
         describe_throttling(text + n, size - n, flags);
     }
 }

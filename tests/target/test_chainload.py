@@ -2,19 +2,20 @@
 
 import json
 import re
+import shutil
 import struct
 import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from harness.board import load_board
+from harness.board import Uart, load_board
 from harness.boot import Target, boot
 from harness.boot.chainload import chainload
 from harness.cli.main import main
@@ -25,9 +26,14 @@ from harness.link.loader import Loader as LoaderSession
 from harness.link.session import Session
 from harness.link.stream import ByteStream, timeout_scale
 from tests.cable import Cable, cable
+from tests.harness.image.card.made import made_firmware
 from tests.harness.link.faulty import FaultyStream
 from tests.models import ROOT, Models
 from tests.target.machine import Workshop, greedy
+from tests.target.test_boards import pi_without_pl011
+from tests.target.test_card_image import read_back
+from tests.target.test_serial_line import Board, chatting, say
+from tests.target.test_serial_line import read_until as read_words
 
 pytestmark = [pytest.mark.target, pytest.mark.slow]
 
@@ -65,14 +71,16 @@ def wanted(workshop: Workshop, built: Built) -> Generation:
 
 
 @contextmanager
-def loader(loaders: Path, built: Built, log: str, board: str = "virt") -> Iterator[Target]:
+def loader(
+    loaders: Path, built: Built, log: str, board: str = "virt", extra: Sequence[str] = ()
+) -> Iterator[Target]:
     """A machine whose reset leads to the loader again, where the harness's QEMU would end."""
     image = loaders / board.removesuffix("-el2") / "loader" / "loader.img"
     with boot(
         Loader(image, built.image.blob),
         load_board(board),
         log=built.directory / log,
-        extra=["-action", "reboot=reset"],
+        extra=["-action", "reboot=reset", *extra],
     ) as target:
         yield target
 
@@ -168,6 +176,34 @@ def test_a_pi_gets_the_same_kernel_and_its_watchdog_leads_back_to_the_loader(
         assert "Raspberry Pi 3" in LoaderSession(target.stream).find().description
 
 
+def test_a_loader_and_a_model_on_one_card_and_a_uart_of_the_8250_s_kind(
+    built: Built, wanted: Generation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Pi 3 whose console is the mini UART; the kernel comes over it, the model is the card's."""
+    if shutil.which("mcopy") is None:
+        pytest.skip("mtools is not installed")
+    pi3 = load_board("raspi3b")
+    mini = replace(pi3, uart=Uart("mini", 0x3F21_5040, reg_shift=2))
+    monkeypatch.setattr("harness.cli.loader.load_board", lambda _: mini)
+    monkeypatch.setattr("harness.cli.loader.build", lambda _: built)
+    assert pi3.card is not None
+    firmware = made_firmware(tmp_path / "firmware", pi3.card.firmware)  # and no device tree
+    command = ["build", "--loader", "-m", str(built.model_path), "--board", "pi3"]
+    assert main([*command, "-o", str(tmp_path), "--firmware", str(firmware)]) == 0
+    card = tmp_path / "raspi3b" / "loader" / "card.img"
+    image = Loader(read_back(card, "kernel8.img", tmp_path / "read"), None)
+    dtb = pi_without_pl011(tmp_path / "pi.dtb")
+    extra = ["-drive", f"if=sd,format=raw,file={card}", "-serial", "null"]
+    log = built.directory / "card-loader.log"
+    with boot(image, pi3, dtb=dtb, log=log, extra=extra) as target:
+        loader = LoaderSession(target.stream)
+        assert loader.find().baud_max == 0, "nobody has told the loader what its clock is"
+        assert_same(
+            chainload(target.stream, built.image.kernel8.read_bytes()).stream, built, wanted
+        )
+    assert "the model is partition 2" in log.read_text("utf-8", "replace")
+
+
 def test_a_board_that_starts_kernels_is_told(built: Built) -> None:
     extra = ["-action", "reboot=reset"]
     with (
@@ -175,3 +211,27 @@ def test_a_board_that_starts_kernels_is_told(built: Built) -> None:
         pytest.raises(BootError, match="runs a kernel again, not the loader"),
     ):
         chainload(target.stream, built.image.kernel8.read_bytes())
+
+
+def test_chat_sends_the_kernel_again_after_a_reset_and_goes_on_after_a_lost_cable(
+    loaders: Path, built: Built, tmp_path: Path
+) -> None:
+    qmp = tmp_path / "qmp"
+    extra = ["-qmp", f"unix:{qmp},server=on,wait=off"]
+    with (
+        loader(loaders, built, "chat.log", extra=extra) as target,
+        cable(target.stream, tmp_path) as wire,
+    ):
+        board = Board(built, wire, qmp, ",chainload")
+        with chatting(board) as chat:
+            read_words(chat, b"[seed: ")  # the first kernel has come
+            say(chat, "one")
+            board.reset()
+            said = read_words(chat, b"sending at 1500000 baud")
+            assert b"the target has started again" in said
+            assert b"waiting for the board" in said
+            wire.pull()  # in the middle of the kernel
+            wire.plug()
+            said = read_words(chat, b"begins afresh")
+            assert b"verified on the board" in said
+            say(chat, "two")

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.board import QEMU, Board, RamRange, load_board
+from harness.board import Board, RamRange, load_board
 from harness.boot import boot
 from harness.codegen import render_headers, write_headers
 from harness.compile import compile_kernel
+from harness.emulator import QEMU
 from harness.gguf import read_gguf
 from harness.image import Image, make_image, pack_blob
 from harness.link.console import TargetPanic

@@ -32,9 +32,10 @@ class Board:
     built: Built
     cable: Cable
     qmp: Path
+    how: str = ""  # after the port's name
 
     def command(self, verb: str, *arguments: str) -> list[str]:
-        where = ["-m", str(self.built.directory), "--target", f"serial:{self.cable.port}"]
+        where = ["-m", str(self.built.directory), "--target", f"serial:{self.cable.port}{self.how}"]
         return [sys.executable, "-m", "harness", verb, *where, *arguments]
 
     def __call__(self, verb: str, *arguments: str) -> str:

@@ -51,11 +51,13 @@ def card_contents(
     firmware: Sequence[Path] | None,
     present: Collection[str] = (),
     own_partition: bool = True,
+    is_loader: bool = False,
 ) -> CardContents:
     """Everything that must be on a card so that it boots this image, or ImageError.
 
     firmware: directories to look in, None to do without. present: files that the card has already.
-    own_partition: the card is made anew, and may have a second partition.
+    own_partition: the card is made anew, and may have a second partition. is_loader: the image's
+    kernel is the chainloader, its blob that of the kernels that will come.
     """
     card = board_card(board)
     makers = _firmware_files(board, card, firmware, present)
@@ -63,6 +65,8 @@ def card_contents(
     # What loads this kernel tells it by the device tree where the model is.
     is_told = not card.device_trees or firmware is None or bool(trees)
     place = _model_place(board, card, image, is_told=is_told, own_partition=own_partition)
+    if is_loader and place == "kernel":
+        place = "line"
     texts = render_recipe(
         card.recipe,
         board=board.description,

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.board import QEMU, Board, load_board
-from harness.boot.qemu import boot, qemu_command
+from harness.board import Board, load_board
+from harness.boot.qemu import boot, find_qemu, qemu_command
 from harness.boot.target import Target
+from harness.emulator import QEMU, QEMU_PATH
 from harness.errors import BootError, TargetError
 from harness.link.session import Session
 from harness.link.stream import StreamEnded
@@ -57,9 +58,9 @@ def image(tmp_path: Path) -> Image:
 def fake_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Puts a shell script in QEMU's place; it knows its version unless `body` says otherwise."""
     directory = tmp_path / "bin"
-    directory.mkdir()
 
-    def install(body: str, version: str = "7.2.0") -> None:
+    def install(body: str, version: str = "7.2.0", directory: Path = directory) -> None:
+        directory.mkdir()
         script = directory / QEMU
         script.write_text(
             "#!/bin/sh\n"
@@ -68,6 +69,7 @@ def fake_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
         script.chmod(0o755)
 
     monkeypatch.setenv("PATH", f"{directory}:/bin:/usr/bin")
+    monkeypatch.delenv(QEMU_PATH, raising=False)
     return install
 
 
@@ -168,8 +170,21 @@ def test_a_machine_that_this_qemu_is_too_old_for_is_refused(
     context = boot(image, load_board("raspi4b"), log=tmp_path / "log")
     with pytest.raises(
         BootError, match=r"version 7\.2, its first with the machine raspi4b is 9\.0"
-    ):
+    ) as error:
         context.__enter__()
+    assert f"export {QEMU_PATH}=" in error.value.hint
+
+
+def test_a_machine_that_the_first_qemu_lacks_is_looked_for_in_the_others(
+    tmp_path: Path,
+    fake_qemu: Callable[[str, str, Path], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, version in (("bin", "7.2.22"), ("old", "8.2.0"), ("new", "10.0.2")):
+        fake_qemu("exit 1", version, tmp_path / name)
+    monkeypatch.setenv(QEMU_PATH, f"{tmp_path}/none:{tmp_path}/old::{tmp_path}/new")
+    assert find_qemu(load_board("raspi3b")) == str(tmp_path / "bin" / QEMU)
+    assert find_qemu(load_board("raspi4b")) == str(tmp_path / "new" / QEMU)
 
 
 def test_a_device_tree_that_is_missing_is_named(
@@ -185,6 +200,7 @@ def test_a_missing_qemu_names_the_package(
     board: Board, image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv(QEMU_PATH, raising=False)
     context = boot(image, board, log=tmp_path / "log")
     with pytest.raises(BootError, match=f"{QEMU} is not installed") as error:
         context.__enter__()

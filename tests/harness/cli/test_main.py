@@ -115,6 +115,7 @@ def test_a_missing_compiler_is_named_with_what_to_install(
     tiny: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("HARNESS_QEMU_PATH", raising=False)
     err = failed(["build", "-m", str(tiny), "-o", str(tmp_path)], capsys)
     assert "no AArch64 compiler found\n  looked for: " in err
     assert "\n  hint: apt install clang" in err
@@ -189,6 +190,7 @@ def test_doctor_lists_all_that_path_lacks(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("HARNESS_QEMU_PATH", raising=False)
     assert main(["doctor"]) == 2
     out = capsys.readouterr().out
     assert "MISSING  cross compiler" in out

@@ -35,6 +35,7 @@ class Script:
     skip_token: int | None = None
     obeys_abort: bool = True
     error: tuple[int, bytes] | None = None  # answer to GENERATE and EMBED
+    readings: tuple[int, int, int] = (1_500_000_000, 48_700, 0x6_0006)
 
 
 class FakeDevice(threading.Thread):
@@ -130,6 +131,8 @@ class FakeDevice(threading.Thread):
                 address, size = struct.unpack("<QI", body)
                 data = bytes((address + i) & 0xFF for i in range(size))
                 self._send(Msg.MEM_DATA, struct.pack("<Q", address) + data, now)
+            case Msg.SENSORS:
+                self._send(Msg.READINGS, struct.pack("<III", *self.script.readings), now)
 
     def _event(self, now: float) -> bool:
         """What the script wants to happen before this token; False ends the device."""

@@ -10,6 +10,7 @@ import pytest
 
 from harness.cli.options import TargetOptions
 from harness.errors import TargetError
+from harness.link.messages import SamplingParams
 from harness.link.session import Session
 from harness.link.stream import ByteStream, StreamEnded
 from harness.plugin import device as device_module
@@ -17,7 +18,7 @@ from harness.plugin.capabilities import capabilities_of
 from harness.plugin.device import Device, DeviceConsole, Dut, Figures
 from tests.harness.link.fake_device import BUILD_ID, fake_device
 
-DESCRIPTION = "pi5, 4 x Cortex-A76 (dotprod), EL2, tiny, 2400 MHz"
+DESCRIPTION = "pi5, 4 x Cortex-A76 (dotprod), EL2, tiny"
 
 
 class Speaking:
@@ -109,7 +110,11 @@ def test_a_console_that_nothing_is_connected_to_says_what_it_lacks() -> None:
 
 def test_a_device_tells_its_figures_without_another_start(bench: Bench) -> None:
     """A test that loses the target must not have it started again only to end."""
-    dut = Dut(bench.device, Figures())
+    figures = Figures()
+    dut = Dut(bench.device, figures)
+    dut.generate("Hello", SamplingParams(n_predict=4))
     bench.device.is_lost = True
-    assert dut.mhz == 2400
+    told = dict(figures.properties(icount=False))
+    assert told.keys() == {"tokens_per_s", "mhz", "celsius"}
+    assert (told["mhz"], told["celsius"]) == (1500, 48.7)
     assert bench.starts == 1

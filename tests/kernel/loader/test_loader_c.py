@@ -8,6 +8,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -189,7 +190,8 @@ def test_a_speed_that_does_not_work_is_left_and_the_next_one_tried(
         assert running.received() == kernel
         bauds = re.findall(r"baud (\d+)", running.process.stderr_tail())
     assert line.tried == [1_500_000, 115200, 921600, 115200]
-    assert bauds == ["1500000", "0", "921600"]
+    # A host that was slow to see the answer asks again.
+    assert [baud for baud, _ in groupby(bauds)] == ["1500000", "0", "921600"]
     assert said[1:] == ["1500000 baud does not work here", "sending at 921600 baud"]
 
 

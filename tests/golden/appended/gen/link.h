@@ -18,6 +18,7 @@
 #define MSG_REBOOT 0x26
 #define MSG_TOKENIZE 0x27
 #define MSG_EMBED 0x28
+#define MSG_SENSORS 0x29
 #define MSG_PROMPT_TOKENS 0x30
 #define MSG_PREFILL 0x31
 #define MSG_TOKEN 0x32
@@ -27,6 +28,7 @@
 #define MSG_MEM_DATA 0x36
 #define MSG_VECTOR 0x37
 #define MSG_EMBEDDED 0x38
+#define MSG_READINGS 0x39
 #define PROMPT_FIRST 1
 #define PROMPT_LAST 2
 #define PROMPT_ADD_SPECIAL 4
