@@ -31,7 +31,6 @@ from harness.codegen import Headers, render_headers, write_headers
 from harness.compile import Kernel, compile_kernel
 from harness.errors import HarnessError, ImageError, PlanError
 from harness.gguf import Model, read_gguf
-from harness.gguf.architecture import ARCHITECTURES
 from harness.image import Blob, Image, make_image, pack_blob
 from harness.plan import MemoryPlan, over_budget, plan_memory
 from toolchain import find_toolchain
@@ -171,17 +170,16 @@ def built_from(options: BuildOptions, makes: str = "") -> Built:
     """
     if options.model is not None and options.model.is_dir():
         built = load_built(options.model)
-        _refuse_other_kind(built.architecture, makes)
+        _refuse_other_kind(built.architecture, built.vectors is not None, makes)
         _refuse_other_wishes(require_manifest(options.model), options)
         return built
     if makes:
         model = read_gguf(options.model or default_model(options.out))
-        _refuse_other_kind(model.architecture, makes)
+        _refuse_other_kind(model.architecture, model.makes_vectors, makes)
     return build(options)
 
 
-def _refuse_other_kind(architecture: str, makes: str) -> None:
-    vectors = ARCHITECTURES[architecture].bidirectional
+def _refuse_other_kind(architecture: str, vectors: bool, makes: str) -> None:
     if makes == "text" and vectors:
         raise HarnessError(
             f"this is an embedding model ({architecture}): it makes vectors of texts, "
@@ -192,7 +190,8 @@ def _refuse_other_kind(architecture: str, makes: str) -> None:
         raise HarnessError(
             f"this model ({architecture}) goes on with texts: its tokens see only what is before "
             "them, and it makes no vectors",
-            hint="use an embedding model: gemma-embedding or bert (MiniLM, bge and their kin)",
+            hint="use an embedding model: gemma-embedding, bert (MiniLM, bge and their kin) or "
+            "Qwen3-Embedding, whose file names a pooling_type",
         )
 
 

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the table; exit 1 when a promised operation is not delivered."""
     built = built_from(build_options(args))
-    found = operations(built.elf, built.architecture)
+    found = operations(built.elf, built.architecture, vectors=built.vectors is not None)
     if args.json:
         listed = [operation.as_dict() for operation in found]
         print(json.dumps({"elf": str(built.elf), "operations": listed}))

@@ -66,7 +66,8 @@ def compile_kernel(
     linked = Elf.read(elf)
     check_elf(linked, plan)
     if app == "main":
-        check_operations(operations(linked, plan.architecture), plan.architecture)
+        kind, vectors = plan.architecture, plan.n_texts > 0
+        check_operations(operations(linked, kind, vectors=vectors), kind, vectors=vectors)
     key_file.write_text(key + _sha256(elf))
     return Kernel(elf, map_file, objects.compiled, True, objects.warnings + warnings)
 

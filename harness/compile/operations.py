@@ -36,7 +36,10 @@ PROMISED = {
     "vec_add_neon": "element add",
 }
 # What models that make vectors have no use for, as they choose no token, and what they have
-# instead. BERT's feed-forward has no gate and its norms have a mean.
+# instead: of causal ones, and by architecture. BERT's feed-forward has no gate and its norms have a
+# mean.
+_USELESS_CAUSAL = ("softmax_neon",)
+_INSTEAD_CAUSAL = {"attention_f32_neon": "attention, F32 cache"}
 _ATTENTION = {"attention_around_f32_neon": "attention of whole texts"}
 _USELESS = {
     "gemma-embedding": ("softmax_neon",),
@@ -141,16 +144,21 @@ class _Function:
     taken: frozenset[int]
 
 
-def promised(architecture: str) -> dict[str, str]:
-    """Symbol and name of what an image of such a model must hold, vectorised and reachable."""
-    useless = _USELESS.get(architecture, ())
+def promised(architecture: str, *, vectors: bool = False) -> dict[str, str]:
+    """Symbol and name of what an image of such a model must hold, vectorised and reachable.
+
+    vectors: it makes them, which of some architectures all models do.
+    """
+    useless = _USELESS.get(architecture, _USELESS_CAUSAL if vectors else ())
     kept = {symbol: name for symbol, name in PROMISED.items() if symbol not in useless}
-    return kept | _INSTEAD.get(architecture, {})
+    return kept | _INSTEAD.get(architecture, _INSTEAD_CAUSAL if vectors else {})
 
 
-def operations(elf: Elf | Path, architecture: str = "llama") -> tuple[Operation, ...]:
+def operations(
+    elf: Elf | Path, architecture: str = "llama", *, vectors: bool = False
+) -> tuple[Operation, ...]:
     """Promised operations first, then every other function of the image that is a twin."""
-    promises = promised(architecture)
+    promises = promised(architecture, vectors=vectors)
     elf = Elf.read(elf) if isinstance(elf, Path) else elf
     functions = _functions(elf)
     reached = _reached(functions)
@@ -166,9 +174,12 @@ def operations(elf: Elf | Path, architecture: str = "llama") -> tuple[Operation,
     )
 
 
-def check_operations(found: tuple[Operation, ...], architecture: str = "llama") -> None:
+def check_operations(
+    found: tuple[Operation, ...], architecture: str = "llama", *, vectors: bool = False
+) -> None:
     """CompileError if a promised operation is missing, scalar or never called, in any twin."""
-    stems = tuple(symbol.removesuffix("_neon") for symbol in promised(architecture))
+    promises = promised(architecture, vectors=vectors)
+    stems = tuple(symbol.removesuffix("_neon") for symbol in promises)
     broken = [
         operation
         for operation in found

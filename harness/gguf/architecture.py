@@ -41,6 +41,7 @@ class Architecture:
     layer_norms: bool = False  # with mean and bias, of each sum of stream and branch; no RMS norms
     learned_positions: bool = False  # a vector for each position and token type; no rope
     bidirectional: bool = False  # a token sees those behind it too; a text becomes a vector
+    pools: bool = False  # a text becomes a vector in files that say how: Qwen3-Embedding
     window_around: bool = False  # a local layer's window reaches half as far, but both ways
     dense: bool = False  # may hold two matrices through which that vector goes
 
@@ -51,7 +52,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
         Architecture("llama", whole_rope=True, optional_biases=ALL_BIASES, rope_freqs=True),
         Architecture("granite", scales=True, optional_biases=ALL_BIASES, rope_freqs=True),
         Architecture("qwen2", rope_halves=True, biases=ATTENTION_BIASES),
-        Architecture("qwen3", rope_halves=True, qk_norm=True),
+        Architecture("qwen3", rope_halves=True, qk_norm=True, pools=True),
         Architecture("phi3", rope_halves=True, rope_factors=True, fused=True),
         Architecture(
             "gemma2",

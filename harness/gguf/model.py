@@ -89,6 +89,11 @@ class HyperParameters:
     n_dense: int = 0  # values between the two dense matrices; 0: a file must hold none
     n_token_types: int = 0  # a text is of the first
 
+    @property
+    def makes_vectors(self) -> bool:
+        """True when texts become vectors, False when they go on."""
+        return self.arch.bidirectional or self.pooling is not None
+
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
@@ -156,7 +161,7 @@ class Model:
     @property
     def makes_vectors(self) -> bool:
         """True when texts become vectors, False when they go on."""
-        return self.hyper.arch.bidirectional
+        return self.hyper.makes_vectors
 
     @property
     def has_dense(self) -> bool:

@@ -13,8 +13,11 @@ _RANK: Final = 4
 
 
 def pooling_of(metadata: Metadata, arch: Architecture) -> Pooling | None:
-    """What the file asks for; None when it does not say, or wants no pooling."""
-    if not arch.bidirectional:
+    """What the file asks for; None when it does not say, or wants no pooling.
+
+    Where a causal model may pool, one that does is an embedding model.
+    """
+    if not arch.bidirectional and not arch.pools:
         return None
     key = arch.name + ".pooling_type"
     number = metadata.integer(key, 0, _RANK, default=0)

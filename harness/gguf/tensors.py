@@ -65,7 +65,7 @@ def expected_shapes(hyper: HyperParameters) -> dict[str, Shape]:
 def optional_shapes(hyper: HyperParameters) -> dict[str, Shape]:
     """What a file may hold as well."""
     shapes: dict[str, Shape] = {}
-    if not hyper.arch.bidirectional:
+    if not hyper.makes_vectors:
         shapes["output.weight"] = (hyper.n_embd, hyper.n_vocab_rows)
     if hyper.n_dense:
         n_embd, n_dense = hyper.n_embd, hyper.n_dense
@@ -122,6 +122,8 @@ def _reason(name: str, hyper: HyperParameters) -> str:
         return f"{hyper.arch.name} has no such bias: ignoring it would give plausible garbage"
     if name in DENSE and hyper.arch.dense:
         return f"{hyper.arch.name}.dense_2_feat_out must say how large the dense matrices are"
+    if name == "output.weight":
+        return "a model that makes vectors has no logits"
     if "_exps" in name or "ffn_gate_inp" in name:
         return "mixtures of experts are not supported"
     return f"it is not part of {hyper.arch.name}, and ignoring it would give plausible garbage"

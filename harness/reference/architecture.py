@@ -40,6 +40,7 @@ class Rules:
     windows: tuple[int, ...] = ()  # per layer, keys that a token sees; 0: all before it
     local_rope_base: float = 0.0  # of layers with a window; 0: no other one
     reaches: tuple[float, ...] = ()  # of encoders: per layer, how far a token sees on either side
+    causal: bool = False  # of encoders: only back
     pooling: str = ""  # of encoders: mean, cls or last; "": the file names none
 
 
@@ -61,6 +62,9 @@ def rules_of(model: Model) -> Rules:
         return _gemma_embedding(key, model.hyper)
     if model.architecture in ("gemma2", "gemma3"):
         return _gemma(key, model.hyper, second=model.architecture == "gemma2")
+    if model.architecture == "qwen3":
+        everything = (math.inf,) * model.hyper.n_layer
+        return Rules(1.0, usual, reaches=everything, causal=True, pooling=_pooling(key))
     return Rules(1.0, usual)
 
 

@@ -66,12 +66,13 @@ class ContractEncoder(ContractReference):
         if blk + "attn_q_norm.weight" in self._vectors:
             q, k = self._norm(q, blk + "attn_q_norm"), self._norm(k, blk + "attn_k_norm")
         if h.n_rot:
-            rope = self._local_rope if self._rules.windows[layer] else self._rope
+            local = self._rules.windows and self._rules.windows[layer]
+            rope = self._local_rope if local else self._rope
             cos, sin = rope_table(range(n), rope)
             q = rotate(q, cos, sin, halves=rope.halves)
             k = rotate(k, cos, sin, halves=rope.halves)
         q = q * np.float32(self._rules.attention_scale)
-        att = attention_around(q, k, v, self._rules.reaches[layer])
+        att = attention_around(q, k, v, self._rules.reaches[layer], causal=self._rules.causal)
         return self._linear(blk + "attn_output", Activation(att.reshape(n, -1)))
 
     def _layer_norm(self, x: F32, name: str) -> F32:
@@ -79,8 +80,9 @@ class ContractEncoder(ContractReference):
         return layernorm(x, weight, bias, self.hyper.rms_eps)
 
 
-def attention_around(q: F32, k: F32, v: F32, reach: float) -> F32:
-    """An online softmax over chunks of 64 positions, of keys at most `reach` away on either side.
+def attention_around(q: F32, k: F32, v: F32, reach: float, *, causal: bool = False) -> F32:
+    """An online softmax over chunks of 64 positions, of keys at most `reach` away on either side;
+    causal: on that of earlier tokens.
 
     q: (tokens, n_head, head_size), scaled; k, v: (tokens, n_head_kv, head_size).
     """
@@ -92,7 +94,8 @@ def attention_around(q: F32, k: F32, v: F32, reach: float) -> F32:
     lanes, o = np.zeros((*heads, 4), np.float32), np.zeros((*heads, head_size))
     for start in range(0, n, CHUNK):
         at = np.arange(start, min(start + CHUNK, n))
-        seen = np.abs(np.arange(n)[:, None] - at) <= reach
+        behind = np.arange(n)[:, None] - at
+        seen = (np.abs(behind) <= reach) & ((behind >= 0) | (not causal))
         rows = np.flatnonzero(seen.any(axis=1))  # tokens that see a key of this chunk
         some = seen[rows][:, None, None]
         scores = np.zeros((len(rows), *heads[1:], len(at)))

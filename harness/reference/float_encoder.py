@@ -35,14 +35,13 @@ class FloatEncoder(FloatReference):
             x = x + self._rows("position_embd.weight", 0, len(ids))
             x = self._layer_norm(x, "token_embd_norm")
         for layer in range(self.hyper.n_layer):
-            x = self._bert_layer(x, layer) if bert else self._gemma_layer(x, layer)
+            x = self._bert_layer(x, layer) if bert else self._rms_layer(x, layer)
         return x if bert else self._norm(x, "output_norm")
 
-    def _gemma_layer(self, x: F64, layer: int) -> F64:
-        blk = f"blk.{layer}."
-        branch = self._around(self._norm(x, blk + "attn_norm"), layer)
-        x = x + self._norm(branch, blk + "post_attention_norm")
-        return x + self._norm(self._feed_forward(x, layer), blk + "post_ffw_norm")
+    def _rms_layer(self, x: F64, layer: int) -> F64:
+        branch = self._around(self._norm(x, f"blk.{layer}.attn_norm"), layer)
+        x = x + self._ended(branch, layer, "post_attention_norm")
+        return x + self._ended(self._feed_forward(x, layer), layer, "post_ffw_norm")
 
     def _bert_layer(self, x: F64, layer: int) -> F64:
         blk = f"blk.{layer}."
@@ -57,7 +56,8 @@ class FloatEncoder(FloatReference):
         if blk + "attn_q_norm.weight" in self._model.tensors:
             q, k = self._norm(q, blk + "attn_q_norm"), self._norm(k, blk + "attn_k_norm")
         if self._model.architecture != "bert":
-            rope = self.local_rope if self.rules.windows[layer] else self.rope
+            local = self.rules.windows and self.rules.windows[layer]
+            rope = self.local_rope if local else self.rope
             q, k = rotate_float(q, 0, rope), rotate_float(k, 0, rope)
         group = np.arange(h.n_head) // (h.n_head // h.n_head_kv)
         keys, values = k[:, group], v[:, group]
@@ -66,7 +66,10 @@ class FloatEncoder(FloatReference):
             scores = np.einsum("qhd,khd->hqk", q[i : i + _QUERY_BLOCK], keys)
             scores = scores * self.rules.attention_scale
             here = np.arange(i, min(i + _QUERY_BLOCK, n))
-            scores[:, np.abs(here[:, None] - np.arange(n)) > reach] = -np.inf
+            behind = here[:, None] - np.arange(n)
+            scores[:, np.abs(behind) > reach] = -np.inf
+            if self.rules.causal:
+                scores[:, behind < 0] = -np.inf
             weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
             weights /= weights.sum(axis=-1, keepdims=True)
             out[i : i + _QUERY_BLOCK] = np.einsum("hqk,khd->qhd", weights, values)

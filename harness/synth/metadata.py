@@ -74,9 +74,8 @@ def add_model(writer: gguf.GGUFWriter, name: str, hyper: HyperParameters, quant:
 
 
 def _add_pooling(writer: gguf.GGUFWriter, hyper: HyperParameters) -> None:
-    if not hyper.arch.bidirectional:
-        return
-    writer.add_causal_attention(False)
+    if hyper.arch.bidirectional:
+        writer.add_causal_attention(False)
     if hyper.pooling is not None:
         writer.add_pooling_type(gguf.PoolingType[hyper.pooling.upper()])
     if hyper.n_token_types:
@@ -118,7 +117,7 @@ def add_vocabulary(
         writer.add_token_types(tokens.types)
         return
     if isinstance(tokens, MergeTable):
-        _add_merges(writer, tokens)
+        _add_merges(writer, tokens, wraps=wraps)
         return
     writer.add_tokenizer_model("llama")
     writer.add_token_list(tokens.texts)
@@ -133,7 +132,7 @@ def add_vocabulary(
         writer.add_add_space_prefix(False)
 
 
-def _add_merges(writer: gguf.GGUFWriter, tokens: MergeTable) -> None:
+def _add_merges(writer: gguf.GGUFWriter, tokens: MergeTable, *, wraps: bool) -> None:
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(tokens.pre)
     writer.add_token_list(tokens.texts)
@@ -142,4 +141,5 @@ def _add_merges(writer: gguf.GGUFWriter, tokens: MergeTable) -> None:
     writer.add_bos_token_id(tokens.bos_id)
     writer.add_eos_token_id(tokens.eos_id)
     writer.add_eot_token_id(tokens.eot_id)
-    writer.add_add_bos_token(True)
+    writer.add_add_bos_token(not wraps)  # Qwen3-Embedding's texts only end with a token
+    writer.add_add_eos_token(wraps)

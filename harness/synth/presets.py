@@ -73,6 +73,10 @@ PRESETS: Final = {
         4096, 40, 32, 8, 12800, 49159, 131072, rope_freq_base=1e7, tied=True,
         arch="granite", traits={"logit_scale": 1 / 16},
     ),
+    "qwen3-embedding-0.6b": Preset(
+        1024, 28, 16, 8, 3072, 151669, 32768, rms_eps=1e-6, arch="qwen3",
+        traits={"pooling": "last"},
+    ),
     "embeddinggemma-300m": Preset(
         768, 24, 3, 1, 1152, 262144, 2048, rms_eps=1e-6, rope_freq_base=1e6, arch="gemma-embedding"
     ),

@@ -26,7 +26,7 @@ def weight_std(name: str, hyper: HyperParameters, tied: bool) -> float:
     """
     n_in = sqrt(hyper.n_embd)
     output = LOGIT_STD / n_in / hyper.logit_scale
-    tied = tied and not hyper.arch.bidirectional  # no logits, no echo
+    tied = tied and not hyper.makes_vectors  # no logits, no echo
     embedding = output if tied else 1.0 / hyper.embedding_scale
     stream = embedding * hyper.embedding_scale  # where it begins
     feed_forward = (10.0 * n_in / LOGIT_STD if tied else 1.5) * stream / sqrt(hyper.n_layer)

@@ -61,13 +61,13 @@ def synthesize(
     )
     n_tokens = hyper.n_vocab_rows
     tokens = _tokens(arch, n_tokens, pre)
-    tied = preset.tied or hyper.arch.bidirectional
+    tied = preset.tied or hyper.makes_vectors
     tensors = _tensors(hyper, tied, quant, optional)
     unfinished = path.with_name(path.name + ".part")
     writer = gguf.GGUFWriter(unfinished, arch)
     try:
         add_model(writer, f"synthetic {like} {quant} seed {seed}", hyper, quant)
-        add_vocabulary(writer, tokens, wraps=hyper.arch.bidirectional)
+        add_vocabulary(writer, tokens, wraps=hyper.makes_vectors)
         template = preset.chat_template if pre is None else LLAMA3_TEMPLATE
         if template is not None:
             writer.add_chat_template(template)

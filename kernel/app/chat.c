@@ -96,7 +96,7 @@ static bool line_to_prompt(const char *line, size_t n)
 
 static void reply(const char *line, size_t n)
 {
-    if (BIDIRECTIONAL) {
+    if (MAKES_VECTORS) {
         console_print(&server.console, "This model makes vectors of texts, for host programs.\n");
         return;
     }

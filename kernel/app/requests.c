@@ -230,7 +230,7 @@ static void answer_generate(struct reader *in)
         reply_error(ERROR_BAD_MESSAGE, "GENERATE of another size");
         return;
     }
-    if (BIDIRECTIONAL) {
+    if (MAKES_VECTORS) {
         reply_error(ERROR_NO_TEXT,
                     "this model makes vectors of texts and does not go on with them");
         return;

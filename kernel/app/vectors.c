@@ -10,7 +10,7 @@
 #include "llm/session.h"
 #include "nn/tier.h"
 
-#if BIDIRECTIONAL
+#if MAKES_VECTORS
 #define POOLING_SHIFT 2
 static_assert(EMBED_MEAN == POOLING_MEAN << POOLING_SHIFT &&
                   EMBED_CLS == POOLING_CLS << POOLING_SHIFT &&

@@ -6,7 +6,7 @@
 #include "lib/string.h"
 #include "llm/session.h"
 
-#if BIDIRECTIONAL
+#if MAKES_VECTORS
 static struct {
     uint32_t n_texts, n_ids;
     uint32_t sizes[N_TEXTS];

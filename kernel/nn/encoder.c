@@ -14,7 +14,7 @@
 #include "nn/row_get.h"
 #include "nn/transformer.h"
 
-#if BIDIRECTIONAL
+#if MAKES_VECTORS
 static const struct tensor token_embd = TENSOR_TOKEN_EMBD;
 static const struct tensor position_embd = TENSOR_POSITION_EMBD;
 static const struct tensor token_types = TENSOR_TOKEN_TYPES;

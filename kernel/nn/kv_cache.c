@@ -18,7 +18,7 @@ union row {
     uint8_t bytes[4 * HEAD_SIZE + 2];
 };
 
-#if BIDIRECTIONAL
+#if MAKES_VECTORS
 #define PLACE(layer_) 0
 #else
 #define PLACE(layer_) (layer_)

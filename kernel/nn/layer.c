@@ -63,7 +63,7 @@ static void add_normed_branch(const struct part *part, const struct tensor *weig
 {
     const struct share all = {0, N_EMBD};
     const struct share columns =
-        part->n_tokens > 1 || BIDIRECTIONAL ? all : share_of(N_EMBD, 16, part->core, part->n_cores);
+        part->n_tokens > 1 || MAKES_VECTORS ? all : share_of(N_EMBD, 16, part->core, part->n_cores);
     parallel_barrier(); // y is whole
     for (int t = part->tokens.begin; t < part->tokens.end; t++) {
         float *x = buffer(ACT_X) + t * N_EMBD + columns.begin;
@@ -115,7 +115,7 @@ static inline void rope_and_append(int t, int pos, int row, struct share q_heads
     }
 }
 
-#if BIDIRECTIONAL
+#if MAKES_VECTORS
 // This core's tokens of a text.
 static struct share tokens_of(const struct part *part, const struct text *text)
 {
@@ -135,9 +135,14 @@ static void attend_text(const struct text *text, struct share tokens, int layer)
         const uint8_t *v = (const uint8_t *)kv_cache_v(layer, h) + start;
         for (int t = tokens.begin; t < tokens.end; t += step) {
             const int left = tokens.end - t, at = t * N_Q + h * GROUP * HEAD_SIZE;
-            attention_around_f32(buffer(ACT_ATT) + at, buffer(ACT_Q) + at, N_Q, k, v,
-                                 t - text->first, text->n, left < step ? left : step, GROUP,
-                                 HEAD_SIZE, reach);
+            const int pos = t - text->first, n = left < step ? left : step;
+            float *out = buffer(ACT_ATT) + at;
+            const float *q = buffer(ACT_Q) + at;
+            if (CAUSAL) {
+                attention_f32(out, q, N_Q, k, v, pos + 1, n, GROUP, HEAD_SIZE);
+            } else {
+                attention_around_f32(out, q, N_Q, k, v, pos, text->n, n, GROUP, HEAD_SIZE, reach);
+            }
         }
     }
 }

@@ -41,7 +41,7 @@ static inline struct part part_of(int core, int n_cores, int n_tokens, int pos)
     part.whole_kv_heads = N_HEAD_KV % n_cores == 0;
     part.q_heads = share_of(N_HEAD, part.whole_kv_heads ? GROUP : 1, core, n_cores);
     part.kv_heads = share_of(N_HEAD_KV, 1, core, n_cores);
-    part.tokens = n_tokens == 1 && !BIDIRECTIONAL ? (struct share){0, 1}
+    part.tokens = n_tokens == 1 && !MAKES_VECTORS ? (struct share){0, 1}
                                                   : share_of(n_tokens, 1, core, n_cores);
     return part;
 }
@@ -65,7 +65,7 @@ struct making {
 
 static inline struct making making_of(const struct part *part, int n, unsigned forms)
 {
-    if (part->n_tokens > 1 || BIDIRECTIONAL) {
+    if (part->n_tokens > 1 || MAKES_VECTORS) {
         return (struct making){{0, n}, 0, true};
     }
     if (n < SHARED_COLUMNS) {

@@ -1,6 +1,7 @@
 """Models that make vectors, in the kernel as it boots and by the verbs: an image of each kind."""
 
 import json
+import random
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -15,11 +16,14 @@ from harness.gguf import read_gguf
 from harness.link.prompt import Prompt
 from harness.reference import ContractEncoder, encode
 from harness.synth import synthesize
+from tests.kernel.llm.test_bpe_c import random_text
 from tests.models import ROOT
 from tests.target.machine import Workshop
 
 pytestmark = pytest.mark.target
 
+N_CTX = 128
+N_TEXTS = 1000  # a few milliseconds each on a quiet machine
 RNG = np.random.default_rng(8)
 LONG = RNG.integers(3, 400, 75).tolist()  # beyond a chunk of attention
 SHORT = [RNG.integers(3, 400, 8).tolist() for _ in range(4)]
@@ -32,7 +36,9 @@ CHANGES: dict[str, dict[str, Any]] = {
         "local_layers": (True, False, True),
     },
     "bert": {"n_layer": 3},
+    "qwen3": {"n_layer": 3, "head_size": 16, "n_rot": 16, "pooling": "last"},
 }
+PRE = {"qwen3": "qwen2"}
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,11 @@ class Encoder:
 
 def encoder(arch: str, workshop: Workshop, folder: Path) -> Encoder:
     path = folder / f"{arch}.gguf"
-    synthesize("micro", arch=arch, quant="Q8_0", path=path, n_ctx=128, changes=CHANGES[arch])
-    return Encoder(path, workshop.image(path, n_ctx=128))
+    synthesize(
+        "micro", arch=arch, quant="Q8_0", path=path, n_ctx=N_CTX, pre=PRE.get(arch),
+        changes=CHANGES[arch],
+    )  # fmt: skip
+    return Encoder(path, workshop.image(path, n_ctx=N_CTX))
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +77,11 @@ def bert(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Encode
 @pytest.fixture(scope="module")
 def gemma(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     return encoder("gemma-embedding", workshop, tmp_path_factory.mktemp("gemma"))
+
+
+@pytest.fixture(scope="module")
+def qwen3(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    return encoder("qwen3", workshop, tmp_path_factory.mktemp("qwen3"))
 
 
 @pytest.mark.parametrize("arch", CHANGES)
@@ -180,3 +194,21 @@ def test_bench_counts_the_latency_of_vectors(bert: Encoder) -> None:
     short, long = json.loads(bert("bench", *run).stdout)["latency"]
     assert (short["makes"], short["decoded"]) == ("vectors", [])
     assert 3 < long["texts_percentiles"]["p50"] / short["texts_percentiles"]["p95"] < 5
+
+
+@pytest.mark.parametrize("arch", ["bert", "qwen3"])
+def test_random_texts_have_the_tokens_of_the_reference(
+    arch: str, workshop: Workshop, request: pytest.FixtureRequest
+) -> None:
+    """WordPiece and byte-level BPE on an emulated CPU; ten thousand on the host: kernel/llm."""
+    found: Encoder = request.getfixturevalue(arch)
+    vocabulary, source = read_gguf(found.model).vocabulary, random.Random(arch)
+    wanted = {
+        text: encode(vocabulary, text, add_special=True, parse_special=False)
+        for text in (random_text(source) for _ in range(N_TEXTS))
+    }
+    wanted = {text: ids for text, ids in wanted.items() if len(ids) <= N_CTX}
+    assert len(wanted) > 0.9 * N_TEXTS
+    with workshop.session(found.built) as session:
+        for text, ids in wanted.items():
+            assert session.tokenize(Prompt.of_text(text, parse_special=False)) == ids, text

@@ -26,14 +26,20 @@ def macros(arch: str, folder: Path, n_ctx: int = 64, **changes: Any) -> dict[str
 @pytest.mark.parametrize(
     ("arch", "wanted"),
     [
-        ("llama", {"BIDIRECTIONAL": "0", "LAYER_NORMS": "0", "FFN_GATED": "1"}),
+        ("llama", {"MAKES_VECTORS": "0", "CAUSAL": "1", "LAYER_NORMS": "0", "FFN_GATED": "1"}),
         (
             "gemma-embedding",
-            {"BIDIRECTIONAL": "1", "LAYER_NORMS": "0", "HAS_DENSE": "1", "N_DENSE": "256"},
+            {
+                "MAKES_VECTORS": "1",
+                "CAUSAL": "0",
+                "LAYER_NORMS": "0",
+                "HAS_DENSE": "1",
+                "N_DENSE": "256",
+            },
         ),
         (
             "bert",
-            {"BIDIRECTIONAL": "1", "LAYER_NORMS": "1", "FFN_GATED": "0", "LEARNED_POSITIONS": "1"},
+            {"MAKES_VECTORS": "1", "LAYER_NORMS": "1", "FFN_GATED": "0", "LEARNED_POSITIONS": "1"},
         ),
     ],
 )

@@ -128,6 +128,10 @@ def test_a_model_that_makes_vectors_promises_what_it_uses(bench: Workbench) -> N
     assert "softmax_neon" not in promised("bert")
     assert "layernorm_neon" in promised("bert")
     assert "rmsnorm_neon" in promised("gemma-embedding")
+    assert "softmax_neon" in promised("qwen3")
+    assert "softmax_neon" not in promised("qwen3", vectors=True)
+    assert "attention_f32_neon" in promised("qwen3", vectors=True)
+    assert promised("bert", vectors=True) == promised("bert")
     table = found(bench, SCALAR.format("layernorm_neon"), "c = layernorm_neon(c, d);")
     check_operations((table["layernorm_neon"],))  # of a llama nobody asks
     with pytest.raises(CompileError, match=r"layernorm_neon.*: scalar"):

@@ -30,6 +30,26 @@ def test_the_kind_of_pooling_is_read(name: str, tmp_path: Path) -> None:
     refused(file, tmp_path, f"{name}.pooling_type is of type f32, wanted an integer")
 
 
+def test_a_causal_model_that_names_a_pooling_makes_vectors(tmp_path: Path) -> None:
+    file = of_architecture("qwen3")
+    output = file.tensor("output.weight")
+    file.drop("output.weight")
+    assert not read(file, tmp_path).makes_vectors
+    for number, pooling in {0: None, 1: "mean", 3: "last"}.items():
+        file.set("qwen3.pooling_type", U32, number)
+        model = read(file, tmp_path)
+        assert (model.makes_vectors, model.hyper.pooling) == (number > 0, pooling)
+    file.tensors.append(output)
+    with pytest.raises(GgufError, match=r"output\.weight is not supported here") as refusal:
+        read(file, tmp_path)
+    assert "makes vectors has no logits" in refusal.value.hint
+    file.set("qwen3.pooling_type", U32, 4)  # Qwen3-Reranker
+    refused(file, tmp_path, "qwen3.pooling_type is 4", "ranks pairs of texts")
+    file = of_architecture("qwen2")  # whose files have no such key
+    file.set("qwen2.pooling_type", U32, 3)
+    assert not read(file, tmp_path).makes_vectors
+
+
 @pytest.mark.parametrize("name", ["gemma-embedding", "bert"])
 def test_a_causal_one_is_refused(name: str, tmp_path: Path) -> None:
     file = of_architecture(name)

@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import ReferenceModelError
 from harness.gguf import Model, read_gguf
-from harness.reference import ContractEncoder, FloatEncoder, unit
+from harness.reference import ContractEncoder, FloatEncoder, FloatReference, unit
 from harness.reference.contract_encoder import attention_around
 from harness.synth import synthesize
 
@@ -17,6 +17,7 @@ SMALL = {"head_size": 16, "n_rot": 16, "window": 12}
 
 
 def made(arch: str, folder: Path, **changes: Any) -> Model:
+    changes = {"pooling": "last" if arch == "qwen3" else "mean"} | changes
     path = synthesize(
         "micro",
         arch=arch,
@@ -29,7 +30,7 @@ def made(arch: str, folder: Path, **changes: Any) -> Model:
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
-@pytest.mark.parametrize("arch", ["gemma-embedding", "bert"])
+@pytest.mark.parametrize("arch", ["gemma-embedding", "bert", "qwen3"])
 def test_contract_of_floats_is_float64_but_for_rounding(
     arch: str, pooling: str, tmp_path: Path
 ) -> None:
@@ -41,6 +42,16 @@ def test_contract_of_floats_is_float64_but_for_rounding(
     )  # components of 1/8, rounded some hundred times
     assert length == pytest.approx(float(np.linalg.norm(exact)), rel=1e-5)
     assert float(np.linalg.norm(vector.astype(np.float64))) == pytest.approx(1, abs=1e-6)
+
+
+def test_a_causal_text_is_what_the_model_would_go_on_from(tmp_path: Path) -> None:
+    """As a generator its logits are the embedding matrix's products with these vectors."""
+    model = made("qwen3", tmp_path)
+    encoder = FloatEncoder(model)
+    rows = model.read_rows("token_embd.weight", 0, 400)
+    embedding = rows.view(np.float32).astype(np.float64)
+    logits = FloatReference(model).forward(IDS, 0)
+    assert np.allclose(logits, encoder.tokens(IDS) @ embedding.T, rtol=0, atol=1e-10)
 
 
 def test_attention_around_is_a_softmax_of_what_is_near() -> None:

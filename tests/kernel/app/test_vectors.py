@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,10 +32,12 @@ class Encoder:
     model: Model
 
 
-@pytest.fixture(scope="module", params=["gemma-embedding", "bert"])
+@pytest.fixture(scope="module", params=["gemma-embedding", "bert", "qwen3"])
 def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     path = tmp_path_factory.mktemp("encoder") / "m.gguf"
-    changes = {"n_layer": 2} | ({} if request.param == "bert" else {"head_size": 16, "n_rot": 16})
+    changes: dict[str, Any] = {"n_layer": 2}
+    changes |= {} if request.param == "bert" else {"head_size": 16, "n_rot": 16}
+    changes["pooling"] = "last" if request.param == "qwen3" else "mean"
     synthesize("micro", arch=str(request.param), quant="Q8_0", path=path, changes=changes)
     return Encoder(build_twin(path), read_gguf(path))
 

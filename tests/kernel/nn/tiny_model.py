@@ -30,7 +30,7 @@ LLAMA = "\n".join(
         "#define ROPE_HALVES 0",
         "#define FFN_GELU 0",
         "#define FFN_GATED 1",
-        *(f"#define {name} 0" for name in ("LAYER_NORMS", "LEARNED_POSITIONS", "BIDIRECTIONAL")),
+        *(f"#define {name} 0" for name in ("LAYER_NORMS", "LEARNED_POSITIONS", "MAKES_VECTORS")),
         "#define ATTN_WINDOW 0",
         "#define LAYER_IS_LOCAL {0}",
         "#define BLOB_ROPE_LOCAL BLOB_ROPE",
