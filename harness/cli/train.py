@@ -1,6 +1,7 @@
 """`train`: a language model of our own, from a configuration to GGUF files and a card."""
 
 import argparse
+import dataclasses
 import importlib.util
 import json
 import shutil
@@ -10,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.progress import note
+from harness.cli.progress import bar, note
 from harness.errors import EXIT_INTERRUPTED
 from harness.train.config import TrainConfig, load_config
 from harness.train.errors import TrainError
@@ -32,6 +33,7 @@ from harness.train.memory import (
 )
 
 if TYPE_CHECKING:  # these need torch, which only the extra [train] installs
+    from harness.train.packing import Source
     from harness.train.run import Prepared, Result, Run, Status
 
 NEEDED = ("torch", "sentencepiece", "matplotlib")
@@ -46,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on from DIR/checkpoint.pt")
     parser.add_argument(
         "--measure", action="store_true", help="compare tokens/s with a plain loop, do not train"
+    )
+    parser.add_argument(
+        "--variety", action="store_true", help="count the text that it reads, do not train"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
@@ -72,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
     prepared = prepare(config, out, source, resume=args.resume)
     if args.measure:
         return _measure(config, choice, out / VOCABULARY, args.json)
+    if args.variety:
+        return _variety(config, source, prepared, args.json)
     shutil.copyfile(args.config, out / "config.toml")
     note("counting the n-gram baseline")
     baseline = baseline_loss(config, source, prepared)
@@ -181,6 +188,29 @@ def _measure(config: TrainConfig, choice: Choice, vocabulary: Path, as_json: boo
         )
     if as_json:
         print(json.dumps({way.name: way.tokens_per_s for way in found}))
+    return 0
+
+
+def _variety(config: TrainConfig, source: "Source", prepared: "Prepared", as_json: bool) -> int:
+    from harness.train.variety import count_variety
+
+    if not config.budget.steps:
+        raise TrainError(
+            "budget.minutes do not say how much text is read", hint="give budget.steps instead"
+        )
+    wanted = config.budget.steps * config.recipe.batch * config.model.n_ctx
+    with bar("counting", wanted, "tokens") as shown:
+        found = count_variety(
+            config, source, prepared.tokenizer, config.budget.steps,
+            report=lambda so_far: shown.set(min(so_far.tokens, wanted)),
+        )  # fmt: skip
+    note(
+        f"{wanted:,} tokens are read, of shards that hold\n"
+        f"  {found.documents:>12,} documents, {found.distinct:,} of them distinct\n"
+        f"  {found.tokens:>12,} tokens, {found.distinct_tokens:,} of them in distinct documents"
+    )
+    if as_json:
+        print(json.dumps(dataclasses.asdict(found)))
     return 0
 
 

@@ -82,13 +82,19 @@ class Stream:
                 self.shard, self.window = self.shard + 1, 0
         return Windows(np.concatenate(ids), np.concatenate(targets))
 
+    def documents(self, shard: int) -> list[Tokens]:
+        """All documents of a shard, as the generator writes them."""
+        found = islice(self.source(shard_seed(self.seed, shard), "train"), SHARD_DOCUMENTS)
+        return [_tokens(pieces, self.tokenizer) for pieces in found]
+
+    def packed(self, shard: int, documents: list[Tokens]) -> Windows:
+        """Its windows, in the order in which they are read."""
+        rng = np.random.Generator(np.random.PCG64(shard_seed(self.seed, shard)))
+        return pack(documents, self.n_ctx, EOS, rng)
+
     def _windows(self, shard: int) -> Windows:
         if self._loaded is None or self._loaded[0] != shard:
-            seed = shard_seed(self.seed, shard)
-            documents = islice(self.source(seed, "train"), SHARD_DOCUMENTS)
-            tokens = (_tokens(pieces, self.tokenizer) for pieces in documents)
-            rng = np.random.Generator(np.random.PCG64(seed))
-            self._loaded = (shard, pack(tokens, self.n_ctx, EOS, rng))
+            self._loaded = (shard, self.packed(shard, self.documents(shard)))
         return self._loaded[1]
 
 

@@ -8,15 +8,20 @@ from typing import Final
 import gguf
 import numpy as np
 import numpy.typing as npt
-from gguf.quants import quantize
 
 from harness.gguf import GGMLType, HyperParameters
 from harness.synth.metadata import TokenTable, add_model, add_vocabulary
 from harness.synth.mixture import tensor_type
 from harness.train.corpus.identity import System
-from harness.train.quantise import F32, quantise_q4_k, quantise_q6_k
+from harness.train.quantise import F32, quantise_q4_k, quantise_q6_k, quantise_q8_0
 
 FILE_TYPES: Final = ("F32", "Q8_0", "Q4_K_M")
+# All that a mixture of FILE_TYPES consists of, every width being a multiple of 256 (config.py).
+QUANTISERS: Final = {
+    GGMLType.Q8_0: quantise_q8_0,
+    GGMLType.Q4_K: quantise_q4_k,
+    GGMLType.Q6_K: quantise_q6_k,
+}
 
 # The model has learnt to be told this, and then facts of its machine: the kernel completes it.
 SYSTEM_LINE_KEY: Final = "bareword.system_line"
@@ -74,9 +79,4 @@ def encode_tensor(values: F32, kind: GGMLType) -> npt.NDArray[np.generic]:
     values = np.ascontiguousarray(values, np.float32)
     if kind is GGMLType.F32:
         return values
-    if kind is GGMLType.Q4_K:
-        return quantise_q4_k(values)
-    if kind is GGMLType.Q6_K:
-        return quantise_q6_k(values)
-    quantised: npt.NDArray[np.generic] = quantize(values, gguf.GGMLQuantizationType(kind))
-    return quantised
+    return QUANTISERS[kind](values)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.cores import cores
+from harness.train.cgroup import memory_limits
 from harness.train.config import TrainConfig
 from harness.train.memory import activation_bytes_per_token
 
@@ -46,15 +47,18 @@ class Choice:
     compile: bool
 
 
-def detect(proc: Path = Path("/proc")) -> Hardware:
-    """Look at /proc and, where torch is installed, at CUDA."""
+def detect(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> Hardware:
+    """Look at /proc, at the limits of a container and, where torch is installed, at CUDA."""
     memory = _memory(proc / "meminfo")
+    limits = memory_limits(proc, cgroup)
     cuda, cuda_bytes = _cuda()
     return Hardware(
         cores=cores(),
         simd=_simd(proc / "cpuinfo"),
-        memory_bytes=memory.get("MemTotal", 0),
-        available_bytes=memory.get("MemAvailable", 0),
+        memory_bytes=min([memory.get("MemTotal", 0), *(limit.bytes for limit in limits)]),
+        available_bytes=min(
+            [memory.get("MemAvailable", 0), *(limit.available_bytes for limit in limits)]
+        ),
         cuda=cuda,
         cuda_bytes=cuda_bytes,
         compiler=shutil.which("g++") is not None or shutil.which("clang++") is not None,

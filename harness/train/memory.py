@@ -105,5 +105,15 @@ def resident_bytes() -> int:
 
 
 def peak_bytes() -> int:
-    """The most this process ever held; Linux counts in KiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """The most this process ever held.
+
+    Not getrusage's figure where there is another: that one counts what the process was before exec,
+    so a small program that a large one started begins with the large one's peak.
+    """
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB

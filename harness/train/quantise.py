@@ -1,11 +1,12 @@
-"""float32 rows -> Q4_K and Q6_K blocks, by search: several grids per sub-block, the best is kept.
+"""float32 rows -> Q8_0, Q4_K and Q6_K blocks.
 
-First each sub-block finds its own scale (and minimum) by weighted least squares over candidates of
-rounding. Then the scales themselves are rounded to 6 or 8 bits of a block-wide d, and what that
-breaks is repaired: every sub-block tries the neighbours of its scale, and d is fitted again to the
-integers found. The error that is minimised is weighted by rms + |x|, as llama.cpp does without an
-importance matrix: large weights carry the larger products. Layouts: ggml-common.h, block_q4_K and
-block_q6_K.
+Q8_0 has one scale per 32 weights and 8 bits each: rounding is all there is to do. The K-quants are
+made by search: several grids per sub-block, the best is kept. First each sub-block finds its own
+scale (and minimum) by weighted least squares over candidates of rounding. Then the scales
+themselves are rounded to 6 or 8 bits of a block-wide d, and what that breaks is repaired: every
+sub-block tries the neighbours of its scale, and d is fitted again to the integers found. The error
+that is minimised is weighted by rms + |x|, as llama.cpp does without an importance matrix: large
+weights carry the larger products. Layouts: ggml-common.h, block_q8_0, block_q4_K and block_q6_K.
 """
 
 from collections.abc import Callable
@@ -18,9 +19,28 @@ F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 Scales = npt.NDArray[np.float32]  # whole numbers, kept as floats while they are searched
 
+QK8_0: Final = 32
 QK_K: Final = 256
 CHUNK_BLOCKS: Final = 2048  # at a time: half a million weights and their candidates fit the cache
 ROUNDS: Final = 3  # of scale and d in turn; a fourth gains less than 0.1 % of the error
+
+
+def quantise_q8_0(rows: F32) -> U8:
+    """(n, n_cols) -> (n, n_cols / 32 * 34): weight = d*q, q -127..127, as ggml rounds them.
+
+    q is rounded by the float32 scale; only then is the scale rounded to the half that is stored.
+    """
+    n, n_cols = rows.shape
+    assert n_cols % QK8_0 == 0, n_cols
+    x = np.ascontiguousarray(rows, np.float32).reshape(-1, QK8_0)
+    d = np.abs(x).max(1, keepdims=True) / np.float32(127)
+    usable = d > np.float32(2.0**-127)  # of a smaller one float32 has no reciprocal
+    scaled = x * np.where(usable, 1 / np.where(usable, d, 1), 0).astype(np.float32)
+    whole = np.trunc(scaled)
+    q = whole + np.trunc(2 * (scaled - whole))  # halves away from zero, where rint goes to even
+    out = np.empty((len(x), 2 + QK8_0), np.uint8)
+    out[:, :2], out[:, 2:] = _bytes(d), q.astype(np.int8).view(np.uint8)
+    return out.reshape(n, -1)
 
 
 def quantise_q4_k(rows: F32) -> U8:

@@ -9,10 +9,11 @@ import pytest
 pytest.importorskip("sentencepiece", reason="training needs the extra [train]: sentencepiece")
 
 from harness.train import data
-from harness.train.data import Stream, make_vocabulary, shard_seed, valid_windows
+from harness.train.data import Stream, _tokens, make_vocabulary, shard_seed, valid_windows
 from harness.train.packing import Pieces, Split
+from harness.train.variety import Variety, count_variety
 from harness.train.vocabulary import Tokenizer
-from tests.harness.train.standin import source
+from tests.harness.train.standin import CONFIG, source
 
 N_CTX = 48
 
@@ -80,3 +81,20 @@ def test_the_project_s_own_text_comes_in_both_splits() -> None:
     generator = data.default_source()
     train, valid = (list(islice(generator(1, split), 30)) for split in ("train", "valid"))
     assert train != valid
+
+
+def test_a_document_that_comes_again_is_no_variety(tokenizer: Tokenizer) -> None:
+    def ten(seed: int, split: Split) -> Iterator[Pieces]:
+        for pieces in islice(source(1, split), 10):
+            yield from [pieces] * 2
+
+    distinct = {tuple(_tokens(pieces, tokenizer).ids) for pieces in islice(source(1, "train"), 10)}
+    n_windows = len(Stream(ten, tokenizer, CONFIG.seed, N_CTX)._windows(0))
+    steps = 1 + n_windows // CONFIG.recipe.batch  # a little of the second shard is read too
+    found = count_variety(CONFIG, ten, tokenizer, steps)
+    assert (found.documents, found.distinct) == (40, len(distinct))
+    assert found.distinct_tokens == sum(map(len, distinct))
+    assert found.tokens == 2 * 2 * sum(
+        len(_tokens(pieces, tokenizer).ids) for pieces in islice(source(1, "train"), 10)
+    )
+    assert count_variety(CONFIG, ten, tokenizer, 0) == Variety()

@@ -19,6 +19,7 @@ import pytest
 from harness.gguf import read_gguf
 from harness.reference import FloatReference
 from harness.train.config import TrainConfig, load_config
+from harness.train.memory import HEADROOM
 
 ROOT = Path(__file__).parents[3]
 FULL = os.environ.get("BAREWORD_TRAIN_FULL") == "1"
@@ -89,9 +90,12 @@ def test_it_learns_within_its_budget(trained: tuple[Path, TrainConfig, dict[str,
         assert answer["valid_loss"] < answer["baseline_loss"]
 
 
-def test_memory_stays_near_its_plan(trained: tuple[Path, TrainConfig, dict[str, Any]]) -> None:
+@pytest.mark.skipif(not FULL, reason="of the small model torch is nearly all: see test_memory.py")
+def test_memory_stays_within_the_headroom_of_its_plan(
+    trained: tuple[Path, TrainConfig, dict[str, Any]],
+) -> None:
     _, _, answer = trained
-    assert answer["peak_bytes"] < 1.25 * answer["planned_bytes"] + (400 << 20)
+    assert answer["peak_bytes"] < HEADROOM * answer["planned_bytes"]
 
 
 def test_numpy_computes_the_logits_of_torch(

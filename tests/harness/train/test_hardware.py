@@ -68,12 +68,49 @@ def test_an_accelerator_is_used_where_there_is_one() -> None:
 def test_detect_reads_proc(tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text("processor\t: 0\nflags\t\t: fpu avx2 amx_bf16\n")
     (tmp_path / "meminfo").write_text("MemTotal:  2048 kB\nMemAvailable:  1024 kB\n")
-    found = detect(tmp_path)
+    found = detect(tmp_path, tmp_path)
     assert found.simd == ("amx_bf16", "avx2")
     assert (found.memory_bytes, found.available_bytes) == (2 << 20, 1 << 20)
     assert found.cores >= 1
-    nothing = detect(tmp_path / "nowhere")
+    nothing = detect(tmp_path / "nowhere", tmp_path)
     assert (nothing.simd, nothing.memory_bytes) == ((), 0)
+
+
+def group(folder: Path, version: int, limit: str, used: int, cache: int) -> None:
+    folder.mkdir(parents=True)
+    names = {
+        1: ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+        2: ("memory.max", "memory.current"),
+    }
+    stat = f"anon 5\n{'total_' if version == 1 else ''}inactive_file {cache}\nslab 7\n"
+    for name, text in zip((*names[version], "memory.stat"), (limit, str(used), stat), strict=True):
+        (folder / name).write_text(text + "\n")
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_container_s_memory_is_all_there_is(tmp_path: Path, version: int) -> None:
+    """Whichever group around the process leaves least; what the host has is not ours."""
+    proc, mount = tmp_path / "proc", tmp_path / "cgroup"
+    (proc / "self").mkdir(parents=True)
+    (proc / "meminfo").write_text("MemTotal:  9000 kB\nMemAvailable:  8000 kB\n")
+    line = {1: "4:cpu:/x\n3:hugetlb,memory:/a/b\n", 2: "0::/a/b\n"}[version]
+    (proc / "self" / "cgroup").write_text(line)
+    root = mount / "memory" if version == 1 else mount
+    assert detect(proc, mount).memory_bytes == 9000 << 10
+    unlimited = {1: "9223372036854771712", 2: "max"}[version]
+    group(root / "a" / "b", version, unlimited, 0, 0)
+    assert detect(proc, mount).memory_bytes == 9000 << 10
+    assert detect(proc, mount).available_bytes == 8000 << 10
+    (root / "a" / "b" / ("memory.max" if version == 2 else "memory.limit_in_bytes")).write_text(
+        str(5 << 20)
+    )
+    assert detect(proc, mount).memory_bytes == 5 << 20
+    (root / "a").rename(root / "other")
+    group(root / "a", version, str(3 << 20), used=2 << 20, cache=1 << 19)
+    (root / "other" / "b").rename(root / "a" / "b")
+    found = detect(proc, mount)
+    assert found.memory_bytes == 3 << 20
+    assert found.available_bytes == (3 << 20) - (2 << 20) + (1 << 19)
 
 
 def test_the_plan_lists_four_copies_of_the_weights_in_f32() -> None:

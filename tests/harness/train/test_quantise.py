@@ -1,15 +1,15 @@
-"""Our K-quantiser against the official dequantiser, the byte layout, and simpler quantisers."""
+"""Our quantisers against the official dequantiser, the byte layout, and simpler quantisers."""
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from gguf import GGMLQuantizationType
-from gguf.quants import dequantize
+from gguf.quants import dequantize, quantize
 
 from harness.gguf import GGMLType
 from harness.reference.unpack import dequantize_rows, unpack_blocks
 from harness.train import quantise
-from harness.train.quantise import F32, QK_K, U8, quantise_q4_k, quantise_q6_k
+from harness.train.quantise import F32, QK_K, U8, quantise_q4_k, quantise_q6_k, quantise_q8_0
 
 QUANTISERS = {GGMLType.Q4_K: quantise_q4_k, GGMLType.Q6_K: quantise_q6_k}
 KINDS = pytest.mark.parametrize("kind", QUANTISERS, ids=lambda kind: kind.name)
@@ -156,3 +156,27 @@ def test_rows_are_quantised_independently(kind: GGMLType) -> None:
     x = weights("laplace", n=5)
     whole = QUANTISERS[kind](x)
     assert np.array_equal(whole[3:4], QUANTISERS[kind](x[3:4]))
+
+
+@DISTRIBUTIONS
+def test_q8_0_is_the_official_quantiser_s_to_the_bit(name: str) -> None:
+    x = weights(name)
+    rows = quantise_q8_0(x)
+    assert rows.shape == (len(x), GGMLType.Q8_0.row_bytes(x.shape[1]))
+    assert np.array_equal(rows, quantize(x, GGMLQuantizationType.Q8_0))
+    back = restored(rows, GGMLType.Q8_0)
+    assert np.array_equal(back, dequantize_rows(GGMLType.Q8_0, rows))
+    # Half a step of 1/127 of each 32 weights' largest, and the half's rounding, 2^-11 of 127 steps.
+    step = np.abs(x).reshape(-1, 32).max(1, keepdims=True) / 127
+    assert (np.abs(back - x).reshape(-1, 32) <= (0.5 + 127 * 2**-11) * step * 1.001).all()
+
+
+def test_q8_0_rounds_halves_away_from_zero_and_keeps_zeros() -> None:
+    x = np.zeros((2, 64), np.float32)
+    x[0, :6] = [127, 0.5, -0.5, 1.5, 2.5, -2.5]  # the scale is 1
+    x[1, :2] = [1e-40, -1e-40]
+    q = quantise_q8_0(x).reshape(2, 2, 34)[:, :, 2:].view(np.int8)
+    assert q[0, 0, :6].tolist() == [127, 1, -1, 2, 3, -3]
+    assert np.array_equal(restored(quantise_q8_0(x), GGMLType.Q8_0)[1], np.zeros(64))
+    official = quantize(x[:1], GGMLQuantizationType.Q8_0)
+    assert np.array_equal(quantise_q8_0(x[:1]), official)

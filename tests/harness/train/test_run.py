@@ -1,6 +1,7 @@
 """Runs are repeatable, and a run that was stopped or killed goes on as if nothing had happened."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,8 +13,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from harness.train.config import Budget, TrainConfig
+from harness.cores import cores
+from harness.train.config import Budget, Machine, TrainConfig
 from harness.train.errors import TrainError
+from harness.train.hardware import Choice, detect
 from tests.harness.train.standin import CONFIG, MACHINE, source, with_steps
 
 torch = pytest.importorskip("torch", reason="training needs the extra [train]: torch")
@@ -28,6 +31,7 @@ from harness.train.step import Learner, rate_share  # noqa: E402
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
+FULL = os.environ.get("BAREWORD_TRAIN_FULL") == "1"
 
 
 def run(
@@ -264,3 +268,16 @@ def test_training_learns_and_the_baseline_is_on_the_same_scale(tmp_path: Path) -
     assert 0.1 < baseline < 0.5 * untrained
     assert result.valid_loss < 0.6 * untrained
     assert isinstance(result.learner, Learner)
+
+
+@pytest.mark.skipif(not FULL, reason="a minute of compilation: BAREWORD_TRAIN_FULL=1 runs it")
+@pytest.mark.skipif(cores() < 2, reason="one core: threads cannot change the order of sums")
+@pytest.mark.skipif(not detect().compiler, reason="no C++ compiler: torch compiles nothing")
+def test_bf16_compiled_and_on_all_cores_gives_the_same_weights_twice(tmp_path: Path) -> None:
+    """How the default model was trained; elsewhere one thread and no compiler stand for it."""
+    everything = Machine(threads=cores(), dtype="bf16", compile="on", micro_batch=2)
+    recipe = replace(CONFIG.recipe, muon_lr=0.02)
+    config = replace(with_steps(3), machine=everything, recipe=recipe)
+    first, second = (run(config, tmp_path / name) for name in ("first", "second"))
+    assert first.learner.choice == Choice("cpu", cores(), "bf16", 2, compile=True)
+    assert same(to_numpy(first.learner.weights), to_numpy(second.learner.weights))

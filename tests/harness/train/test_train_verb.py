@@ -78,7 +78,6 @@ def test_from_a_configuration_to_files_a_card_and_a_curve(
     assert f"same text | {answer['baseline_loss']:.4f} |" in card
     assert answer["valid_loss"] != pytest.approx(answer["baseline_loss"], abs=1e-3)
     assert (tmp_path / "run" / "loss.png").read_bytes().startswith(b"\x89PNG")
-    # Of so small a model most is not the plan's: torch, matplotlib and pytest hold 600 MiB.
-    peak, plan = answer["peak_bytes"], answer["planned_bytes"]
-    assert plan * 0.5 < peak < plan * 1.2 + (600 << 20)
+    # Of so small a model the plan is what the process held before; test_memory.py has the rest.
+    assert answer["peak_bytes"] > 0.9 * answer["planned_bytes"] > 0
     assert main(["train", str(config), "-o", str(tmp_path / "run"), "--resume"]) == 0

@@ -14,14 +14,26 @@ GOLDEN = Path(__file__).parent / "evaluation.txt"
 
 
 @cache
-def five_megabytes() -> str:
+def five_megabytes_of_documents() -> list[str]:
     texts, size = list[str](), 0
     for made in documents(3, split="train"):
         texts.append("".join(text for text, special in render(made) if not special))
         size += len(texts[-1])
         if size > 5_000_000:
             break
-    return "\n".join(texts)
+    return texts
+
+
+def five_megabytes() -> str:
+    return "\n".join(five_megabytes_of_documents())
+
+
+@pytest.mark.slow
+def test_hardly_a_document_comes_twice() -> None:
+    """`train CONFIG.toml --variety` counts a whole run; its card has the figures."""
+    texts = five_megabytes_of_documents()
+    assert len(texts) > 5000
+    assert len(set(texts)) > 0.98 * len(texts)
 
 
 def test_a_slice_can_be_made_again() -> None:
