@@ -15,7 +15,7 @@ from harness.cli.progress import bar, note
 from harness.cli.smp import check_smp
 from harness.cli.target import running
 from harness.compile import Elf
-from harness.errors import HarnessError
+from harness.errors import BenchError, HarnessError
 from harness.link.messages import SamplingParams
 from harness.link.prompt import Prompt
 
@@ -87,13 +87,23 @@ def measure(
     with bar("counting", len(runs), "runs") as shown:
         for cpu, n_cores, n_prompt in runs:
             counts = count_run(built, elf, cpu, n_cores, n_prompt, n_decode)
-            profiles.append(
-                make_profile(
-                    counts, code, cpu=cpu, cores=n_cores, n_ctx=n_prompt, n_prompt=n_prompt
-                )
+            profile = make_profile(
+                counts, code, cpu=cpu, cores=n_cores, n_ctx=n_prompt, n_prompt=n_prompt
             )
+            check_all_took_part(profile)
+            profiles.append(profile)
             shown.advance(1)
     return profiles
+
+
+def check_all_took_part(profile: Profile) -> None:
+    """BenchError when a core executed nothing: the others did its share, and the counts mislead."""
+    absent = profile.decode.cores.count(0)
+    if absent:
+        raise BenchError(
+            f"{profile.cpu}: {profile.cores - absent} of {profile.cores} cores took part",
+            hint="a busy machine started the others too late for the kernel; try again",
+        )
 
 
 def count_run(
