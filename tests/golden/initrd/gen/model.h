@@ -4,7 +4,7 @@
 #include "nn/model.h" // struct tensor
 
 #define MODEL_NAME "golden Q4_0 tied" // printable ASCII, escaped
-#define BUILD_ID 0xe895280bd5988a42ull
+#define BUILD_ID 0x7dd8dec9eca0e07cull
 
 #define N_VOCAB 60000 // tokens in the vocabulary
 #define N_VOCAB_ROWS 60000 // rows of the output matrix = logits
@@ -37,7 +37,8 @@
 #define FFN_GATED 1
 #define LAYER_NORMS 0 // 1: a norm with mean and bias of each sum, no RMS norms
 #define LEARNED_POSITIONS 0 // 1: position_embd and token_types, no rope
-#define BIDIRECTIONAL 0 // 1: tokens see those behind them, texts become vectors; no cache, no logits
+#define MAKES_VECTORS 0 // 1: texts become vectors; no cache, no logits
+#define CAUSAL 1 // 0: tokens see those behind them too
 #define HAS_ATTN_Q_BIAS 0
 #define HAS_ATTN_K_BIAS 0
 #define HAS_ATTN_V_BIAS 0
