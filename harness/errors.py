@@ -1,5 +1,7 @@
 """Errors a person can act on; only harness/cli turns them into text and an exit code."""
 
+from dataclasses import dataclass
+
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h: neither the user nor the target did anything wrong
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell says it
 QUOTED_MAX = 80  # characters; a string of a file may have millions
@@ -92,7 +94,17 @@ class CardFailedError(FlashError):
     exit_code = 3
 
 
+@dataclass(frozen=True)
+class CoreAt:
+    """A core, its program counter and its link register (X30: where it was called from)."""
+
+    core: int
+    pc: int
+    lr: int
+
+
 class TargetError(HarnessError):
     """The target misbehaved: it panicked, died, or fell silent."""
 
     exit_code = 3
+    cores: tuple[CoreAt, ...] = ()  # of a machine that could be asked

@@ -4,17 +4,19 @@ import re
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 from harness.board import Board
+from harness.boot.cores_at import cores_at
 from harness.boot.process import QUIT_S, Process
 from harness.boot.qmp import Qmp, QmpError
 from harness.boot.target import FdStream, Target
 from harness.cores import cores
 from harness.emulator import QEMU, QEMU_OLDEST, QEMU_PATH, emulators
-from harness.errors import BootError
+from harness.errors import BootError, TargetError
+from harness.link.console import TargetPanic
 from harness.link.stream import timeout_scale
 
 START_S = 30.0  # until QEMU's control socket answers
@@ -196,7 +198,14 @@ def boot_command(command: Sequence[str], log: Path) -> Iterator[Target]:
                 f"QEMU did not start: {exc if silent else process.describe_end('it')}",
                 hint="the command was: " + " ".join(command),
             ) from exc
-        yield Target(stream, process.command)
+        try:
+            yield Target(stream, process.command)
+        except TargetPanic:
+            raise
+        except TargetError as error:  # never a timeout only, as long as QEMU is there to be asked
+            with suppress(QmpError):
+                error.cores = cores_at(qmp)
+            raise
 
 
 def find_qemu(board: Board | None = None) -> str:

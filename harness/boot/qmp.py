@@ -33,9 +33,9 @@ class Qmp:
             control.close()
             raise
 
-    def execute(self, command: str) -> Any:
-        """Result of a command without arguments."""
-        return self._run(self._client.execute(command))
+    def execute(self, command: str, arguments: dict[str, object] | None = None) -> Any:
+        """Result of a command."""
+        return self._run(self._client.execute(command, arguments))
 
     def close(self) -> None:
         """Hang up; an error on the way out says nothing that the process's end does not."""

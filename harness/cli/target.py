@@ -10,7 +10,7 @@ from harness.cli.options import TIERS, TargetOptions
 from harness.cli.pipeline import Built
 from harness.cli.progress import stage
 from harness.cli.serial_port import SerialPort
-from harness.compile import compile_twin, symbolise_report
+from harness.compile import compile_twin, symbolise_cores, symbolise_report
 from harness.errors import HarnessError, TargetError
 from harness.link.console import TargetPanic
 from harness.link.session import Session
@@ -30,7 +30,11 @@ def running(
     A board on a serial line is only connected to, and goes on running. extra: more arguments for
     QEMU.
     """
-    with console_log(built.directory) as log, _started(built, options, log, extra) as target:
+    with (
+        console_log(built.directory) as log,
+        _cores_named(built),
+        _started(built, options, log, extra) as target,
+    ):
         stream = target.stream
         if options.serial is not None and options.serial.chainload:
             stream = _send_kernel(target, built, options.serial)
@@ -49,6 +53,19 @@ def running(
                 _power_off(session)
         except TargetPanic as panic:
             raise named_panic(panic, built.elf, log) from panic
+
+
+@contextmanager
+def _cores_named(built: Built) -> Iterator[None]:
+    """A target that fell silent without a report: where its cores are, by name."""
+    try:
+        yield
+    except TargetError as error:
+        if error.cores:
+            with suppress(HarnessError):  # an ELF that went away must not hide what happened
+                lines = symbolise_cores(built.elf, error.cores, built.board.text_offset)
+                error.args = (f"{error}\n{lines}",)
+        raise
 
 
 def _send_kernel(target: Target, built: Built, serial: SerialPort) -> ByteStream:

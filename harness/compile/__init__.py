@@ -10,7 +10,7 @@ from harness.compile.operations import (
     extents,
     operations,
 )
-from harness.compile.symbolise import symbolise, symbolise_report
+from harness.compile.symbolise import symbolise, symbolise_cores, symbolise_report
 from harness.compile.twin import compile_twin
 
 __all__ = [
@@ -27,5 +27,6 @@ __all__ = [
     "flat_bytes",
     "operations",
     "symbolise",
+    "symbolise_cores",
     "symbolise_report",
 ]

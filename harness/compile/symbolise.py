@@ -1,12 +1,14 @@
-"""Addresses in a panic report -> function names."""
+"""Addresses in a panic report, and of cores -> function names."""
 
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from harness.compile.elf import SHF_EXECINSTR, Elf
+from harness.errors import CoreAt
 
 ADDRESS = re.compile(r"0x([0-9a-fA-F]{6,16})")
+IMAGE_ALIGN = 2 << 20
 IMAGE_BASE = re.compile(r"image[ _]?base[:= ]+0x([0-9a-fA-F]+)", re.I)
 
 
@@ -35,6 +37,25 @@ def symbolise(
         below = [(start, name) for start, name in symbols if start <= looked_up] if inside else []
         names.append(f"{below[-1][1]}+0x{linked - below[-1][0]:x}" if below else "")
     return names
+
+
+def symbolise_cores(elf: Elf | Path, cores: Iterable[CoreAt], text_offset: int) -> str:
+    """A line for each core: where it is, and where that was called from.
+
+    text_offset: of the Image header. The kernel runs that far above a multiple of 2 MiB, and its
+    code is smaller than that (Linux, Documentation/arch/arm64/booting).
+    """
+    elf = Elf.read(elf) if isinstance(elf, Path) else elf
+    lines = []
+    for at in cores:
+        image_base = at.pc - (at.pc - text_offset) % IMAGE_ALIGN
+        (here,) = symbolise(elf, [at.pc], image_base)
+        (caller,) = symbolise(elf, [at.lr], image_base, returns=True)
+        lines.append(
+            f"core {at.core} is at {at.pc:#x} <{here or 'no code of the kernel'}>"
+            + (f", called from {at.lr:#x} <{caller}>" if here and caller else "")
+        )
+    return "\n".join(lines)
 
 
 def symbolise_report(elf: Elf | Path, report: str) -> str:

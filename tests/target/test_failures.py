@@ -1,6 +1,7 @@
 """What goes wrong on a target: each gives its sentence or recovers, and nothing hangs."""
 
 import os
+import re
 import shutil
 import signal
 import struct
@@ -10,6 +11,7 @@ import time
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,9 @@ from elftools.elf.sections import SymbolTableSection
 
 from harness.boot import boot
 from harness.boot.target import FdStream
+from harness.cli.options import TargetOptions
 from harness.cli.pipeline import Built
+from harness.cli.target import running
 from harness.compile import symbolise_report
 from harness.errors import BootError, LinkError, TargetError
 from harness.image import Image
@@ -213,6 +217,24 @@ def test_a_stack_overflow_hits_the_guard_page_and_is_reported(
     ):
         session.generate("Hello", greedy(4))
     assert "stack" in panic.value.report.lower()
+
+
+def test_a_kernel_that_hangs_is_found_where_it_hangs(
+    workshop: Workshop, built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = b"\x00\x00\x00\x14"  # b .
+    offset = _symbol_offset(built, "rmsnorm_neon")
+    hanging = replace(built, image=with_bytes(built.image, tmp_path / "kernel8.img", offset, here))
+    monkeypatch.setattr("harness.cli.target.Session", partial(Session, timeout_s=6.0))
+    options = TargetOptions(cpu=None, ram_bytes=None, icount=False, twin=False, n_cores=2)
+    with (
+        pytest.raises(TargetError, match="no byte from the target") as error,
+        running(hanging, options) as session,
+    ):
+        session.generate("Hello", greedy(4))
+    said = str(error.value)
+    assert re.search(r"core 0 is at 0x\w+ <rmsnorm_neon\+0x0>, called from 0x\w+ <\w+", said), said
+    assert re.search(r"core 1 is at 0x\w+ <\w+\+0x", said), said
 
 
 def test_no_qemu_outlives_a_killed_harness(built: Built) -> None:
