@@ -16,9 +16,9 @@ from harness.gguf import HyperParameters
 # columns take 2 to 3 per cent more: what a row costs at its end is spread over fewer weights.
 PER_WEIGHT: Final[Mapping[str, Mapping[str, float]]] = {
     "neon": {
-        "f32": 0.345, "f16": 0.571, "bf16": 0.571, "q4_0": 0.309, "q4_1": 0.329, "q5_0": 0.387,
-        "q5_1": 0.430, "q8_0": 0.307, "q2_k": 0.384, "q3_k": 0.412, "q4_k": 0.312, "q5_k": 0.404,
-        "q6_k": 0.385, "iq4_nl": 0.424, "iq4_xs": 0.411,
+        "f32": 0.345, "f16": 0.571, "bf16": 0.571, "q4_0": 0.298, "q4_1": 0.317, "q5_0": 0.364,
+        "q5_1": 0.407, "q8_0": 0.295, "q2_k": 0.360, "q3_k": 0.389, "q4_k": 0.290, "q5_k": 0.372,
+        "q6_k": 0.361, "iq4_nl": 0.405, "iq4_xs": 0.380,
     },
     "dotprod": {
         "f32": 0.345, "f16": 0.571, "bf16": 0.571, "q4_0": 0.178, "q4_1": 0.198, "q5_0": 0.264,
@@ -31,16 +31,16 @@ TIER_OF_DECODING: Final = {"neon": "neon", "dotprod": "dotprod", "i8mm": "dotpro
 
 # The rest, the same on every tier. From tests/bench/baseline.json (5 layers of 256, 4 heads of 64,
 # 2 for keys and values, feed-forward 512, vocabulary 2048), decode, cortex-a72, 1 core:
-PER_QUANTISED: Final = 2.26  # "norm, quantise" 15,045: inputs of matrices, 5 * 1280 + 256
+PER_QUANTISED: Final = 2.10  # "norm, quantise" 14,005: inputs of matrices, 5 * 1280 + 256
 PER_ADDED: Final = 4.13  # "residual, SiLU" 21,160: 5 * (2 * 256 + 512)
-PER_ROTATED: Final = 3.13  # "rope, KV append" 8,020: 5 * (256 + 2 * 128)
-PER_EMBEDDED: Final = 6.13  # "embedding row" 1,570: 256
-PER_LAYER: Final = 1227  # "transformer" and "matmul, any type" 6,136: 5
-PER_VOCABULARY: Final = 8.09  # "sampling" 16,577: 2048
-# "attention" 37,552 at 16 tokens, 188,382 at 128: a query's element and key, and what a head costs
+PER_ROTATED: Final = 3.62  # "rope, KV append" 9,260: 5 * (256 + 2 * 128)
+PER_EMBEDDED: Final = 6.37  # "embedding row" 1,631: 256
+PER_LAYER: Final = 867  # "transformer" and "matmul, any type" 4,336: 5
+PER_VOCABULARY: Final = 8.14  # "sampling" 16,664: 2048
+# "attention" 37,477 at 16 tokens, 188,236 at 128: a query's element and key, and what a head costs
 # before it sees its first key, in keys.
-PER_KEY_ELEMENT: Final = 1.052  # (188,382 - 37,552) / 112 keys / 5 layers / 256
-KEYS_OF_A_HEAD: Final = 9.4  # 37,552 / (1.052 * 5 * 256) - 18.5 keys, the mean of 17 to 20
+PER_KEY_ELEMENT: Final = 1.052  # (188,236 - 37,477) / 112 keys / 5 layers / 256
+KEYS_OF_A_HEAD: Final = 9.3  # 37,477 / (1.052 * 5 * 256) - 18.5 keys, the mean of 17 to 20
 
 
 def instructions_per_token(
