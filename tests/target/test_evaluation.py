@@ -51,7 +51,7 @@ def test_the_card_tells_what_the_kernel_answers(answers: list[Answered]) -> None
     assert len(answers) == 50
     card = (TRAINED.parent / "bareword-default.md").read_text(encoding="utf-8")
     claims = re.findall(r"^\| ([a-z-]+) \| (\d+) \| (\d+) \|$", card, re.M)
-    assert len(claims) == 5
+    assert len(claims) == 6
     for kind, right, of in claims:
         judged = [answer for answer in answers if answer.case.kind == kind]
         assert (sum(answer.right for answer in judged), len(judged)) == (int(right), int(of)), kind
@@ -64,12 +64,11 @@ def transcript(answers: list[Answered]) -> str:
     """All fifty, as they were asked and answered; a story is what follows its opening."""
     lines = ["# What bareword-default answers to fifty prompts that no training text holds", ""]
     for number, answer in enumerate(answers, start=1):
-        judged = answer.case.exact and answer.case.kind != "story"
-        verdict = ("right" if answer.right else "WRONG") if judged else "to be read"
+        verdict = ("right" if answer.right else "WRONG") if answer.judged else "to be read"
         lines += [f"## {number}. {answer.case.kind}: {verdict}", ""]
         lines += [f"* {turn.role}: {turn.text}" for turn in answer.case.turns]
         lines += ["", answer.text.strip(), ""]
-        if judged and not answer.right:
+        if answer.judged and not answer.right:
             lines += [f"Wanted: {answer.case.answer}", ""]
     return "\n".join(lines)
 

@@ -2,15 +2,22 @@
 
 import dataclasses
 import json
+import re
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from harness.cli import evaluate as verb
 from harness.cli.evaluate import N_PREDICT, Answered, as_dict, ask, failures, prompt_of, report
+from harness.cli.main import main
+from harness.errors import EXIT_INTERRUPTED
 from harness.link.generation import Generation
 from harness.link.messages import SamplingParams
 from harness.link.prompt import Prompt
 from harness.train.corpus import Case, evaluation
+from harness.train.fresh import fresh_cases
 
 CASES = evaluation()
 
@@ -59,6 +66,31 @@ def test_json_holds_every_answer() -> None:
     assert found["ok"] is False
     assert len(found["answers"]) == len(CASES)
     assert [answer["right"] for answer in found["answers"]].count(False) == 20
+
+
+def test_greetings_are_judged_and_stories_are_not() -> None:
+    answers = with_wrong("greeting", 2)
+    found = as_dict(answers)["counts"]
+    assert found["greeting"] == {"right": 1, "of": 3}
+    assert found["command"] == {"right": 20, "of": 20}
+    assert "story" not in found
+    text = report(answers)
+    assert re.search(r"^greeting +1 +3$", text, re.M)
+    assert text.count("observed no") == 2
+    assert failures(answers) == []  # no limit is set for them
+
+
+def test_a_seed_asks_other_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Case, ...]] = []
+
+    def note(session: object, cases: tuple[Case, ...]) -> None:
+        asked.append(cases)
+
+    monkeypatch.setattr(verb, "ask", note)  # no answers: as if it had been interrupted
+    monkeypatch.setattr(verb, "built_from", lambda options, makes: SimpleNamespace(chat="phi"))
+    monkeypatch.setattr(verb, "running", lambda built, options: nullcontext())
+    assert main(["evaluate"]) == main(["evaluate", "--seed", "7"]) == EXIT_INTERRUPTED
+    assert asked == [evaluation(), fresh_cases(7)]
 
 
 def test_a_story_is_continued_and_a_dialogue_is_told_in_turns() -> None:
