@@ -15,6 +15,7 @@ MIN_KEY_BYTES: Final = 8 + 1 + 4  # length, one character, value type; then at l
 MIN_TENSOR_BYTES: Final = 8 + 1 + 4 + 8 + 4 + 8  # name, n_dims, one dimension, type, offset
 MAX_TENSOR_NAME_BYTES: Final = 63  # GGML_MAX_NAME with its terminating NUL is 64
 MAX_DIMS: Final = 4
+MAX_VALUES: Final = 1 << 63  # ggml counts them in an int64_t
 # Published models have below 100 keys and 2,000 tensors. An entry takes some hundred bytes of the
 # host, whatever it takes in the file.
 MAX_KEYS: Final = 1 << 10
@@ -125,7 +126,9 @@ def _read_info(cursor: Cursor, i: int) -> TensorInfo:
     n_values = 1
     for n in shape:
         n_values *= n
-        if n == 0 or n_values >= 1 << 63:
+        if n == 0:
             cursor.fail(f"{name} has shape {shape}: dimensions must be 1 or more", at=at)
+        if n_values >= MAX_VALUES:
+            cursor.fail(f"{name} has shape {shape}, wanted fewer than 2^63 values", at=at)
     type_number = cursor.u32(f"type of {name}")
     return TensorInfo(name, shape, type_number, cursor.u64(f"offset of {name}"), at)

@@ -199,9 +199,14 @@ class Cursor:
                 self.fail(f"the file ends within {what}[{i}]", at=position)
             n = length_at(data, position)[0]
             position += 8
-            if n > end - position or n > MAX_STRING_BYTES:
+            if n > end - position:
                 self.fail(
                     f"{what}[{i}] says it has {n} bytes, the file has {end - position} left",
+                    at=position - 8,
+                )
+            if n > MAX_STRING_BYTES:
+                self.fail(
+                    f"{what}[{i}] says it has {n} bytes, at most {MAX_STRING_BYTES} are accepted",
                     at=position - 8,
                 )
             position += n

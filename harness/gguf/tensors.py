@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from harness.errors import GgufError
+from harness.errors import GgufError, quoted
 from harness.gguf.model import HyperParameters, Tensor
 from harness.gguf.types import GGMLType
 
@@ -21,7 +21,11 @@ def check_tensors(tensors: Mapping[str, Tensor], hyper: HyperParameters) -> None
     optional = optional_shapes(hyper)
     for name, shape in expected.items():
         if name not in tensors:
-            raise GgufError(f"tensor {name} is missing, wanted shape {_text(shape)}")
+            strange = [other for other in tensors if other not in expected | optional]
+            raise GgufError(
+                f"tensor {name} is missing, wanted shape {_text(shape)}",
+                hint=f"the file has {quoted(strange[0])}, which is unknown here" if strange else "",
+            )
         if tensors[name].shape != shape:
             raise GgufError(f"{name} has shape {_text(tensors[name].shape)}, wanted {_text(shape)}")
     for name, tensor in tensors.items():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.link.stream import timeout_scale
 from tests.models import ROOT, Models
 from tests.target.machine import needs_qemu, qemu_pids
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.target
 
 # Thousands of tokens of a model of 3.5 million weights: minutes, if nothing ends it.
 ENDLESS = ("-p", "Once upon a time", "-n", "-1", "--ignore-eos", "--temp", "0")
-END_S = 60.0
+END_S = 60.0 * timeout_scale()
 
 
 class Shell:

@@ -10,6 +10,7 @@ import pytest
 
 from harness.boot import Target, boot
 from harness.cli.pipeline import Built
+from harness.link.stream import timeout_scale
 from tests.models import Models
 from tests.target.machine import Workshop, greedy, qemu_pids
 
@@ -54,7 +55,7 @@ class Terminal:
 
     def until(self, text: bytes, timeout_s: float = 30.0) -> bytes:
         """Everything shown up to and including `text`; the rest stays for later."""
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + timeout_s * timeout_scale()
         while text not in self.shown:
             assert time.monotonic() < deadline, self.shown
             self.shown += self.target.stream.read(0.1)

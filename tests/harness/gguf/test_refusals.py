@@ -160,7 +160,11 @@ REFUSALS: dict[str, tuple[Spoil, list[str]]] = {
     "a dimension of 2^63": (tensor(ATTN_Q, shape=[1 << 63, 1]), [ATTN_Q, "shape"]),
     "dimensions whose product overflows": (
         tensor(ATTN_Q, shape=[1 << 32, 1 << 32]),
-        [ATTN_Q, "(4294967296, 4294967296)"],
+        [ATTN_Q, "(4294967296, 4294967296)", "fewer than 2^63 values"],
+    ),
+    "a tensor of another name": (
+        tensor(ATTN_Q, name=b"blk.0.attention_q.weight"),
+        [f"tensor {ATTN_Q} is missing"],
     ),
     "rows that are no whole blocks": (
         tensor(ATTN_Q, type=12),
@@ -379,6 +383,17 @@ def test_refusals_quote_only_the_beginning_of_what_is_long(tmp_path: Path) -> No
         assert len(str(refusal.value)) < 400
 
 
+def test_a_token_that_is_too_long_for_any_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.gguf.reader.MAX_STRING_BYTES", 100)
+    file = small_model()
+    tokens((261, b"d" * 101))(file)
+    (tmp_path / "bad.gguf").write_bytes(file.build())
+    with pytest.raises(GgufError, match="says it has 101 bytes, at most 100 are accepted"):
+        read_gguf(tmp_path / "bad.gguf")
+
+
 def test_refusals_of_other_files_say_what_to_do(tmp_path: Path) -> None:
     hints = {
         "one part of a split model": "llama-gguf-split",
@@ -387,6 +402,7 @@ def test_refusals_of_other_files_say_what_to_do(tmp_path: Path) -> None:
         "a ggjt file": "convert",
         "truncated tensor data": "truncated",
         "an unknown tensor": "plausible garbage",
+        "a tensor of another name": "blk.0.attention_q",
     }
     for fault, hint in hints.items():
         file = small_model()
