@@ -1,17 +1,18 @@
 """Tokens per second: packed batches against the plain loop that takes one document at a time.
 
-From each way to the next one thing changes: packing, then batching, then all that the trainer, the
-configuration and the machine have besides (Muon, BF16 products, a compiled step). The first three
-are an ordinary PyTorch loop (plain.py) with AdamW: Muon's cost per step would flatter the larger
-batches. Each way runs in a process of its own, as what a process sets for torch's threads and for
-malloc before torch is there would help or hinder the ways after it.
+The first three are an ordinary PyTorch loop (plain.py): one thing changes from each to the next,
+packing, then batching. The fourth is the trainer itself on the same batches, still in F32: what it
+does about memory and threads. The last has all that the configuration and the machine have besides
+(BF16 products, a compiled step, Muon). All but the last have AdamW: Muon's cost per step would
+flatter the larger batches. Each way runs in a process of its own, as what a process sets for
+torch's threads and for malloc before torch is there would help or hinder the ways after it.
 """
 
 import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
@@ -43,12 +44,16 @@ class Throughput:
 
 @dataclass(frozen=True)
 class Way:
-    """How a way trains; `documents`: one at a time, else `batch` windows."""
+    """How a way trains; `documents`: one at a time, else `batch` windows.
+
+    `bare`: the trainer with AdamW alone, in F32, not compiled.
+    """
 
     name: str
     plain: bool
     batch: int
     documents: bool = False
+    bare: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ def ways(config: TrainConfig, choice: Choice) -> list[Way]:
         Way("one document at a time, F32, plain loop", True, 1, documents=True),
         Way("one window at a time, F32, plain loop", True, 1),
         Way(f"batches of {batch} windows, F32, plain loop", True, batch),
+        Way(f"batches of {batch} windows, F32", False, batch, bare=True),
         Way(used, False, batch),
     ]
 
@@ -88,7 +94,7 @@ def measure(
     seconds: float = 20.0,
     report: Callable[[str], None] = lambda name: None,
 ) -> list[Throughput]:
-    """The same text, model and seed in four ways; `source` is a function that can be imported."""
+    """The same text, model and seed in all ways; `source` is a function that can be imported."""
     results = []
     for way in ways(config, choice):
         report(way.name)
@@ -146,9 +152,13 @@ def trainer_step(job: Job) -> Callable[[Windows], object]:
     from harness.train.run import set_determinism
     from harness.train.step import Learner
 
-    set_determinism(job.choice, job.config.seed)
-    weights = init_weights(job.config.hyper, tied=job.config.model.tied, seed=job.config.seed)
-    learner = Learner(job.config, job.choice, weights)
+    config, choice = job.config, job.choice
+    if job.way.bare:
+        config = replace(config, recipe=replace(config.recipe, muon_lr=0.0))
+        choice = replace(choice, dtype="f32", compile=False)
+    set_determinism(choice, config.seed)
+    weights = init_weights(config.hyper, tied=config.model.tied, seed=config.seed)
+    learner = Learner(config, choice, weights)
     return lambda batch: learner.step(batch, 1.0)
 
 

@@ -26,13 +26,15 @@ bool fdt_open(struct fdt *fdt, const void *blob, uint32_t size_limit)
     if (p == NULL || !IS_ALIGNED((uintptr_t)p, 8) || load_be32(p) != FDT_MAGIC) {
         return false;
     }
-    const uint32_t size = load_be32(p + 4);
+    // A loader may leave room behind the tree for more, as much as the tree again: not looked at.
+    const uint32_t limit = size_limit < FDT_MAX_SIZE ? size_limit : FDT_MAX_SIZE;
+    const uint32_t total = load_be32(p + 4), size = total < limit ? total : limit;
     const uint32_t nodes = load_be32(p + 8), strings = load_be32(p + 12);
     const uint32_t version = load_be32(p + 20), last_compatible = load_be32(p + 24);
     const uint32_t strings_size = load_be32(p + 32), nodes_size = load_be32(p + 36);
-    if (size < FDT_HEADER_SIZE || size > size_limit || size > FDT_MAX_SIZE ||
-        version < FDT_VERSION || last_compatible > FDT_VERSION || !IS_ALIGNED(nodes, 4u) ||
-        !fits(nodes, nodes_size, size) || !fits(strings, strings_size, size)) {
+    if (size < FDT_HEADER_SIZE || version < FDT_VERSION || last_compatible > FDT_VERSION ||
+        !IS_ALIGNED(nodes, 4u) || !fits(nodes, nodes_size, size) ||
+        !fits(strings, strings_size, size)) {
         return false;
     }
     *fdt = (struct fdt){p, size, p + nodes, p + strings, nodes_size, strings_size};

@@ -31,7 +31,8 @@ struct fdt_node {
     bool started;
 };
 
-// False: no tree, or none that can be read safely at all. Reads 40 bytes, then at most size_limit.
+// False: no tree, or none that can be read safely at all. Reads 40 bytes, then at most size_limit,
+// whatever room the header says there is.
 bool fdt_open(struct fdt *fdt, const void *blob, uint32_t size_limit);
 
 bool fdt_next(const struct fdt *fdt, struct fdt_node *node);

@@ -72,12 +72,12 @@ def test_one_thing_changes_from_way_to_way(prepared: Path, monkeypatch: pytest.M
     monkeypatch.setattr(measure_module, "apart", timed)
     found = measure(CONFIG, BF16, prepared / VOCABULARY, make_source, seconds=10)
     n_ctx = CONFIG.model.n_ctx
-    assert [name for name, _, _ in made] == ["plain", "plain", "plain", "trainer"]
-    documents, windows, batches, used = (shapes for _, shapes, _ in made)
+    assert [name for name, _, _ in made] == ["plain", "plain", "plain", "trainer", "trainer"]
+    documents, windows, batches, bare, used = (shapes for _, shapes, _ in made)
     assert {shape[0] for shape in documents} == {1}
     assert min(shape[1] for shape in documents) < n_ctx
     assert set(windows) == {(1, n_ctx)}
-    assert set(batches) == set(used) == {(CONFIG.recipe.batch, n_ctx)}
+    assert set(batches) == set(bare) == set(used) == {(CONFIG.recipe.batch, n_ctx)}
     # Ten steps of a second each are timed, the warm-up is not.
     for way, (_, _, tokens) in zip(found, made, strict=True):
         assert way.tokens_per_s == sum(tokens[measure_module.WARM_STEPS :]) / 10

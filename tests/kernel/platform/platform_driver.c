@@ -106,8 +106,9 @@ static void with_copy(const uint8_t *tree, size_t n, bool print)
 {
     uint8_t *copy = malloc(n);
     memcpy(copy, tree, n);
-    // A total size beyond the memory is the loader's lie about itself, which nothing can check.
-    if (n >= 8 && copy[0] == 0xd0) {
+    // A total size beyond the memory is the loader's lie about itself, which nothing can check
+    // where the blocks lie beyond it, too.
+    if (!print && n >= 8 && copy[0] == 0xd0) {
         const uint32_t said =
             (uint32_t)copy[4] << 24 | (uint32_t)copy[5] << 16 | (uint32_t)copy[6] << 8 | copy[7];
         if (said > n) {

@@ -325,6 +325,14 @@ def test_a_piece_too_many_after_the_cut_is_told(driver: Path) -> None:
     assert said == f"platform: the device tree has more than {MAX_RANGES} ranges of RAM"
 
 
+def test_room_behind_a_tree_is_not_looked_at(driver: Path) -> None:
+    """QEMU leaves as much again: 2 MiB behind the 1 MiB that it writes for a tree of its own."""
+    tree = bytearray(board(Node("memory@0", {"reg": cells64(0x100000, 0x2000)})))
+    assert int.from_bytes(tree[4:8], "big") == len(tree)
+    tree[4:8] = (3 << 20).to_bytes(4, "big")
+    assert facts(driver, bytes(tree))["ram"] == ["0x100000..0x102000"]
+
+
 def test_damaged_trees_are_read_without_harm(driver: Path) -> None:
     soc: dict[str, Value] = {
         "#address-cells": [1],
