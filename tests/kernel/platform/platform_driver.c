@@ -101,20 +101,24 @@ static void print_platform(const struct platform *p)
     }
 }
 
+static uint64_t be32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
 // The tree in memory of exactly its size.
 static void with_copy(const uint8_t *tree, size_t n, bool print)
 {
     uint8_t *copy = malloc(n);
     memcpy(copy, tree, n);
-    // A total size beyond the memory is the loader's lie about itself, which nothing can check
-    // where the blocks lie beyond it, too.
-    if (!print && n >= 8 && copy[0] == 0xd0) {
-        const uint32_t said =
-            (uint32_t)copy[4] << 24 | (uint32_t)copy[5] << 16 | (uint32_t)copy[6] << 8 | copy[7];
-        if (said > n) {
-            for (int i = 0; i < 4; i++) {
-                copy[4 + i] = (uint8_t)(n >> (24 - 8 * i));
-            }
+    // A size beyond the memory is the loader's lie about itself, which nothing can check. Room
+    // behind the tree may be more than is here.
+    if (n >= 40 && copy[0] == 0xd0 && be32(copy + 4) > n) {
+        const uint64_t nodes_end = be32(copy + 8) + be32(copy + 36);
+        const uint64_t strings_end = be32(copy + 12) + be32(copy + 32);
+        const bool whole = nodes_end <= n && strings_end <= n && print;
+        for (int i = 0; i < 4 && !whole; i++) {
+            copy[4 + i] = (uint8_t)(n >> (24 - 8 * i));
         }
     }
     struct platform platform;
