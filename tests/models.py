@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from harness.gguf import Model, read_gguf
-from harness.gguf.reader import Strings
 from harness.synth import synthesize
 
 ROOT = Path(__file__).parent.parent
@@ -70,6 +69,10 @@ def requantise(source: Path, quant: str, path: Path) -> Path:
     for key, value in model.metadata.items():
         if key != "general.architecture":
             _add_key(writer, key, value)
+    vocabulary = model.vocabulary  # its texts are kept once, not among the keys
+    writer.add_token_list(vocabulary.tokens)
+    writer.add_token_scores(vocabulary.scores.tolist())
+    writer.add_token_types(vocabulary.types.tolist())
     for name, tensor in model.tensors.items():
         weights = _floats(model, name)
         wanted = gguf.GGMLQuantizationType[quant]
@@ -106,5 +109,5 @@ def _add_key(writer: gguf.GGUFWriter, key: str, value: object) -> None:
     elif isinstance(value, bytes | str):
         writer.add_string(key, value.decode() if isinstance(value, bytes) else value)
     else:
-        assert isinstance(value, Strings | np.ndarray)
-        writer.add_array(key, list(value) if isinstance(value, Strings) else value.tolist())
+        assert isinstance(value, np.ndarray)
+        writer.add_array(key, value.tolist())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.emulator import QEMU_PATH
 from harness.link.stream import timeout_scale
 from tests.models import ROOT, Models
 from tests.target.machine import needs_qemu, qemu_pids
@@ -58,7 +59,7 @@ def test_without_a_compiler_build_says_what_to_install(shell: Shell, tmp_path: P
     done = subprocess.run(
         shell.command("build"),
         cwd=ROOT,
-        env={**os.environ, "PATH": str(tmp_path)},
+        env={**os.environ, "PATH": str(tmp_path), QEMU_PATH: ""},
         capture_output=True,
         text=True,
     )
@@ -74,7 +75,7 @@ def test_without_qemu_run_says_what_to_install(shell: Shell, tmp_path: Path) -> 
     done = subprocess.run(
         image.command("run", "-p", "x"),
         cwd=ROOT,
-        env={**os.environ, "PATH": str(tmp_path)},
+        env={**os.environ, "PATH": str(tmp_path), QEMU_PATH: ""},
         capture_output=True,
         text=True,
     )
