@@ -33,6 +33,7 @@ def test_the_busiest_core_is_set_against_its_part() -> None:
     assert "context 16: busiest of 2 cores over its part: prefill 1.034, decode 1.034" in text
 
 
+@pytest.mark.slow
 def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     from harness.bench.plot import plot_profiles

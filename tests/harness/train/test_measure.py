@@ -24,6 +24,8 @@ from harness.train.step import Learner  # noqa: E402
 from harness.train.vocabulary import BOS, EOS  # noqa: E402
 from tests.harness.train.standin import CONFIG, make_source, source  # noqa: E402
 
+pytestmark = pytest.mark.slow  # it trains
+
 BF16 = Choice("cpu", 1, "bf16", 4, compile=False)
 PLAIN = Choice("cpu", 1, "f32", 4, compile=False)
 
@@ -94,7 +96,6 @@ def test_what_fills_up_a_window_is_no_work_done() -> None:
     assert parts == [[1, 5, 6, 2], [1, 7, 2], [1, 5, 6, 7], [1, 8, 9]]
 
 
-@pytest.mark.slow
 def test_the_plain_loop_learns_what_the_trainer_learns() -> None:
     """The same network, loss and update: what is timed against the trainer does the same work."""
     config = replace(CONFIG, recipe=replace(CONFIG.recipe, weight_decay=0.0))
@@ -128,7 +129,6 @@ def settings(job: Job) -> Throughput:
     return Throughput(os.environ.get(WAITING, "default"), 0, 1.0)
 
 
-@pytest.mark.slow
 def test_each_way_has_a_process_of_its_own(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(WAITING, "passive")
     monkeypatch.setattr(measure_module, "timed", settings)
@@ -137,7 +137,6 @@ def test_each_way_has_a_process_of_its_own(prepared: Path, monkeypatch: pytest.M
     assert os.environ[WAITING] == "passive"
 
 
-@pytest.mark.slow
 def test_packing_and_batching_together_gain(prepared: Path) -> None:
     """Really trained; each alone may drown in a busy machine's noise, both together do not."""
     config = replace(CONFIG, recipe=replace(CONFIG.recipe, batch=16))

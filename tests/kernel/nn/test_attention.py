@@ -7,6 +7,8 @@ import pytest
 from tests.kernel.nn import exact
 from tests.kernel.nn.library import Library
 
+pytestmark = pytest.mark.slow  # builds programs
+
 EPS = 2.0**-24
 TILE, CHUNK = 8, 64
 

@@ -15,6 +15,8 @@ from tests.kernel.nn.random_tiles import random_matrix
 from tests.kernel.nn.test_quantize import Q8_0, Q8_K
 from tests.kernel.nn.tiny_model import Matrix
 
+pytestmark = pytest.mark.slow  # builds programs
+
 EPS = 2.0**-24
 N_ROWS = 8
 
