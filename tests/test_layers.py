@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -74,8 +75,9 @@ def includes(file: Path) -> set[str]:
     return {p.removesuffix(".h") if p.startswith("gen/") else p.split("/")[0] for p in paths}
 
 
+@cache
 def imported_names(file: Path) -> set[str]:
-    """Everything a Python file imports, in full, relative imports too."""
+    """Everything a Python file imports, in full, relative imports too; each is parsed once."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom):
