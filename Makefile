@@ -41,7 +41,7 @@ check: setup-test ## what must be green before a commit: format, lint, types, un
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m toolchain.format --check
 	$(PYTHON) -m mypy
-	$(PYTEST) -n 4 -m "not target and not slow" # they wait as much as they compute
+	$(PYTEST) -n auto -m "not target and not slow" # a worker more reads all tests once more
 
 test: check ## everything: also boots images in QEMU
 	$(PYTEST) -n auto -m "target or slow"
