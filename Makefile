@@ -7,11 +7,13 @@ PROMPT ?=
 export PROMPT
 ARGS ?=
 PYTEST := $(PYTHON) -m pytest -q --dist loadfile
+# Without kept bytecode each worker and each process that a test starts compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 IMAGE_ARGS = $(if $(MODEL),-m "$(MODEL)") --board $(BOARD)
 PROMPT_ARGS = $(if $(PROMPT),-p "$$PROMPT")
 
 .DEFAULT_GOAL := help
-.PHONY: help run chat test check format build evaluate verify golden clean setup-run setup-test
+.PHONY: help run chat test check static unit format build evaluate verify golden clean setup-run setup-test
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,10 +39,15 @@ verify: setup-run ## compare the kernel's tokens with the NumPy reference
 	@$(HARNESS) verify $(IMAGE_ARGS) $(PROMPT_ARGS) $(ARGS)
 
 check: setup-test ## what must be green before a commit: format, lint, types, unit tests
+	@$(MAKE) --no-print-directory -j 2 static unit # mypy has use for one core only
+
+static: setup-test
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m toolchain.format --check
 	$(PYTHON) -m mypy
+
+unit: setup-test
 	$(PYTEST) -n auto -m "not target and not slow" # a worker more reads all tests once more
 
 test: check ## everything: also boots images in QEMU

@@ -1,5 +1,6 @@
 """Render the generated files and give the build its id."""
 
+import functools
 import hashlib
 import tempfile
 from collections.abc import Mapping
@@ -79,7 +80,7 @@ def render_headers(
 
 def render_loader(board: Board) -> dict[str, str]:
     """The generated files of the chainloader, which knows its board and no model."""
-    environment = _environment()
+    environment = _environment(TEMPLATES_DIR)
     context = {
         "board": board,
         "uart_kinds": UART_KINDS,
@@ -130,7 +131,7 @@ def moved(plan: MemoryPlan, distance: int) -> MemoryPlan:
 
 
 def _render(model: Model, plan: MemoryPlan, chat: Chat, build_id: int) -> dict[str, str]:
-    environment = _environment()
+    environment = _environment(TEMPLATES_DIR)
     types = {tensor.type for tensor in model.tensors.values()}
     context: dict[str, Any] = {
         "model": model,
@@ -169,9 +170,10 @@ def _render(model: Model, plan: MemoryPlan, chat: Chat, build_id: int) -> dict[s
         ) from exc
 
 
-def _environment() -> jinja2.Environment:
+@functools.cache  # it keeps the compiled templates: most of a rendering's time
+def _environment(templates: Path) -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([TEMPLATES_DIR, LINKER_SCRIPT_DIR]),
+        loader=jinja2.FileSystemLoader([templates, LINKER_SCRIPT_DIR]),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

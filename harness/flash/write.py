@@ -1,6 +1,7 @@
 """A card image onto a card: everything, then read back, and the boot record last of all."""
 
 import hashlib
+from bisect import bisect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,10 +111,10 @@ def _compare(image: CardImage, card: BlockDevice, first_sector: bytes, progress:
 
 
 def _require_equal(card: BlockDevice, offset: int, wanted: bytes | memoryview) -> None:
-    found = card.read(offset, len(wanted))
+    found, wanted = card.read(offset, len(wanted)), bytes(wanted)
     if found == wanted:
         return
-    i = next(i for i, (a, b) in enumerate(zip(found, wanted, strict=True)) if a != b)
+    i = bisect(range(len(wanted)), False, key=lambda i: found[: i + 1] != wanted[: i + 1])
     raise CardMismatchError(
         f"{card.path} gives back 0x{found[i]:02x} at byte {offset + i:,}, written was "
         f"0x{wanted[i]:02x}",

@@ -1,5 +1,6 @@
 """Models without a file: shapes and a vocabulary are all that planning needs."""
 
+import functools
 import math
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 from harness.gguf import GGMLType, HyperParameters, Model, Tensor, Vocabulary
 
 
+@functools.cache
 def vocabulary_of(n_vocab: int) -> Vocabulary:
     texts = [b"<unk>", b"<s>", b"</s>", *(f"t{i}".encode() for i in range(n_vocab))]
     return Vocabulary(

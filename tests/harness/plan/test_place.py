@@ -138,6 +138,7 @@ def test_a_mapped_blob_ends_where_ram_ends_and_more_ram_fits_too() -> None:
 ranges = st.lists(st.tuples(st.integers(0, 200), st.integers(1, 300)), min_size=1, max_size=5)
 
 
+@pytest.mark.slow
 @given(ranges, st.integers(1, 250), st.integers(1, 400), st.integers(0, 400))
 @settings(max_examples=300, deadline=None)
 def test_what_is_placed_lies_in_ram_and_apart(

@@ -162,6 +162,7 @@ def test_both_tables_of_angles_count_as_state_and_not_as_the_model_s() -> None:
     assert two.tables_bytes >= one.tables_bytes + one.entry("rope").size_bytes
 
 
+@pytest.mark.slow
 def test_a_batch_of_one_is_left_when_no_batch_fits_the_budget() -> None:
     plan = plan_memory(model_of(n_vocab=400_000), VIRT)
     assert plan.n_batch == 1
@@ -239,6 +240,7 @@ def fits(plan: MemoryPlan) -> bool:
     return fdt + 2 * MIB <= base + plan.ram_size_bytes
 
 
+@pytest.mark.slow
 @given(
     model=st.builds(
         model_of,

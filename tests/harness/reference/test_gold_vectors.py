@@ -10,6 +10,8 @@ import pytest
 from harness.reference import ContractEncoder, FloatEncoder, encode, unit
 from tests.gold_vectors import GoldVector, cosine, read_gold_vector
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["gemma-embedding-Q8_0"]
 
 

@@ -54,6 +54,7 @@ def test_a_full_context_stops(model: Model) -> None:
     assert len(run.ids) == 5  # positions 4..7 and one token that is chosen, but never fed
 
 
+@pytest.mark.slow
 def test_sampling_is_repeatable(model: Model) -> None:
     params = SamplingParams(temp=3.0, seed=11)
     first, second = (generate(ContractReference(model), PROMPT, params, 10) for _ in range(2))
@@ -71,6 +72,7 @@ def test_prompts_that_cannot_be_run_are_refused(model: Model) -> None:
         generate(reference, PROMPT, GREEDY, 1, n_ctx=3)
 
 
+@pytest.mark.slow
 def test_a_real_model_tells_a_story_in_both_references(stories260k: Path) -> None:
     model = read_gguf(stories260k)
     ids = encode(model.vocabulary, "Once upon a time", add_special=True, parse_special=False)

@@ -69,6 +69,7 @@ def test_same_seed_same_tokens_other_seed_others() -> None:
     assert draws(with_(OFF, seed=5), values, 20) != draws(with_(OFF, seed=6), values, 20)
 
 
+@pytest.mark.slow
 def test_frequencies_follow_the_softmax() -> None:
     values = logits(0.5, -1, 2, 0)
     counts = np.bincount(draws(OFF, values, 4000), minlength=4) / 4000

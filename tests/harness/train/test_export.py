@@ -24,6 +24,8 @@ from harness.train.finish import export, to_numpy  # noqa: E402
 from harness.train.model import Llama, Weights, init_weights  # noqa: E402
 from harness.train.vocabulary import CONTROL, Tokenizer  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [
     "Ada took the ball to the garden. 37 birds saw it.\nThe ball was old.",
     "  two  spaces, trailing ",

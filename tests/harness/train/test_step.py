@@ -16,6 +16,8 @@ from harness.train import step as step_module  # noqa: E402
 from harness.train.model import Llama, init_weights  # noqa: E402
 from harness.train.step import Learner  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 PLAIN = Choice("cpu", 1, "f32", 4, compile=False)
 
 

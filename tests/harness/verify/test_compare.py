@@ -180,6 +180,7 @@ def test_an_ending_token_is_judged_with_its_logits(model: Model, faithful: Gener
     assert verdict.n_generated == len(run.ids) + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temp", [0.8, 2.0])
 def test_sampled_tokens_are_drawn_again_from_the_reference(model: Model, temp: float) -> None:
     params = SamplingParams(n_predict=N, temp=temp, seed=7, repeat_penalty=1.1)

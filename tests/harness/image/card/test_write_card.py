@@ -107,6 +107,7 @@ def test_every_file_is_read_back_and_is_in_the_list(
         assert entry.sha256 == hashlib.sha256(wanted).hexdigest()
 
 
+@pytest.mark.slow
 def test_the_file_system_is_sound(
     card: tuple[Path, CardContents, CardList], tmp_path: Path
 ) -> None:

@@ -62,6 +62,7 @@ def test_every_plot_has_held_out_beats() -> None:
         assert sum(1 for beat in plot.beats if beat.ways.valid) >= 2, plot.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["story", "story-question"])
 def test_held_out_sentences_of_stories_are_not_in_training(kind: str) -> None:
     text = "\n".join(

@@ -47,6 +47,7 @@ def test_there_are_many_plots() -> None:
     assert len({plot.name for plot in plots()}) == len(plots())
 
 
+@pytest.mark.slow
 def test_worlds_agree_with_a_replay_of_what_happened() -> None:
     for story in sample():
         place, holder = places_and_holders(story)
