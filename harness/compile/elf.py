@@ -232,8 +232,10 @@ def _absolute_relocations(obj: Path) -> list[str]:
             assert isinstance(symbols, SymbolTableSection)
             for relocation in section.iter_relocations():
                 kind = ABSOLUTE_RELOCATIONS.get(relocation["r_info_type"])
+                if kind is None:
+                    continue
                 name = symbols.get_symbol(relocation["r_info_sym"]).name
-                if kind is not None and name not in SIZES:
+                if name not in SIZES:
                     source = "/".join(obj.with_suffix("").parts[-2:])
                     problems.append(f"kernel/{source}: {target.name}: {kind} of {name or 'data'}")
     return problems
