@@ -1,5 +1,6 @@
 """One image on every board that QEMU has: the same bytes, the same logits bits."""
 
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -54,6 +55,13 @@ def tree_of(shared: Path, board: str) -> Path:
     return path
 
 
+def sources(board: str, tree: bool) -> str:
+    """What the kernel says of where its facts are from; without -dtb QEMU's Pis have ATAGs."""
+    if tree or board not in TREES:
+        return r"machine: device tree at 0x[0-9a-f]+\r?\n"
+    return f"machine: built-in facts of {board}, and ATAGs; device tree: none, x0 is 0x100\r?\n"
+
+
 @pytest.mark.parametrize("board", ["raspi3b"])
 def test_an_image_is_the_same_bytes_whichever_board_it_is_built_for(
     workshop: Workshop, built: Built, stories260k: Path, board: str
@@ -97,6 +105,7 @@ def test_one_image_gives_the_same_bits_on_every_board(
             assert told == Readings()
     console = (built.directory / log).read_text("utf-8", "replace")
     assert "4 of 4 cores run" in console
+    assert re.search(sources(board, tree), console)
     if board in TREES:
         assert "ARM clock 700 MHz, 25.0 C" in console
         assert "RAM 0x0..0x3c000000, 960 MiB" in console

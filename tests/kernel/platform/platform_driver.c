@@ -1,6 +1,6 @@
 // What platform_init() makes of the device tree on stdin, its panic too, as NAME=VALUE lines; the
-// machine around it is argv: IMAGE EL CPU_PART REVISION ARM_MEMORY_END (hexadecimal; 0: the mailbox
-// says nothing). With `damage SEED COUNT`: of COUNT damaged copies, where only the sanitizers
+// machine around it is argv: IMAGE EL CPU_PART REVISION ARM_MEMORY_END SHIFT (hexadecimal; 0: the
+// mailbox says nothing; SHIFT: of the tree from an aligned address). An empty stdin is x0 = 0. With `damage SEED COUNT`: of COUNT damaged copies, where only the sanitizers
 // judge.
 #include "arch/cpu.h"
 #include "dev/mailbox.h"
@@ -13,13 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_TREE (1 << 20)
+#define MAX_TREE (3 << 20) // more than is read
 
 static struct {
     paddr_t image;
     unsigned el, part;
     uint32_t revision;
     paddr_t memory_end;
+    size_t shift;
 } machine = {.image = 0x40080000, .el = 1, .part = 0xd08};
 
 static struct uart console;
@@ -87,6 +88,7 @@ static void print_platform(const struct platform *p)
     print_ranges("initrd", &p->initrd, 1);
     const struct devices *d = &p->devices;
     printf("name=%s\ntitle=%s\nfdt=%lu\n", p->name, p->title, p->fdt.end - p->fdt.start);
+    printf("source=%s\n", p->source);
     printf("uart=%d 0x%lx %u %u\nuart_irq=%u\nconsole=0x%lx\npins=%d\n", d->uart.kind, d->uart.base,
            d->uart.reg_shift, d->uart.reg_width, d->uart_irq, console.base, n_pin_setups);
     printf("intc=%d 0x%lx 0x%lx\n", d->intc.kind, d->intc.first, d->intc.second);
@@ -109,7 +111,7 @@ static uint64_t be32(const uint8_t *p)
 // The tree in memory of exactly its size.
 static void with_copy(const uint8_t *tree, size_t n, bool print)
 {
-    uint8_t *copy = malloc(n);
+    uint8_t *room = malloc(n + machine.shift), *copy = room + machine.shift;
     memcpy(copy, tree, n);
     // A size beyond the memory is the loader's lie about itself, which nothing can check. Room
     // behind the tree may be more than is here.
@@ -123,12 +125,12 @@ static void with_copy(const uint8_t *tree, size_t n, bool print)
     }
     struct platform platform;
     if (setjmp(after_panic) == 0) {
-        platform_init(&platform, (paddr_t)copy, machine.image, machine.el);
+        platform_init(&platform, n > 0 ? (paddr_t)copy : 0, machine.image, machine.el);
         if (print) {
             print_platform(&platform);
         }
     }
-    free(copy);
+    free(room);
 }
 
 static void damage(uint8_t *tree, size_t *n)
@@ -147,12 +149,13 @@ int main(int argc, char **argv)
 {
     static uint8_t tree[MAX_TREE], copy[MAX_TREE];
     const size_t n = fread(tree, 1, sizeof(tree), stdin);
-    if (argc == 6) {
+    if (argc == 7) {
         machine.image = strtoull(argv[1], NULL, 16);
         machine.el = (unsigned)strtoul(argv[2], NULL, 16);
         machine.part = (unsigned)strtoul(argv[3], NULL, 16);
         machine.revision = (uint32_t)strtoul(argv[4], NULL, 16);
         machine.memory_end = strtoull(argv[5], NULL, 16);
+        machine.shift = strtoull(argv[6], NULL, 16);
     }
     if (argc != 4) {
         with_copy(tree, n, true);

@@ -1,5 +1,6 @@
 """kernel/platform/board.c: boards without a tree, and the trees of real ones."""
 
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,65 @@ def test_atags_say_what_a_loader_without_a_tree_has_loaded(driver: Path) -> None
     assert found["name"] == ["raspi3b"]
     assert found["ram"] == ["0x0..0x3c000000"]
     assert found["initrd"] == ["0x8000000..0x8012345"]
+
+
+def with_words(tree: bytes, *words: tuple[int, int]) -> bytes:
+    """The tree with other words of its header, (offset, value)."""
+    changed = bytearray(tree)
+    for at, value in words:
+        struct.pack_into(">I", changed, at, value)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("tree", "shift", "why"),
+    [
+        (b"", 0, "none, x0 is 0x0"),
+        (NO_TREE, 0, "none, x0 is 0xADDRESS"),
+        (board(), 4, "none, x0 is 0xADDRESS"),
+        (with_words(board(), (4, 39)), 0, "that at 0xADDRESS has a size of 39"),
+        (
+            with_words(board(), (20, 16), (24, 3)),
+            0,
+            "that at 0xADDRESS has version 16, to be read as 3, not 17",
+        ),
+        (
+            with_words(board(), (36, 1 << 16)),
+            0,
+            f"that at 0xADDRESS has nodes or names outside its first {len(board())} bytes",
+        ),
+        (
+            with_words(board(), (4, 3 << 20), (12, 2 << 20)).ljust(3 << 20, b"\0"),
+            0,
+            f"that at 0xADDRESS has nodes or names outside its first {2 << 20} bytes",
+        ),
+        (with_words(board(), (36, 0)), 0, "that at 0xADDRESS has no root node"),
+    ],
+)
+def test_a_tree_that_is_refused_is_told_with_the_reason(
+    driver: Path, tree: bytes, shift: int, why: str
+) -> None:
+    found = facts(driver, tree, Machine(shift=shift))
+    said = re.sub("0x[0-9a-f]{6,}", "0xADDRESS", found["source"][0])
+    assert said == f"built-in facts of virt; device tree: {why}"
+    assert found["ram"] == ["0x40000000..0x60000000"]
+
+
+def test_atags_are_told_as_a_source(driver: Path) -> None:
+    (said,) = facts(driver, ATAGS, Machine(0x8_0000, 2, 0xD03, PI_3_B))["source"]
+    assert said.startswith("built-in facts of raspi3b, and ATAGs; device tree: none, x0 is 0x")
+
+
+def test_a_tree_is_told_as_the_source_and_whether_it_breaks_off(driver: Path) -> None:
+    tree = board(Node("memory@0", {"reg": [0, 0x10_0000, 0, 0x2000]}), Node("chosen"))
+    (said,) = facts(driver, tree)["source"]
+    assert re.fullmatch("device tree at 0x[0-9a-f]+", said)
+    at_nodes = struct.unpack_from(">I", tree, 8)[0]
+    last = tree.index(b"chosen") - 4
+    for damaged in (with_words(tree, (last, 7)), with_words(tree, (36, last - at_nodes))):
+        found = facts(driver, damaged)
+        assert found["source"][0].endswith(", but not to its end: it is damaged, or nested too deep")
+        assert found["ram"] == ["0x100000..0x102000"], "what comes before the damage is believed"
 
 
 def test_a_machine_that_nothing_is_known_of_has_no_console(driver: Path) -> None:
