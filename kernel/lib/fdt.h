@@ -32,8 +32,8 @@ struct fdt_node {
     bool whole; // once fdt_next() has said false: the tree has ended where its root node does
 };
 
-// False: no tree, or none that can be read safely at all; why, for a person. Reads 40 bytes, then at
-// most size_limit, whatever room the header says there is.
+// False: no tree, or none that can be read safely at all; why, for a person. Reads 40 bytes, then
+// at most size_limit, whatever room the header says there is.
 bool fdt_open(struct fdt *fdt, const void *blob, uint32_t size_limit, char *why, size_t why_size);
 
 bool fdt_next(const struct fdt *fdt, struct fdt_node *node);

@@ -19,6 +19,7 @@ from harness.image.card import card_contents, plan_card, write_card
 from harness.link.console import TargetPanic
 from harness.link.session import Session
 from tests.harness.image.card.made import made_firmware
+from tests.models import Models
 from tests.target.machine import Workshop, greedy, needs_board
 from tests.target.page_tables import PageTables, region
 
@@ -32,8 +33,8 @@ BOARDS = ("raspi3b", "raspi4b")
 
 
 @pytest.fixture(scope="module")
-def built(workshop: Workshop, stories260k: Path) -> Built:
-    return workshop.image(stories260k, append=False)
+def built(workshop: Workshop, models: Models) -> Built:
+    return workshop.image(models("micro-F32"), append=False)
 
 
 def kernel_alone(built: Built) -> Image:

@@ -15,6 +15,7 @@ from harness.image import Image
 from harness.image.card import CardContents, CardList, card_contents, plan_card, write_card
 from harness.link.generation import Generation
 from harness.link.session import Session
+from tests.models import Models
 from tests.target.machine import Workshop, greedy, needs_board
 from tests.target.test_u_boot import U_BOOT, read_until
 
@@ -26,10 +27,10 @@ EPOCH = 1_767_225_600
 
 
 @pytest.fixture(scope="module")
-def built(workshop: Workshop, stories260k: Path) -> Built:
+def built(workshop: Workshop, models: Models) -> Built:
     if shutil.which("mcopy") is None:
         pytest.skip("mtools is not installed")
-    return workshop.image(stories260k, append=False)
+    return workshop.image(models("micro-F32"), append=False)
 
 
 @pytest.fixture(scope="module")

@@ -29,9 +29,9 @@ from harness.link.stream import ByteStream, timeout_scale
 from tests.cable import Cable, cable, unharmed
 from tests.harness.image.card.made import made_firmware
 from tests.harness.link.faulty import Noise
+from tests.kernel.board_trees import pi_without_pl011
 from tests.models import ROOT, Models
 from tests.target.machine import Workshop, greedy
-from tests.target.test_boards import pi_without_pl011
 from tests.target.test_card_image import read_back
 from tests.target.test_serial_line import Board, chatting, say
 from tests.target.test_serial_line import read_until as read_words
@@ -215,7 +215,8 @@ def test_a_loader_and_a_model_on_one_card_and_a_uart_of_the_8250_s_kind(
     assert main([*command, "-o", str(tmp_path), "--firmware", str(firmware)]) == 0
     card = tmp_path / "raspi3b" / "loader" / "card.img"
     image = Loader(read_back(card, "kernel8.img", tmp_path / "read"), None)
-    dtb = pi_without_pl011(tmp_path / "pi.dtb")
+    dtb = tmp_path / "pi.dtb"
+    dtb.write_bytes(pi_without_pl011())
     extra = ["-drive", f"if=sd,format=raw,file={card}", "-serial", "null"]
     log = built.directory / "card-loader.log"
     with boot(image, pi3, dtb=dtb, log=log, extra=extra) as target:

@@ -1,7 +1,7 @@
 // What platform_init() makes of the device tree on stdin, its panic too, as NAME=VALUE lines; the
 // machine around it is argv: IMAGE EL CPU_PART REVISION ARM_MEMORY_END SHIFT (hexadecimal; 0: the
-// mailbox says nothing; SHIFT: of the tree from an aligned address). An empty stdin is x0 = 0. With `damage SEED COUNT`: of COUNT damaged copies, where only the sanitizers
-// judge.
+// mailbox says nothing; SHIFT: of the tree from an aligned address). An empty stdin is x0 = 0. With
+// `damage SEED COUNT`: of COUNT damaged copies, where only the sanitizers judge.
 #include "arch/cpu.h"
 #include "dev/mailbox.h"
 #include "lib/panic.h"

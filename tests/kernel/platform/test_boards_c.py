@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kernel.board_trees import made_tree
 from tests.kernel.build import run_program
 from tests.kernel.device_tree import Node, Value, write_device_tree
 from tests.kernel.platform.machine import (
@@ -133,7 +134,9 @@ def test_a_tree_is_told_as_the_source_and_whether_it_breaks_off(driver: Path) ->
     last = tree.index(b"chosen") - 4
     for damaged in (with_words(tree, (last, 7)), with_words(tree, (36, last - at_nodes))):
         found = facts(driver, damaged)
-        assert found["source"][0].endswith(", but not to its end: it is damaged, or nested too deep")
+        assert found["source"][0].endswith(
+            ", but not to its end: it is damaged, or nested too deep"
+        )
         assert found["ram"] == ["0x100000..0x102000"], "what comes before the damage is believed"
 
 
@@ -189,34 +192,38 @@ class Tree:
 
 
 TREES = {
-    "bcm2837-rpi-3-b": Tree(
+    "raspi3b": Tree(
         "raspi3b", f"{PL011} 0x3f201000 0 1", 89, f"{BCM2836} 0x40000000 0x3f00b200", NONE, 4,
         "0x0..0x40000000", f"0x1 {SPIN_TABLE} 0xe0", "0x3f00b880 0xc0000000", "0x3f100000",
         "1 0x3f200000", ("0 0x0", "2 0x3f300000"),
     ),
-    "bcm2711-rpi-4-b": Tree(
+    "raspi4b": Tree(
         "raspi4b", f"{PL011} 0xfe201000 0 1", 153, f"{GIC_V2} 0xff841000 0xff842000", NONE, 4,
         "0x0..0x3b400000", f"0x1 {SPIN_TABLE} 0xe0", "0xfe00b880 0xc0000000", "0xfe100000",
         "2 0xfe200000", ("1 0xfe340000", "2 0xfe300000"),
     ),
-    "bcm2712-rpi-5-b": Tree(
+    "pi5": Tree(
         "pi5", f"{PL011} 0x107d001000 0 1", 153, f"{GIC_V2} 0x107fff9000 0x107fffa000", SMC, 4,
         "0x0..0x28000000", f"0x100 {PSCI} 0x0", "0x107c013880 0x0", "0x107d200000",
     ),
-    "rk3588s-orangepi-5": Tree(
+    "rk3588": Tree(
         "rk3588", f"{UART_8250} 0xfeb50000 2 4", 365, f"{GIC_V3} 0xfe600000 0xfe680000", SMC, 8,
         "0x200000..0xf0000000", f"0x100 {PSCI} 0x0",
     ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("file", TREES)
-def test_trees_of_real_boards_are_understood(driver: Path, shared: Path, file: str) -> None:
-    path = shared / "dtb" / f"{file}.dtb"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there")
-    found = facts(driver, path.read_bytes(), Machine(el=2))
-    read = Tree(
+FILES = {
+    "raspi3b": "bcm2837-rpi-3-b",
+    "raspi4b": "bcm2711-rpi-4-b",
+    "pi5": "bcm2712-rpi-5-b",
+    "rk3588": "rk3588s-orangepi-5",
+}
+
+
+def read_as(driver: Path, tree: bytes) -> Tree:
+    found = facts(driver, tree, Machine(el=2))
+    return Tree(
         name=found["name"][0],
         uart=found["uart"][0],
         irq=int(found["uart_irq"][0]),
@@ -230,14 +237,32 @@ def test_trees_of_real_boards_are_understood(driver: Path, shared: Path, file: s
         gpio=found["gpio"][0],
         sd=(found["sd"][0], found["sd"][1]),
     )
-    assert read == TREES[file]
 
 
-@pytest.mark.parametrize("name", ["bcm2711-rpi-4-b", "bcm2712-rpi-5-b"])
-def test_damaged_trees_of_real_boards_are_read_without_harm(
-    driver: Path, shared: Path, name: str
-) -> None:
-    path = shared / "dtb" / f"{name}.dtb"
+def real_tree(shared: Path, board: str) -> bytes:
+    path = shared / "dtb" / f"{FILES[board]}.dtb"
     if not path.is_file():
         pytest.skip(f"{path} is not there")
-    run_program(driver, "damage", "2", "1000", stdin=path.read_bytes())
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("board", TREES)
+def test_trees_in_the_shape_of_real_ones_are_understood(driver: Path, board: str) -> None:
+    assert read_as(driver, made_tree(board)) == TREES[board]
+
+
+@pytest.mark.parametrize("board", TREES)
+def test_trees_of_real_boards_are_understood(driver: Path, shared: Path, board: str) -> None:
+    assert read_as(driver, real_tree(shared, board)) == TREES[board]
+
+
+@pytest.mark.parametrize("board", ["raspi4b", "pi5"])
+def test_damaged_trees_of_boards_are_read_without_harm(driver: Path, board: str) -> None:
+    run_program(driver, "damage", "2", "1000", stdin=made_tree(board))
+
+
+@pytest.mark.parametrize("board", ["raspi4b", "pi5"])
+def test_damaged_trees_of_real_boards_are_read_without_harm(
+    driver: Path, shared: Path, board: str
+) -> None:
+    run_program(driver, "damage", "2", "1000", stdin=real_tree(shared, board))
