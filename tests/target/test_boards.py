@@ -87,10 +87,11 @@ def source(board: str, tree: str) -> str:
     return r"machine: device tree at 0x[0-9a-f]+\n"
 
 
+@pytest.mark.parametrize("board", PIS)
 def test_an_image_is_the_same_bytes_whichever_board_it_is_built_for(
-    workshop: Workshop, models: Models, built: Built
+    workshop: Workshop, models: Models, built: Built, board: str
 ) -> None:
-    other = workshop.image(models(MODEL), board="raspi3b")
+    other = workshop.image(models(MODEL), board=board)
     assert other.image.kernel8.read_bytes() == built.image.kernel8.read_bytes()
 
 
@@ -152,11 +153,13 @@ def test_a_pi_finds_the_blob_that_came_as_initramfs_by_atags_or_tree(
         assert_same_bits(session, on_the_host)
 
 
-def test_an_idle_pi_leaves_the_host_alone(workshop: Workshop, built: Built) -> None:
-    here = replace(built, board=needs_board("raspi3b"))
-    with workshop.session(here, log="idle-pi.log") as session:
+@pytest.mark.parametrize("board", PIS)
+def test_an_idle_pi_leaves_the_host_alone(workshop: Workshop, built: Built, board: str) -> None:
+    here = replace(built, board=needs_board(board))
+    log = f"idle-{board}.log"
+    with workshop.session(here, log=log) as session:
         session.generate("Hello", greedy(2))
-        (pid,) = qemu_pids(built.directory / "idle-pi.log")
+        (pid,) = qemu_pids(built.directory / log)
         time.sleep(1.0)
         before = cpu_s(pid)
         time.sleep(3.0)
@@ -168,10 +171,13 @@ def read_to_the_end(target: Target) -> None:
         target.stream.read(60.0)
 
 
+@pytest.mark.parametrize("board", PIS)
 @pytest.mark.parametrize("action", ["poweroff", "reboot"])
-def test_a_pi_is_switched_off_and_restarted_by_its_watchdog(built: Built, action: str) -> None:
-    board = needs_board("raspi3b")
-    with boot(built.image, board, log=built.directory / f"{action}.log") as target:
+def test_a_pi_is_switched_off_and_restarted_by_its_watchdog(
+    built: Built, action: str, board: str
+) -> None:
+    log = built.directory / f"{action}-{board}.log"
+    with boot(built.image, needs_board(board), log=log) as target:
         session = Session(target.stream)
         session.connect(expected_build_id=built.image.build_id)
         getattr(session, action)()
