@@ -4,9 +4,9 @@
 // `damage SEED COUNT`: of COUNT damaged copies, where only the sanitizers judge.
 #include "arch/cpu.h"
 #include "dev/mailbox.h"
-#include "lib/panic.h"
 #include "platform/pi.h"
 #include "platform/platform.h"
+#include "told_panic.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ static struct {
 
 static struct uart console;
 static int n_pin_setups;
-static jmp_buf after_panic;
+static jmp_buf next_tree;
 
 unsigned cpu_part(void)
 {
@@ -62,15 +62,10 @@ void uart_init(const struct uart *uart)
     console = *uart;
 }
 
-// In place of lib/panic.c, which panics once: here every damaged tree may.
-noreturn void panic_at(const char *file, int line, const char *fmt, ...)
+// Every damaged tree may panic.
+static noreturn void after_panic(void)
 {
-    (void)file, (void)line;
-    va_list args;
-    va_start(args, fmt);
-    vprintf(fmt, args);
-    va_end(args);
-    longjmp(after_panic, 1);
+    longjmp(next_tree, 1);
 }
 
 static void print_ranges(const char *name, const struct range *ranges, int n)
@@ -124,7 +119,7 @@ static void with_copy(const uint8_t *tree, size_t n, bool print)
         }
     }
     struct platform platform;
-    if (setjmp(after_panic) == 0) {
+    if (setjmp(next_tree) == 0) {
         platform_init(&platform, n > 0 ? (paddr_t)copy : 0, machine.image, machine.el);
         if (print) {
             print_platform(&platform);
