@@ -4,12 +4,9 @@ import sys
 from typing import Any
 
 from harness.cli.options import TargetOptions
-from harness.cli.progress import Bar
+from harness.cli.progress import Bar, harmless
 from harness.link.generation import Generation, Stats, Token
 from harness.link.messages import Prefill, Welcome
-
-# What a terminal may obey, were the model to say it: C0, DEL and C1, but for tab and newline.
-CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 
 
 class Live:
@@ -34,8 +31,7 @@ class Live:
             self._bar.clear()
             self._bar = None
         if self._text:
-            text = token.text.translate(CONTROLS) if sys.stdout.isatty() else token.text
-            sys.stdout.write(text)
+            sys.stdout.write(harmless(token.text, sys.stdout))
             sys.stdout.flush()
 
 

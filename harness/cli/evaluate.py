@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from harness.cli.answer import CONTROLS
 from harness.cli.options import add_build, add_model, add_target, build_options, target_options
 from harness.cli.pipeline import built_from
-from harness.cli.progress import bar
+from harness.cli.progress import CONTROLS, bar
 from harness.cli.report import print_report
 from harness.cli.smp import check_smp
 from harness.cli.target import running

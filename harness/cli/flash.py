@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.board import load_board
@@ -24,6 +25,7 @@ from harness.cli.pipeline import built_from
 from harness.cli.progress import Bar, bar, note
 from harness.cli.report import print_report
 from harness.errors import FlashError
+from harness.flash import release
 from harness.flash.device import open_disk
 from harness.flash.disk import Disk
 from harness.flash.files import copy_files, files_in, plan_files, require_folder
@@ -64,6 +66,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-size", type=_size, default=SIZE_MAX, metavar="SIZE",
         help=f"larger disks are no cards (default: {SIZE_MAX // 10**9}G)",
     )  # fmt: skip
+    group.add_argument(
+        "--unmount", action="store_true",
+        help="unmount the card's partitions first, once it is confirmed; else a mounted one is "
+        "refused",
+    )  # fmt: skip
+    group.add_argument(
+        "--no-eject", action="store_true", help="leave the card there when it is written"
+    )
     group.add_argument("--no-verify", action="store_true", help="do not read back what was written")
     add_build(parser)
     add_firmware(parser)
@@ -82,7 +92,9 @@ def run(args: argparse.Namespace) -> int:
         raise refuse_to_guess(_disks())
     if args.files_only is not None:
         require_folder(args.files_only)
-    disk = None if args.device is None else _judged(args, SIZE_MIN)  # before anything is built
+    disk = None
+    if args.device is not None:
+        disk = _judged(args, SIZE_MIN, unmount=args.unmount)  # before anything is built
     options = card_options(args)
     wanted = build_options(args)
     if wanted.model is None or not wanted.model.is_dir():
@@ -135,13 +147,15 @@ def _write(args: argparse.Namespace, built: Made, options: CardOptions) -> int:
     as_it_is = args.model is not None and args.model.is_dir() and not options.named
     card = (made_card(built) if as_it_is else None) or make_card(built, options)
     image = CardImage(built.directory / card.image, card.size_bytes, card.sha256, card.extents)
-    disk = _judged(args, image.end_bytes)
+    disk = _judged(args, image.end_bytes, unmount=args.unmount)
     _describe(disk, card, image)
     if args.dry_run:
         print_report(f"nothing was written: {disk.path} is a candidate")
         return 0
     if not args.yes:
         _confirm(disk)
+    release.unmount(disk)
+    disk = replace(disk, volume=disk.volume.unmounted())
     verify = not args.no_verify
     with open_disk(disk, _command()) as target:
         # A person may have taken long to answer. What is open stays this disk, whatever gets its
@@ -159,11 +173,18 @@ def _write(args: argparse.Namespace, built: Made, options: CardOptions) -> int:
         finally:
             shown.clear()
     done = "written and verified" if verify else "written, not verified"
-    print_report(
-        f"{disk.path}: {image.write_bytes:,} bytes {done}; a desktop may mount it now: "
-        "eject it before you pull it out"
-    )
+    print_report(f"{disk.path}: {image.write_bytes:,} bytes {done}; {_let_go(args, disk)}")
     return 0
+
+
+def _let_go(args: argparse.Namespace, disk: Disk) -> str:
+    """Eject the card, if that is wished and can be done, and say whether it may be pulled out."""
+    failed = "" if args.no_eject else release.eject(disk)
+    if failed:
+        note(f"{disk.path} was not ejected: {failed}")
+    elif not args.no_eject:
+        return "ejected: it can be pulled out"
+    return "a desktop may mount it now: eject it before you pull it out"
 
 
 class _Phases:
@@ -190,6 +211,8 @@ def _describe(disk: Disk, card: CardList, image: CardImage) -> None:
     note(f"disk:  {disk.path}, {disk.title}")
     if disk.serial:
         note(f"       serial number {disk.serial}")
+    for volume in release.mounted(disk):
+        note(f"{volume.name} will be unmounted from {' and '.join(volume.mounted)}")
     note(f"everything on {disk.name} will be lost")
 
 
@@ -211,12 +234,12 @@ def _confirm(disk: Disk) -> None:
         raise FlashError(f"typed was {typed!r}, wanted {wanted!r}; nothing was written")
 
 
-def _judged(args: argparse.Namespace, size_min: int) -> Disk:
+def _judged(args: argparse.Namespace, size_min: int, *, unmount: bool = False) -> Disk:
     """The disk that the user named, or FlashError with the reason for which it is refused."""
     disks = _disks()
     device = os.path.realpath(args.device) if "/" in args.device else args.device
     disk = choose(disks, device, args.serial)
-    verdict = judge(disk, disks, size_min=size_min, size_max=args.max_size)
+    verdict = judge(disk, disks, size_min=size_min, size_max=args.max_size, unmount=unmount)
     if not verdict.ok:
         raise FlashError(f"refused: {verdict.refusal}", hint=verdict.hint)
     return disk

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from harness.cli.progress import note
 from harness.cli.report import stop_writing
 from harness.errors import EXIT_BUG, EXIT_INTERRUPTED, HarnessError
 
@@ -80,9 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def print_error(error: HarnessError) -> None:
     """What happened, then what to do about it."""
-    print(f"error: {error}", file=sys.stderr)
+    note(f"error: {error}")  # the last lines of a board's console, maybe
     if error.hint:
-        print(f"  hint: {error.hint}", file=sys.stderr)
+        note(f"  hint: {error.hint}")
 
 
 def _dispatch(argv: list[str]) -> int:

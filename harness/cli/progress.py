@@ -4,6 +4,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TextIO
+
+# What a terminal may obey, were a model or a board to say it: C0, DEL, C1, not tab and newline.
+CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 
 WIDTH = 24
 REDRAW_S = 0.1
@@ -84,4 +88,9 @@ def stage() -> Iterator[Callable[[str], None]]:
 
 def note(text: str) -> None:
     """One line on stderr: a fact the user may want to know, not part of the answer."""
-    print(text, file=sys.stderr, flush=True)
+    print(harmless(text, sys.stderr), file=sys.stderr, flush=True)
+
+
+def harmless(text: str, stream: TextIO) -> str:
+    """What `stream` gets of a text that is not ours: if a terminal, no control characters."""
+    return text.translate(CONTROLS) if stream.isatty() else text

@@ -1,7 +1,7 @@
 """What is known of a disk before anything is written to it, the same for Linux and macOS."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,11 @@ class Volume:
         yield self
         for child in self.children:
             yield from child.walk()
+
+    def unmounted(self) -> "Volume":
+        """The same with nothing mounted."""
+        children = tuple(child.unmounted() for child in self.children)
+        return replace(self, mounted=(), children=children)
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,11 @@ class Disk:
     serial: str
     number: str
     volume: Volume
+
+    @property
+    def is_macos(self) -> bool:
+        """Found by diskutil, which also unmounts and ejects it."""
+        return self.path.startswith("/dev/rdisk")
 
     @property
     def is_usb_disk(self) -> bool:

@@ -69,13 +69,21 @@ class Verdict:
 
 
 def judge(
-    disk: Disk, disks: Sequence[Disk], *, size_min: int = SIZE_MIN, size_max: int = SIZE_MAX
+    disk: Disk,
+    disks: Sequence[Disk],
+    *,
+    size_min: int = SIZE_MIN,
+    size_max: int = SIZE_MAX,
+    unmount: bool = False,
 ) -> Verdict:
     """The first rule that the disk breaks; disks: all that this machine has.
 
-    size_min, size_max: bytes; the least is that of the image when one is to be written.
+    size_min, size_max: bytes; the least is that of the image when one is to be written. unmount:
+    what is mounted from it, and not by this system, is to be unmounted first.
     """
     for rule in RULES:
+        if unmount and rule is _is_not_mounted:
+            continue
         verdict = rule(disk)
         if not verdict.ok:
             return verdict
@@ -140,14 +148,10 @@ def _is_no_member(disk: Disk) -> Verdict:
 def _is_not_mounted(disk: Disk) -> Verdict:
     for volume in disk.volume.walk():
         for point in volume.mounted:
-            command = (
-                f"diskutil unmountDisk {disk.name}"
-                if disk.path.startswith("/dev/rdisk")
-                else f"umount {point}"
-            )
+            command = f"diskutil unmountDisk {disk.name}" if disk.is_macos else f"umount {point}"
             return Verdict(
                 f"{disk.name} is in use: {volume.name} is mounted at {point}",
-                f"{command}; or leave it mounted, and --files-only {point}",
+                f"{command}, or --unmount; or leave it mounted, and --files-only {point}",
             )
     return Verdict("")
 

@@ -79,5 +79,8 @@ class Console:
 
 
 def _printable(text: str) -> str:
-    """Without the control characters that line noise would send to the user's terminal."""
-    return "".join(c for c in text if c >= " " or c in "\n\r\t\b\x1b")
+    """Without the control characters, C1 and DEL too, that line noise would be to a terminal.
+
+    ESC stays: firmware colours its lines. What a terminal gets of it is the command line's choice.
+    """
+    return "".join(c for c in text if " " <= c < "\x7f" or c >= "\xa0" or c in "\n\r\t\b\x1b")

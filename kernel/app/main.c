@@ -142,6 +142,7 @@ static void banner(const uint8_t *kv_cache)
     if (pi[0] != '\0') {
         print("%s", pi);
     }
+    print("machine: %s", platform.source);
     for (int i = 0; i < platform.n_ram; i++) {
         print("RAM 0x%lx..0x%lx, %lu MiB", platform.ram[i].start, platform.ram[i].end,
               (platform.ram[i].end - platform.ram[i].start) >> 20);

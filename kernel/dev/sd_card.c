@@ -170,6 +170,8 @@ enum sd_result sd_read(struct sd_card *card, uint32_t lba, uint32_t n, void *to)
             result = read_chunk(card, lba, chunk, at);
         }
         if (result != SD_OK) {
+            card->failed_lba = lba;
+            card->failed_n = chunk;
             return result;
         }
         lba += chunk;

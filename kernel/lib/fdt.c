@@ -1,6 +1,7 @@
 // Flattened device tree reader. Every offset of the blob is checked before it is followed.
 #include "lib/fdt.h"
 
+#include "lib/format.h"
 #include "lib/string.h"
 
 #define FDT_MAGIC       0xd00dfeedu
@@ -20,10 +21,11 @@ static bool fits(uint32_t offset, uint32_t size, uint32_t limit)
     return offset <= limit && size <= limit - offset;
 }
 
-bool fdt_open(struct fdt *fdt, const void *blob, uint32_t size_limit)
+bool fdt_open(struct fdt *fdt, const void *blob, uint32_t size_limit, char *why, size_t why_size)
 {
     const uint8_t *p = blob;
     if (p == NULL || !IS_ALIGNED((uintptr_t)p, 8) || load_be32(p) != FDT_MAGIC) {
+        format(why, why_size, "none, x0 is 0x%lx", (uintptr_t)p);
         return false;
     }
     // A loader may leave room behind the tree for more, as much as the tree again: not looked at.
@@ -32,12 +34,27 @@ bool fdt_open(struct fdt *fdt, const void *blob, uint32_t size_limit)
     const uint32_t nodes = load_be32(p + 8), strings = load_be32(p + 12);
     const uint32_t version = load_be32(p + 20), last_compatible = load_be32(p + 24);
     const uint32_t strings_size = load_be32(p + 32), nodes_size = load_be32(p + 36);
-    if (size < FDT_HEADER_SIZE || version < FDT_VERSION || last_compatible > FDT_VERSION ||
-        !IS_ALIGNED(nodes, 4u) || !fits(nodes, nodes_size, size) ||
+    if (size < FDT_HEADER_SIZE) {
+        format(why, why_size, "that at 0x%lx has a size of %u", (uintptr_t)p, total);
+        return false;
+    }
+    if (version < FDT_VERSION || last_compatible > FDT_VERSION) {
+        format(why, why_size, "that at 0x%lx has version %u, to be read as %u, not %u",
+               (uintptr_t)p, version, last_compatible, FDT_VERSION);
+        return false;
+    }
+    if (!IS_ALIGNED(nodes, 4u) || !fits(nodes, nodes_size, size) ||
         !fits(strings, strings_size, size)) {
+        format(why, why_size, "that at 0x%lx has nodes or names outside its first %u bytes",
+               (uintptr_t)p, size);
         return false;
     }
     *fdt = (struct fdt){p, size, p + nodes, p + strings, nodes_size, strings_size};
+    struct fdt_node root = {0};
+    if (!fdt_next(fdt, &root)) {
+        format(why, why_size, "that at 0x%lx has no root node", (uintptr_t)p);
+        return false;
+    }
     return true;
 }
 
@@ -112,6 +129,7 @@ bool fdt_next(const struct fdt *fdt, struct fdt_node *node)
             return false;
         }
         if (item.token == TOKEN_END_NODE && --depth < 0) {
+            node->whole = node->started;
             return false; // the root's: nothing may follow
         }
         if (item.token == TOKEN_BEGIN_NODE) {

@@ -29,11 +29,12 @@ struct fdt_node {
     const char *name;        // with its unit address
     int path[FDT_MAX_DEPTH]; // offsets of the node (path[depth]) and of its parents
     bool started;
+    bool whole; // once fdt_next() has said false: the tree has ended where its root node does
 };
 
-// False: no tree, or none that can be read safely at all. Reads 40 bytes, then at most size_limit,
-// whatever room the header says there is.
-bool fdt_open(struct fdt *fdt, const void *blob, uint32_t size_limit);
+// False: no tree, or none that can be read safely at all; why, for a person. Reads 40 bytes, then
+// at most size_limit, whatever room the header says there is.
+bool fdt_open(struct fdt *fdt, const void *blob, uint32_t size_limit, char *why, size_t why_size);
 
 bool fdt_next(const struct fdt *fdt, struct fdt_node *node);
 

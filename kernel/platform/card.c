@@ -102,8 +102,8 @@ static void read_blocks(struct sd_card *card, uint32_t lba, uint32_t n, void *to
 {
     const enum sd_result result = sd_read(card, lba, n, to);
     if (result != SD_OK) {
-        panic("SD card: blocks %u to %u cannot be read: %s", lba, lba + n - 1,
-              sd_result_text(result));
+        panic("SD card: blocks %u to %u cannot be read: %s", card->failed_lba,
+              card->failed_lba + card->failed_n - 1, sd_result_text(result));
     }
 }
 

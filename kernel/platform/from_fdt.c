@@ -120,7 +120,7 @@ static void read_node(struct platform *p, const struct fdt *fdt, const struct fd
     }
 }
 
-void platform_from_fdt(struct platform *p, const struct fdt *fdt)
+bool platform_from_fdt(struct platform *p, const struct fdt *fdt)
 {
     struct fdt_landmarks at = {FDT_NONE, FDT_NONE, FDT_NONE};
     struct fdt_uarts uarts = {.any = {.uart = {.kind = UART_NONE}}};
@@ -140,4 +140,5 @@ void platform_from_fdt(struct platform *p, const struct fdt *fdt)
     fdt_choose_uart(&p->devices, &uarts);
     read_chosen(p, fdt, at.chosen);
     read_reservation_map(p, fdt);
+    return node.whole;
 }

@@ -8,5 +8,6 @@
 void platform_add_range(struct platform *platform, const char *what, struct range *ranges, int *n,
                         paddr_t start, uint64_t size);
 
-// Fills in what the tree knows. Does not panic: there is no console yet.
-void platform_from_fdt(struct platform *platform, const struct fdt *fdt);
+// Fills in what the tree knows. False: it could not be read to its end. Does not panic: there is no
+// console yet.
+bool platform_from_fdt(struct platform *platform, const struct fdt *fdt);

@@ -83,7 +83,9 @@ static void fill_in(struct devices *devices, const struct devices *known)
 static void read_tree(struct platform *p, const struct fdt *fdt, unsigned el)
 {
     struct fdt_node root = {0};
-    platform_from_fdt(p, fdt);
+    const bool whole = platform_from_fdt(p, fdt);
+    format(p->source, sizeof(p->source), "device tree at 0x%lx%s", (paddr_t)fdt->blob,
+           whole ? "" : ", but not to its end: it is damaged, or nested too deep");
     if (!fdt_next(fdt, &root)) {
         return;
     }
@@ -101,8 +103,9 @@ static void read_tree(struct platform *p, const struct fdt *fdt, unsigned el)
     fill_in(&p->devices, &board->devices);
 }
 
-// Without a tree; what came in x0 may be ATAGs.
-static void read_board(struct platform *p, paddr_t loader, paddr_t image, unsigned el)
+// Without a tree, for the reason given; what came in x0 may be ATAGs.
+static void read_board(struct platform *p, paddr_t loader, paddr_t image, unsigned el,
+                       const char *why)
 {
     const struct board *board = board_of_place(image, cpu_part(), el);
     struct atags atags;
@@ -115,7 +118,10 @@ static void read_board(struct platform *p, paddr_t loader, paddr_t image, unsign
     }
     set_names(p, board->name, board->title);
     p->devices = board->devices;
-    if (atags_read(&atags, (const void *)loader)) {
+    const bool has_atags = atags_read(&atags, (const void *)loader);
+    format(p->source, sizeof(p->source), "built-in facts of %s%s; device tree: %s", p->name,
+           has_atags ? ", and ATAGs" : "", why);
+    if (has_atags) {
         for (int i = 0; i < atags.n_memory; i++) {
             add_ram(p, atags.memory[i].start, atags.memory[i].start + atags.memory[i].size);
         }
@@ -157,12 +163,13 @@ static void cut_first_gib(struct platform *p)
 void platform_init(struct platform *p, paddr_t loader, paddr_t image, unsigned el)
 {
     struct fdt fdt;
+    char why[96];
     *p = (struct platform){.psci = PSCI_NONE};
-    if (fdt_open(&fdt, (const void *)loader, FDT_MAX_SIZE)) {
+    if (fdt_open(&fdt, (const void *)loader, FDT_MAX_SIZE, why, sizeof(why))) {
         p->fdt = (struct range){loader, loader + fdt.size};
         read_tree(p, &fdt, el);
     } else {
-        read_board(p, loader, image, el);
+        read_board(p, loader, image, el, why);
     }
     mailbox_init(p->devices.mailbox, p->devices.mailbox_bus);
     pi_raise_clock(); // may change the clock that the console's speed is divided from

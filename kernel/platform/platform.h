@@ -10,6 +10,7 @@
 
 struct platform {
     char name[40], title[40];              // of the board
+    char source[160];                      // where all of this is from, for a person
     struct range ram[PLATFORM_MAX_RANGES]; // ascending, disjoint, whole pages
     int n_ram;
     struct range no_map[PLATFORM_MAX_RANGES]; // the firmware's: must not even be mapped

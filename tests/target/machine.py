@@ -1,6 +1,7 @@
 """Build a model's image once per session and ask it things, in QEMU or on the host twin."""
 
 import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -140,6 +141,14 @@ def qemu_pids(log: Path) -> list[int]:
         if any(word.endswith(f",logfile={log}".encode()) for word in words):
             found.append(int(cmdline.parent.name))
     return found
+
+
+def dumped_tree(board: Board, path: Path, *, n_cores: int = 1) -> Path:
+    """The device tree that QEMU makes for a machine of its own, as a file."""
+    command = [find_qemu(board), "-M", f"{board.machine},dumpdtb={path}"]
+    command += ["-cpu", board.cpu_default, "-smp", str(n_cores), "-display", "none", "-nic", "none"]
+    subprocess.run(command, check=True, capture_output=True)
+    return path
 
 
 def cpu_s(pid: int) -> float:

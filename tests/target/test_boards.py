@@ -1,5 +1,6 @@
 """One image on every board that QEMU has: the same bytes, the same logits bits."""
 
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -7,37 +8,53 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.board import Board
 from harness.boot import Target, boot
 from harness.cli.pipeline import Built
 from harness.link.generation import Generation
 from harness.link.sensors import Readings
 from harness.link.session import Session
 from harness.link.stream import StreamEnded
-from tests.kernel.device_tree import Node, Value, write_device_tree
-from tests.target.machine import Workshop, cpu_s, greedy, needs_board, qemu_pids
+from tests.kernel.board_trees import made_tree, pi_without_pl011
+from tests.models import Models, shared_folder
+from tests.target.machine import (
+    Workshop,
+    cpu_s,
+    dumped_tree,
+    greedy,
+    needs_board,
+    qemu_pids,
+)
 
 pytestmark = pytest.mark.target
 
+MODEL = "micro-F32"  # the shape of stories260K
+N_CORES = 4
 N_TOKENS = 12
-PROMPT = "Once upon a time there was a girl who"  # more tokens than cores, and no multiple of them
-TREES = {"raspi3b": "bcm2837-rpi-3-b.dtb", "raspi4b": "bcm2711-rpi-4-b.dtb"}
+PROMPT = "Once upon a time there was a girl"  # more tokens than cores, and no multiple of them
+REAL_TREES = {"raspi3b": "bcm2837-rpi-3-b.dtb", "raspi4b": "bcm2711-rpi-4-b.dtb"}
+PIS = tuple(REAL_TREES)
 
 
 @pytest.fixture(scope="module")
-def built(workshop: Workshop, stories260k: Path) -> Built:
-    return workshop.image(stories260k)
+def built(workshop: Workshop, models: Models) -> Built:
+    return workshop.image(models(MODEL))
 
 
 @pytest.fixture(scope="module")
-def with_blob(workshop: Workshop, stories260k: Path) -> Built:
+def with_blob(workshop: Workshop, models: Models) -> Built:
     """The image of a model that travels by itself."""
-    return workshop.image(stories260k, append=False)
+    return workshop.image(models(MODEL), append=False)
 
 
 @pytest.fixture(scope="module")
 def on_the_host(workshop: Workshop, built: Built) -> Generation:
     params = greedy(N_TOKENS, ignore_eog=True)
-    return workshop.answer(built, PROMPT, params, cpu="twin")
+    wanted = workshop.answer(built, PROMPT, params, cpu="twin")
+    assert wanted.stats is not None
+    assert wanted.stats.n_prompt > N_CORES
+    assert wanted.stats.n_prompt % N_CORES
+    return wanted
 
 
 def assert_same_bits(session: Session, wanted: Generation) -> None:
@@ -47,21 +64,39 @@ def assert_same_bits(session: Session, wanted: Generation) -> None:
     np.testing.assert_array_equal(answer.logits.view(np.uint32), wanted.logits.view(np.uint32))
 
 
-def tree_of(shared: Path, board: str) -> Path:
-    path = shared / "dtb" / TREES[board]
-    if not path.is_file():
-        pytest.skip(f"{path} is not there")
+def tree_of(board: Board, kind: str, folder: Path) -> Path | None:
+    """What -dtb gets. "made": for a Pi by tests/kernel, for virt by QEMU itself beforehand."""
+    path = folder / f"{board.name}.dtb"
+    if kind == "none":
+        return None
+    if kind == "real":
+        path = shared_folder() / "dtb" / REAL_TREES[board.name]
+        if not path.is_file():
+            pytest.skip(f"{path} is not there")
+    elif board.name in PIS:
+        path.write_bytes(made_tree(board.name))
+    else:
+        dumped_tree(board, path, n_cores=N_CORES)
     return path
 
 
-@pytest.mark.parametrize("board", ["raspi3b"])
+def source(board: str, tree: str) -> str:
+    """What the kernel says of where its facts are from; without -dtb QEMU's Pis have ATAGs."""
+    if tree == "none" and board in PIS:
+        return f"machine: built-in facts of {board}, and ATAGs; device tree: none, x0 is 0x100\n"
+    return r"machine: device tree at 0x[0-9a-f]+\n"
+
+
+@pytest.mark.parametrize("board", PIS)
 def test_an_image_is_the_same_bytes_whichever_board_it_is_built_for(
-    workshop: Workshop, built: Built, stories260k: Path, board: str
+    workshop: Workshop, models: Models, built: Built, board: str
 ) -> None:
-    other = workshop.image(stories260k, board=board)
+    other = workshop.image(models(MODEL), board=board)
     assert other.image.kernel8.read_bytes() == built.image.kernel8.read_bytes()
 
 
+# Without -dtb QEMU makes a tree for virt, and none for a Pi.
+@pytest.mark.parametrize("tree", ["none", "made"])
 @pytest.mark.parametrize(
     ("board", "says"),
     [
@@ -71,58 +106,60 @@ def test_an_image_is_the_same_bytes_whichever_board_it_is_built_for(
         ("raspi4b", "raspi4b, 4 x Cortex-A72 (NEON), EL2"),
     ],
 )
-@pytest.mark.parametrize("tree", [False, True], ids=["its own tree, or none", "with -dtb"])
-def test_one_image_gives_the_same_bits_on_every_board(
+def test_one_image_gives_the_same_bits_on_every_board_with_and_without_dtb(
     workshop: Workshop,
     built: Built,
     on_the_host: Generation,
-    shared: Path,
+    tmp_path: Path,
     board: str,
     says: str,
-    tree: bool,
+    tree: str,
 ) -> None:
-    if tree and board not in TREES:
-        pytest.skip("QEMU makes this machine's tree")
     here = replace(built, board=needs_board(board))
-    dtb = tree_of(shared, board) if tree else None
+    dtb = tree_of(here.board, tree, tmp_path)
     log = f"{board}-{tree}.log"
-    with workshop.session(here, n_cores=4, dtb=dtb, log=log) as session:
+    with workshop.session(here, n_cores=N_CORES, dtb=dtb, log=log) as session:
         assert session.welcome.description.startswith(says)
         assert_same_bits(session, on_the_host)
         told = session.sensors()  # QEMU's mailbox: every clock is 700 MHz
-        if board in TREES:
+        if board in PIS:
             assert (told.mhz, told.celsius) == (700, 25.0)
             assert told.throttling in ((), None)  # None: QEMU 7.2 knows no such question
         else:
             assert told == Readings()
     console = (built.directory / log).read_text("utf-8", "replace")
     assert "4 of 4 cores run" in console
-    if board in TREES:
+    assert re.search(source(board, tree), console)
+    if board in PIS:
         assert "ARM clock 700 MHz, 25.0 C" in console
         assert "RAM 0x0..0x3c000000, 960 MiB" in console
 
 
-@pytest.mark.parametrize("board", ["raspi3b", "raspi4b"])
-@pytest.mark.parametrize("tree", [False, True], ids=["by ATAGs", "by the tree"])
-def test_a_pi_finds_the_blob_that_came_as_initramfs(
+@pytest.mark.parametrize("board", PIS)
+@pytest.mark.parametrize("tree", ["none", "made", "real"])
+def test_a_pi_finds_the_blob_that_came_as_initramfs_by_atags_or_tree(
     workshop: Workshop,
     with_blob: Built,
     on_the_host: Generation,
-    shared: Path,
+    tmp_path: Path,
     board: str,
-    tree: bool,
+    tree: str,
 ) -> None:
     here = replace(with_blob, board=needs_board(board))
-    dtb = tree_of(shared, board) if tree else None
-    with workshop.session(here, dtb=dtb, log=f"initrd-{board}-{tree}.log") as session:
+    dtb = tree_of(here.board, tree, tmp_path)
+    log = f"initrd-{board}-{tree}.log"
+    with workshop.session(here, n_cores=N_CORES, dtb=dtb, log=log) as session:
+        assert session.welcome.description.startswith(f"{board}, 4 x ")
         assert_same_bits(session, on_the_host)
 
 
-def test_an_idle_pi_leaves_the_host_alone(workshop: Workshop, built: Built) -> None:
-    here = replace(built, board=needs_board("raspi3b"))
-    with workshop.session(here, log="idle-pi.log") as session:
+@pytest.mark.parametrize("board", PIS)
+def test_an_idle_pi_leaves_the_host_alone(workshop: Workshop, built: Built, board: str) -> None:
+    here = replace(built, board=needs_board(board))
+    log = f"idle-{board}.log"
+    with workshop.session(here, log=log) as session:
         session.generate("Hello", greedy(2))
-        (pid,) = qemu_pids(built.directory / "idle-pi.log")
+        (pid,) = qemu_pids(built.directory / log)
         time.sleep(1.0)
         before = cpu_s(pid)
         time.sleep(3.0)
@@ -134,10 +171,13 @@ def read_to_the_end(target: Target) -> None:
         target.stream.read(60.0)
 
 
+@pytest.mark.parametrize("board", PIS)
 @pytest.mark.parametrize("action", ["poweroff", "reboot"])
-def test_a_pi_is_switched_off_and_restarted_by_its_watchdog(built: Built, action: str) -> None:
-    board = needs_board("raspi3b")
-    with boot(built.image, board, log=built.directory / f"{action}.log") as target:
+def test_a_pi_is_switched_off_and_restarted_by_its_watchdog(
+    built: Built, action: str, board: str
+) -> None:
+    log = built.directory / f"{action}-{board}.log"
+    with boot(built.image, needs_board(board), log=log) as target:
         session = Session(target.stream)
         session.connect(expected_build_id=built.image.build_id)
         getattr(session, action)()
@@ -145,53 +185,12 @@ def test_a_pi_is_switched_off_and_restarted_by_its_watchdog(built: Built, action
             read_to_the_end(target)
 
 
-def pi_without_pl011(path: Path) -> Path:
-    """A Pi 3 whose PL011 is used for something else: the console is the mini UART."""
-    narrow: dict[str, Value] = {"#address-cells": [1], "#size-cells": [1]}
-
-    def device(name: str, compatible: str, *reg: int, **more: Value) -> Node:
-        return Node(name, {"compatible": compatible, "reg": list(reg), **more})
-
-    ranges = [0x7E00_0000, 0x3F00_0000, 0x100_0000, 0x4000_0000, 0x4000_0000, 0x1000]
-    dma = [0xC000_0000, 0, 0x3F00_0000]
-    soc = Node(
-        "soc",
-        narrow | {"compatible": "simple-bus", "ranges": ranges, "dma-ranges": dma},
-        [
-            device("gpio", "brcm,bcm2835-gpio", 0x7E20_0000, 0xB4),
-            device("uart0", "arm,pl011", 0x7E20_1000, 0x200, status="disabled"),
-            device("uart1", "brcm,bcm2835-aux-uart", 0x7E21_5040, 0x40, interrupts=[1, 29]),
-            device("mailbox", "brcm,bcm2835-mbox", 0x7E00_B880, 0x40),
-            device("watchdog", "brcm,bcm2835-pm-wdt", 0x7E10_0000, 0x28),
-            device("sdhci", "brcm,bcm2835-sdhci", 0x7E30_0000, 0x100),
-            device("intc", "brcm,bcm2836-armctrl-ic", 0x7E00_B200, 0x200),
-            device("local", "brcm,bcm2836-l1-intc", 0x4000_0000, 0x100),
-        ],
-    )
-    cpu: dict[str, Value] = {"device_type": "cpu", "enable-method": "spin-table"}
-    cpus = [
-        Node(f"cpu@{i}", cpu | {"reg": [i], "cpu-release-addr": [0, 0xD8 + 8 * i]})
-        for i in range(4)
-    ]
-    root = Node(
-        "",
-        narrow | {"compatible": "example,board", "model": "Example board"},
-        [
-            Node("chosen", {"stdout-path": "/soc/uart1"}),
-            Node("memory@0", {"device_type": "memory", "reg": [0, 0x3C00_0000]}),
-            Node("cpus", {"#address-cells": [1], "#size-cells": [0]}, cpus),
-            soc,
-        ],
-    )
-    path.write_bytes(write_device_tree(root))
-    return path
-
-
 def test_the_mini_uart_is_a_console_too(
     workshop: Workshop, built: Built, on_the_host: Generation, tmp_path: Path
 ) -> None:
     here = replace(built, board=needs_board("raspi3b"))
-    dtb = pi_without_pl011(tmp_path / "pi.dtb")
+    dtb = tmp_path / "pi.dtb"
+    dtb.write_bytes(pi_without_pl011())
     second_line = ("-serial", "null")  # before the console's: the machine's PL011
     with workshop.session(here, dtb=dtb, extra=second_line, log="mini.log") as session:
         assert session.welcome.description.startswith("Example board, 4 x Cortex-A53")

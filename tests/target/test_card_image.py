@@ -15,6 +15,7 @@ from harness.image import Image
 from harness.image.card import CardContents, CardList, card_contents, plan_card, write_card
 from harness.link.generation import Generation
 from harness.link.session import Session
+from tests.models import Models
 from tests.target.machine import Workshop, greedy, needs_board
 from tests.target.test_u_boot import U_BOOT, read_until
 
@@ -26,10 +27,10 @@ EPOCH = 1_767_225_600
 
 
 @pytest.fixture(scope="module")
-def built(workshop: Workshop, stories260k: Path) -> Built:
+def built(workshop: Workshop, models: Models) -> Built:
     if shutil.which("mcopy") is None:
         pytest.skip("mtools is not installed")
-    return workshop.image(stories260k, append=False)
+    return workshop.image(models("micro-F32"), append=False)
 
 
 @pytest.fixture(scope="module")
@@ -84,15 +85,19 @@ def test_u_boot_starts_a_card_by_itself(built: Built, wanted: Generation, tmp_pa
     assert "Found /extlinux/extlinux.conf" in log.read_text("utf-8", "replace")
 
 
+@pytest.mark.parametrize("name", ["raspi3b", "raspi4b"])
 def test_a_pi_takes_the_model_from_the_second_partition(
-    workshop: Workshop, built: Built, wanted: Generation, tmp_path: Path
+    workshop: Workshop, built: Built, wanted: Generation, tmp_path: Path, name: str
 ) -> None:
-    """QEMU has no boot ROM of a Pi: it is given the kernel that was read out of the card."""
-    board = needs_board("raspi3b")
+    """QEMU has no boot ROM of a Pi: it is given the kernel that was read out of the card.
+
+    Its raspi4b has the card behind the Arasan controller, not behind the Pi 4's own (EMMC2).
+    """
+    board = needs_board(name)
     assert board.card is not None
     # No device tree is found, so that nobody can tell the kernel where a file was put.
-    for name in board.card.firmware:
-        (tmp_path / name).write_bytes(b"firmware")
+    for file in board.card.firmware:
+        (tmp_path / file).write_bytes(b"firmware")
     contents = card_contents(board, built.image, firmware=[tmp_path])
     card = tmp_path / "card.img"
     listing = made_card(built, board, contents, card)
@@ -100,7 +105,7 @@ def test_a_pi_takes_the_model_from_the_second_partition(
     kernel8 = read_back(card, "kernel8.img", tmp_path / "read")
     here = replace(built, board=board, image=Image(kernel8, None, built.image.build_id))
     extra = ("-drive", f"if=sd,format=raw,file={card}")
-    with workshop.session(here, extra=extra, log="card-raspi3b.log") as session:
+    with workshop.session(here, extra=extra, log=f"card-{name}.log") as session:
         require_same(session.generate(PROMPT, PARAMS, want_logits=True), wanted)
-    console = (built.directory / "card-raspi3b.log").read_text("utf-8", "replace")
+    console = (built.directory / f"card-{name}.log").read_text("utf-8", "replace")
     assert "the model is partition 2" in console

@@ -67,7 +67,7 @@ def test_any_number_of_cores_gives_the_bits_of_one(
     assert_same_bits(answer_of(workshop, built, cpu, n_cores), on_one_core)
 
 
-@pytest.mark.parametrize("model", ["stories260K-F32"], indirect=True)
+@pytest.mark.parametrize("model", ["tiny-Q4_K_M"], indirect=True)
 def test_cores_that_really_run_at_once_give_the_same_bits(
     workshop: Workshop, model: Path, on_one_core: Generation
 ) -> None:

@@ -4,7 +4,6 @@ The machines have 6 GiB, of which the host gives only the pages that are touched
 """
 
 import struct
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,7 +15,6 @@ from harness.board import Board, RamRange, load_board
 from harness.boot import boot
 from harness.codegen import render_headers, write_headers
 from harness.compile import compile_kernel
-from harness.emulator import QEMU
 from harness.gguf import read_gguf
 from harness.image import Image, make_image, pack_blob
 from harness.link.console import TargetPanic
@@ -27,7 +25,7 @@ from harness.plan import MemoryPlan, plan_memory
 from harness.verify import compare
 from tests.kernel.device_tree import Node, read_device_tree, write_device_tree
 from tests.models import Models
-from tests.target.machine import Workshop, greedy
+from tests.target.machine import Workshop, dumped_tree, greedy
 from toolchain import find_toolchain
 
 pytestmark = pytest.mark.target
@@ -161,9 +159,7 @@ def tree_of(*nodes: Sequence[RamRange], pieces: Pieces, more: Sequence[Node] = (
     """QEMU's own tree with other memory, and the blob where only this loader knows."""
     dump = pieces.folder / "virt.dtb"
     if not dump.is_file():
-        machine = f"{pieces.board.machine},dumpdtb={dump}"
-        command = [QEMU, "-M", machine, "-cpu", "cortex-a72", "-display", "none", "-nic", "none"]
-        subprocess.run(command, check=True, capture_output=True)
+        dumped_tree(pieces.board, dump)
     tree = read_device_tree(dump.read_bytes())
     others = [child for child in tree.children if not child.name.startswith("memory")]
     memory = [

@@ -13,6 +13,7 @@ from harness.boot.qemu import boot_command, find_qemu
 from harness.boot.target import Target
 from harness.link.session import Session
 from harness.link.stream import timeout_scale
+from tests.models import Models
 from tests.target.machine import Workshop, greedy
 
 pytestmark = pytest.mark.target
@@ -68,11 +69,11 @@ def read_until(target: Target, wanted: bytes) -> bytes:
 
 
 def test_u_boot_starts_the_moved_image_with_its_ramdisk(
-    workshop: Workshop, stories260k: Path, tmp_path: Path
+    workshop: Workshop, models: Models, tmp_path: Path
 ) -> None:
     if not U_BOOT.is_file():
         pytest.skip(f"{U_BOOT} is not there (apt install u-boot-qemu)")
-    built = workshop.image(stories260k, append=False)
+    built = workshop.image(models("micro-F32"), append=False)
     assert built.image.blob is not None
     params = greedy(12, ignore_eog=True)
     wanted = workshop.answer(built, "Once upon a time", params, cpu="twin")
@@ -95,7 +96,7 @@ def test_u_boot_starts_the_moved_image_with_its_ramdisk(
         welcome = session.connect(expected_build_id=built.image.build_id)
         answer = session.generate("Once upon a time", params, want_logits=True)
         session.poweroff()
-    assert welcome.description.startswith("virt-el2, 4 x Cortex-A76 (dotprod), EL2, llama")
+    assert welcome.description.startswith("virt-el2, 4 x Cortex-A76 (dotprod), EL2, synthetic")
     assert answer.logits is not None
     assert wanted.logits is not None
     np.testing.assert_array_equal(answer.logits.view(np.uint32), wanted.logits.view(np.uint32))

@@ -11,6 +11,7 @@ import pytest
 
 from harness.cli import flash
 from harness.cli.pipeline import Built
+from harness.flash import release
 from harness.flash.device import BlockDevice
 from harness.flash.disk import Disk
 from harness.flash.lsblk import parse_lsblk
@@ -20,6 +21,7 @@ Capture = pytest.CaptureFixture[str]
 MIB = 1 << 20
 CARD_BYTES = 80 * MIB
 SERIAL = "000000000821"
+POWER_OFF = "udisksctl power-off --no-user-interaction --block-device"
 
 
 class Terminal(io.StringIO):
@@ -41,6 +43,20 @@ class Bench:
         self.devices = [NVME, reader(size=CARD_BYTES)]
         monkeypatch.setattr(flash, "_disks", self.disks)
         monkeypatch.setattr(flash, "open_disk", self.open_disk)
+        monkeypatch.setattr(release, "run", self.run)
+        self.done: list[str] = []  # commands, and when the card was opened and closed
+        self.failing: dict[str, str] = {}  # a command's first words, and why it fails
+
+    def run(self, command: list[str]) -> str:
+        """In place of release.run()."""
+        self.done.append(" ".join(command))
+        for words, why in self.failing.items():
+            if self.done[-1].startswith(words):
+                return why
+        if "mount" in self.done[-1]:
+            for child in self.devices[1]["children"]:
+                child["mountpoints"] = []
+        return ""
 
     def disks(self) -> Sequence[Disk]:
         return parse_lsblk(answer(*self.devices), lambda _: "")
@@ -48,11 +64,13 @@ class Bench:
     @contextmanager
     def open_disk(self, disk: Disk, command: list[str]) -> Iterator[BlockDevice]:
         assert disk.path == "/dev/sdb"
+        self.done.append("open")
         fd = os.open(self.file, os.O_RDWR)
         try:
             yield self.device_class(fd, disk.path)
         finally:
             os.close(fd)
+            self.done.append("close")
 
     def types(self, text: str) -> None:
         self.monkeypatch.setattr(sys, "stdin", Terminal(text))

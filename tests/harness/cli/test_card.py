@@ -11,13 +11,8 @@ from harness.cli.card import CardOptions, add_firmware, card_options, made_card,
 from harness.cli.main import Parser, main
 from harness.cli.pipeline import Built
 from harness.errors import ImageError
-from tests.harness.cli.image_directory import add_card, image_directory
+from tests.harness.cli.image_directory import add_card
 from tests.harness.image.card.made import PI4_FILES, made_firmware
-
-
-@pytest.fixture
-def built(tmp_path: Path) -> Built:
-    return image_directory(tmp_path / "image")
 
 
 @pytest.fixture

@@ -18,25 +18,16 @@ from harness.image.card.mbr import read_boot_record
 from tests.harness.cli.flash_bench import (
     CARD_BYTES,
     MIB,
+    POWER_OFF,
     SERIAL,
     Bench,
     Capture,
     arguments,
 )
-from tests.harness.cli.image_directory import add_card, image_directory
+from tests.harness.cli.image_directory import add_card
 from tests.harness.flash.loop import loop_device, number_of
 from tests.harness.flash.lsblk_says import NVME, answer, device, part, reader
 from tests.harness.image.card.made import PI4_FILES, made_firmware
-
-
-@pytest.fixture
-def built(tmp_path: Path) -> Built:
-    return image_directory(tmp_path / "image")
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return Bench(tmp_path, monkeypatch)
 
 
 def test_without_a_place_nothing_is_guessed(built: Built, bench: Bench, capsys: Capture) -> None:
@@ -67,7 +58,8 @@ def test_a_card_is_written_once_its_name_is_typed(
     assert bench.file.read_bytes()[: len(data)] == data
     out, err = capsys.readouterr()
     assert "/dev/sdb: 8,388,608 bytes written and verified" in out
-    assert "eject it before you pull it out" in out
+    assert "ejected: it can be pulled out" in out
+    assert bench.done[-2:] == ["close", f"{POWER_OFF} /dev/sdb"]
     assert "everything on sdb will be lost" in err
     assert "type sdb to erase it" in err
 
@@ -83,7 +75,8 @@ def test_a_block_device_is_written_from_the_command_line(
     with loop_device(backing) as path:
         card = {**reader(size=CARD_BYTES), "path": path, "maj:min": number_of(path)}
         monkeypatch.setattr(flash, "_disks", lambda: parse_lsblk(answer(NVME, card), lambda _: ""))
-        assert main(arguments(built, "--device", path, "--yes", "--serial", SERIAL)) == 0
+        words = ["--device", path, "--yes", "--serial", SERIAL, "--no-eject"]
+        assert main(arguments(built, *words)) == 0
         assert f"{path}: 8,388,608 bytes written and verified" in capsys.readouterr().out
         with Path(path).open("rb") as device:
             assert device.read(len(data)) == data
@@ -122,7 +115,8 @@ def test_a_disk_is_refused_before_anything_is_built(bench: Bench, capsys: Captur
     assert main(["flash", "-m", "missing.gguf", "--board", "pi4", "--device", "/dev/sdb"]) == 2
     err = capsys.readouterr().err
     assert "sdb1 is mounted at /media/x" in err
-    assert "hint: umount /media/x; or leave it mounted, and --files-only /media/x" in err
+    hint = "umount /media/x, or --unmount; or leave it mounted, and --files-only /media/x"
+    assert f"hint: {hint}" in err
 
 
 def test_a_card_smaller_than_the_image_is_refused(

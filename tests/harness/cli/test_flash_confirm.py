@@ -4,7 +4,6 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -21,18 +20,8 @@ from tests.harness.cli.flash_bench import (
     Terminal,
     arguments,
 )
-from tests.harness.cli.image_directory import add_card, image_directory
+from tests.harness.cli.image_directory import add_card
 from tests.harness.flash.lsblk_says import reader
-
-
-@pytest.fixture
-def built(tmp_path: Path) -> Built:
-    return image_directory(tmp_path / "image")
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return Bench(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("typed", ["", "y\n", "yes\n", "sda\n", "/dev/sdb1\n"])

@@ -10,9 +10,11 @@ REPORT = "PANIC cpu=1 nn/rope.c:7: bad\nx0 0x1\nEND PANIC"
 def test_text_is_decoded_across_reads_and_noise_is_made_harmless() -> None:
     seen: list[str] = []
     console = Console(seen.append)
-    for part in (b"caf\xc3", b"\xa9\r\n", b"\x07\x02a\xff\x1b[0m"):
+    c1 = "\x80\x9b2J\x9f\xa0".encode()
+    for part in (b"caf\xc3", b"\xa9\r\n", b"\x07\x02a\xff\x1b[0m", b"\x7f" + c1):
         console.feed(part)
-    assert "".join(seen) == "café\r\na\ufffd\x1b[0m"
+    assert "".join(seen) == "café\r\na\ufffd\x1b[0m2J\xa0"
+    assert console.tail().endswith("a\ufffd\x1b[0m2J\xa0")
 
 
 def test_the_tail_keeps_the_last_lines_and_the_unfinished_one() -> None:

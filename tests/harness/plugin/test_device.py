@@ -1,5 +1,6 @@
 """harness/plugin/device.py: a console that is read while it is waited for, and one boot a test."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 
 from harness.cli.options import TargetOptions
 from harness.errors import TargetError
+from harness.link.generation import Stats
 from harness.link.messages import SamplingParams
+from harness.link.sensors import Readings
 from harness.link.session import Session
 from harness.link.stream import ByteStream, StreamEnded
 from harness.plugin import device as device_module
@@ -106,6 +109,37 @@ def test_last_words_count_and_a_target_that_ends_without_them_is_lost(bench: Ben
 def test_a_console_that_nothing_is_connected_to_says_what_it_lacks() -> None:
     with pytest.raises(TargetError, match="does not match 'x'"):
         DeviceConsole().expect("x", timeout_s=0.0)
+
+
+ANSWER = Stats(
+    n_prompt=2, n_reused=0, n_generated=5, n_past=7, ticks_per_s=1_000_000, ticks_receive=1,
+    ticks_prefill=50, ticks_decode=2000, n_drafted=0, n_accepted=0,
+)  # fmt: skip
+ONE_TOKEN = dataclasses.replace(ANSWER, n_generated=1, ticks_decode=0)  # it came with the prompt
+
+
+@pytest.mark.parametrize(
+    ("answers", "readings", "icount", "told"),
+    [
+        ([ANSWER], Readings(), False, {"tokens_per_s": 2000.0}),
+        ([ANSWER], Readings(), True, {"instructions_per_token": 500_000}),
+        ([ANSWER, ANSWER, ONE_TOKEN], Readings(), False, {"tokens_per_s": 2000.0}),
+        ([ANSWER], Readings(mhz=1500), False, {"tokens_per_s": 2000.0, "mhz": 1500}),
+        ([ANSWER], Readings(celsius=48.7), False, {"tokens_per_s": 2000.0, "celsius": 48.7}),
+        ([ONE_TOKEN], Readings(mhz=1500, celsius=48.7), False, {"mhz": 1500, "celsius": 48.7}),
+        ([ONE_TOKEN], Readings(), True, {}),
+        ([None], Readings(mhz=600), False, {"mhz": 600}),
+        ([], Readings(), False, {}),
+    ],
+)
+def test_what_is_not_known_is_no_property(
+    answers: list[Stats | None], readings: Readings, icount: bool, told: dict[str, float]
+) -> None:
+    figures = Figures()
+    for stats in answers:
+        answer: Any = SimpleNamespace(stats=stats)
+        figures.add(answer, readings)
+    assert dict(figures.properties(icount=icount)) == told
 
 
 def test_a_device_tells_its_figures_without_another_start(bench: Bench) -> None:

@@ -177,7 +177,7 @@ PROJECT = """
     @pytest.mark.needs("neon")
     @pytest.mark.ram("1M")
     def test_what_every_target_has(target):
-        assert target.capabilities.cores == 1
+        assert target.capabilities.cores == N_CORES
 
     @pytest.mark.needs("nonsense")
     def test_a_marker_of_nonsense(target):
@@ -199,28 +199,42 @@ def micro(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.target
 @pytest.mark.parametrize(
-    ("options", "figure"),
-    [(("--target", "qemu", "--icount"), "instructions_per_token")],
+    ("options", "n_cores", "figures"),
+    [
+        (("--icount",), 1, {"instructions_per_token"}),
+        (("--board", "raspi3b"), 4, {"tokens_per_s", "mhz", "celsius"}),
+    ],
+    ids=["virt, counted", "a Pi"],
 )
 def test_a_project_s_tests_run_on_a_target(
-    project: pytest.Pytester, micro: Path, options: tuple[str, ...], figure: str
+    project: pytest.Pytester,
+    micro: Path,
+    options: tuple[str, ...],
+    n_cores: int,
+    figures: set[str],
 ) -> None:
     project.makepyprojecttoml("[tool.pytest.ini_options]\nbareword = true\n")
-    project.makepyfile(PROJECT)
+    project.makepyfile(PROJECT.replace("N_CORES", str(n_cores)))
     report = project.path / "report.xml"
-    build = micro.parent / "build"  # the second run finds the image there
+    build = micro.parent / "build"
     result = project.runpytest_subprocess(
-        *PLUGIN, *options, "--model", str(micro), "--image-dir", str(build), "-rs",
-        f"--junitxml={report}", "-o", "junit_family=xunit1",
+        *PLUGIN, "--target", "qemu", *options, "--model", str(micro), "--image-dir", str(build),
+        "-rs", f"--junitxml={report}", "-o", "junit_family=xunit1",
     )  # fmt: skip
     result.assert_outcomes(passed=3, skipped=1, errors=1)
-    result.stdout.fnmatch_lines(["*needs 8 cores, the target has 1*"])
+    result.stdout.fnmatch_lines([f"*needs 8 cores, the target has {n_cores}*"])
     result.stdout.fnmatch_lines(["*no feature is called 'nonsense'*"])
     cases = {case.get("name"): case for case in ET.parse(report).iter("testcase")}
-    values = {
-        (name, found.get("name")): float(found.get("value", "nan"))
+    told = {
+        name: {
+            found.get("name"): float(found.get("value", "nan")) for found in case.iter("property")
+        }
         for name, case in cases.items()
-        for found in case.iter("property")
     }
-    assert values["test_an_answer", figure] > 10_000
-    assert ("test_what_every_target_has", figure) not in values
+    for name in ("test_an_answer", "test_the_same_again"):
+        assert told[name].keys() == figures
+    assert told["test_what_every_target_has"] == {}, "no answer, no figures"
+    answer = told["test_an_answer"]
+    assert answer.get("instructions_per_token", 10_001) > 10_000
+    assert answer.get("tokens_per_s", 1) > 0
+    assert (answer.get("mhz", 700), answer.get("celsius", 25)) == (700, 25)  # QEMU's firmware

@@ -271,7 +271,11 @@ int main(int argc, char **argv)
     printf("hz=%u lines=%d by_block=%d\n", card.host.clock_hz, sim.bus_width, card.by_block);
     uint32_t *blocks = malloc((size_t)n * 512);
     result = sd_read(&card, lba, n, blocks);
-    printf("read=%s\nretries=%u\n", sd_result_text(result), card.n_retries);
+    printf("read=%s", sd_result_text(result));
+    if (result != SD_OK) {
+        printf(": %u of block %u on", card.failed_n, card.failed_lba);
+    }
+    printf("\nretries=%u\n", card.n_retries);
     bool right = true;
     for (uint32_t i = 0; result == SD_OK && i < n * 128; i++) {
         right = right && blocks[i] == word_of(lba + i / 128, i % 128);

@@ -101,8 +101,10 @@ def test_what_fails_twice_is_read_at_half_the_speed(driver: Path) -> None:
         ("pull=300", "the card was pulled"),
     ],
 )
-def test_a_lasting_fault_is_named(driver: Path, fault: str, text: str) -> None:
-    assert said(driver, "0", "600", fault)[2] == f"read={text}"
+def test_a_lasting_fault_is_named_with_the_blocks_of_its_command(
+    driver: Path, fault: str, text: str
+) -> None:
+    assert said(driver, "0", "600", fault)[2] == f"read={text}: 256 of block 256 on"
 
 
 def test_a_card_that_was_pulled_is_not_asked_again(driver: Path) -> None:

@@ -13,9 +13,9 @@
 #include "dev/mailbox.h"
 #include "dev/sd_card.h"
 #include "lib/crc32.h"
-#include "lib/panic.h"
 #include "platform/card.h"
 #include "platform/free_ram.h"
+#include "told_panic.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,13 +44,8 @@ uint32_t crc32_fast(uint32_t crc, const void *data, size_t n)
     return crc32(crc, data, n);
 }
 
-noreturn void panic_at(const char *file, int line, const char *fmt, ...)
+static noreturn void after_panic(void)
 {
-    (void)file, (void)line;
-    va_list args;
-    va_start(args, fmt);
-    vprintf(fmt, args);
-    va_end(args);
     exit(0);
 }
 

@@ -1,20 +1,15 @@
 // What free_ram_take() answers. Arguments, in order: `ram START END`, `no_map ..`, `reserved ..`,
 // `image ..`, `fdt ..`, `initrd ..` describe a machine; `take SIZE ALIGN` prints an address, or the
 // panic that ends the program.
-#include "lib/panic.h"
 #include "platform/free_ram.h"
+#include "told_panic.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-noreturn void panic_at(const char *file, int line, const char *fmt, ...)
+static noreturn void after_panic(void)
 {
-    (void)file, (void)line;
-    va_list args;
-    va_start(args, fmt);
-    vprintf(fmt, args);
-    va_end(args);
     exit(0);
 }
 

@@ -24,10 +24,11 @@ class Machine:
     cpu_part: int = 0xD08
     revision: int = 0  # of the board, as a Pi's mailbox says
     arm_memory_end: int = 0
+    shift: int = 0  # of the tree from an address that is a multiple of 8
 
     def words(self) -> tuple[str, ...]:
-        numbers = (self.image, self.el, self.cpu_part, self.revision, self.arm_memory_end)
-        return tuple(f"{number:x}" for number in numbers)
+        board = (self.image, self.el, self.cpu_part, self.revision, self.arm_memory_end)
+        return tuple(f"{number:x}" for number in (*board, self.shift))
 
 
 def facts(driver: Path, tree: bytes, machine: Machine = Machine()) -> dict[str, list[str]]:

@@ -1,30 +1,31 @@
 // What platform_init() makes of the device tree on stdin, its panic too, as NAME=VALUE lines; the
-// machine around it is argv: IMAGE EL CPU_PART REVISION ARM_MEMORY_END (hexadecimal; 0: the mailbox
-// says nothing). With `damage SEED COUNT`: of COUNT damaged copies, where only the sanitizers
-// judge.
+// machine around it is argv: IMAGE EL CPU_PART REVISION ARM_MEMORY_END SHIFT (hexadecimal; 0: the
+// mailbox says nothing; SHIFT: of the tree from an aligned address). An empty stdin is x0 = 0. With
+// `damage SEED COUNT`: of COUNT damaged copies, where only the sanitizers judge.
 #include "arch/cpu.h"
 #include "dev/mailbox.h"
-#include "lib/panic.h"
 #include "platform/pi.h"
 #include "platform/platform.h"
+#include "told_panic.h"
 
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_TREE (1 << 20)
+#define MAX_TREE (3 << 20) // more than is read
 
 static struct {
     paddr_t image;
     unsigned el, part;
     uint32_t revision;
     paddr_t memory_end;
+    size_t shift;
 } machine = {.image = 0x40080000, .el = 1, .part = 0xd08};
 
 static struct uart console;
 static int n_pin_setups;
-static jmp_buf after_panic;
+static jmp_buf next_tree;
 
 unsigned cpu_part(void)
 {
@@ -61,15 +62,10 @@ void uart_init(const struct uart *uart)
     console = *uart;
 }
 
-// In place of lib/panic.c, which panics once: here every damaged tree may.
-noreturn void panic_at(const char *file, int line, const char *fmt, ...)
+// Every damaged tree may panic.
+static noreturn void after_panic(void)
 {
-    (void)file, (void)line;
-    va_list args;
-    va_start(args, fmt);
-    vprintf(fmt, args);
-    va_end(args);
-    longjmp(after_panic, 1);
+    longjmp(next_tree, 1);
 }
 
 static void print_ranges(const char *name, const struct range *ranges, int n)
@@ -87,6 +83,7 @@ static void print_platform(const struct platform *p)
     print_ranges("initrd", &p->initrd, 1);
     const struct devices *d = &p->devices;
     printf("name=%s\ntitle=%s\nfdt=%lu\n", p->name, p->title, p->fdt.end - p->fdt.start);
+    printf("source=%s\n", p->source);
     printf("uart=%d 0x%lx %u %u\nuart_irq=%u\nconsole=0x%lx\npins=%d\n", d->uart.kind, d->uart.base,
            d->uart.reg_shift, d->uart.reg_width, d->uart_irq, console.base, n_pin_setups);
     printf("intc=%d 0x%lx 0x%lx\n", d->intc.kind, d->intc.first, d->intc.second);
@@ -109,7 +106,7 @@ static uint64_t be32(const uint8_t *p)
 // The tree in memory of exactly its size.
 static void with_copy(const uint8_t *tree, size_t n, bool print)
 {
-    uint8_t *copy = malloc(n);
+    uint8_t *room = malloc(n + machine.shift), *copy = room + machine.shift;
     memcpy(copy, tree, n);
     // A size beyond the memory is the loader's lie about itself, which nothing can check. Room
     // behind the tree may be more than is here.
@@ -122,13 +119,13 @@ static void with_copy(const uint8_t *tree, size_t n, bool print)
         }
     }
     struct platform platform;
-    if (setjmp(after_panic) == 0) {
-        platform_init(&platform, (paddr_t)copy, machine.image, machine.el);
+    if (setjmp(next_tree) == 0) {
+        platform_init(&platform, n > 0 ? (paddr_t)copy : 0, machine.image, machine.el);
         if (print) {
             print_platform(&platform);
         }
     }
-    free(copy);
+    free(room);
 }
 
 static void damage(uint8_t *tree, size_t *n)
@@ -147,12 +144,13 @@ int main(int argc, char **argv)
 {
     static uint8_t tree[MAX_TREE], copy[MAX_TREE];
     const size_t n = fread(tree, 1, sizeof(tree), stdin);
-    if (argc == 6) {
+    if (argc == 7) {
         machine.image = strtoull(argv[1], NULL, 16);
         machine.el = (unsigned)strtoul(argv[2], NULL, 16);
         machine.part = (unsigned)strtoul(argv[3], NULL, 16);
         machine.revision = (uint32_t)strtoul(argv[4], NULL, 16);
         machine.memory_end = strtoull(argv[5], NULL, 16);
+        machine.shift = strtoull(argv[6], NULL, 16);
     }
     if (argc != 4) {
         with_copy(tree, n, true);

@@ -1,11 +1,13 @@
 """kernel/platform/board.c: boards without a tree, and the trees of real ones."""
 
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.kernel.board_trees import made_tree
 from tests.kernel.build import run_program
 from tests.kernel.device_tree import Node, Value, write_device_tree
 from tests.kernel.platform.machine import (
@@ -77,6 +79,67 @@ def test_atags_say_what_a_loader_without_a_tree_has_loaded(driver: Path) -> None
     assert found["initrd"] == ["0x8000000..0x8012345"]
 
 
+def with_words(tree: bytes, *words: tuple[int, int]) -> bytes:
+    """The tree with other words of its header, (offset, value)."""
+    changed = bytearray(tree)
+    for at, value in words:
+        struct.pack_into(">I", changed, at, value)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("tree", "shift", "why"),
+    [
+        (b"", 0, "none, x0 is 0x0"),
+        (NO_TREE, 0, "none, x0 is 0xADDRESS"),
+        (board(), 4, "none, x0 is 0xADDRESS"),
+        (with_words(board(), (4, 39)), 0, "that at 0xADDRESS has a size of 39"),
+        (
+            with_words(board(), (20, 16), (24, 3)),
+            0,
+            "that at 0xADDRESS has version 16, to be read as 3, not 17",
+        ),
+        (
+            with_words(board(), (36, 1 << 16)),
+            0,
+            f"that at 0xADDRESS has nodes or names outside its first {len(board())} bytes",
+        ),
+        (
+            with_words(board(), (4, 3 << 20), (12, 2 << 20)).ljust(3 << 20, b"\0"),
+            0,
+            f"that at 0xADDRESS has nodes or names outside its first {2 << 20} bytes",
+        ),
+        (with_words(board(), (36, 0)), 0, "that at 0xADDRESS has no root node"),
+    ],
+)
+def test_a_tree_that_is_refused_is_told_with_the_reason(
+    driver: Path, tree: bytes, shift: int, why: str
+) -> None:
+    found = facts(driver, tree, Machine(shift=shift))
+    said = re.sub("0x[0-9a-f]{6,}", "0xADDRESS", found["source"][0])
+    assert said == f"built-in facts of virt; device tree: {why}"
+    assert found["ram"] == ["0x40000000..0x60000000"]
+
+
+def test_atags_are_told_as_a_source(driver: Path) -> None:
+    (said,) = facts(driver, ATAGS, Machine(0x8_0000, 2, 0xD03, PI_3_B))["source"]
+    assert said.startswith("built-in facts of raspi3b, and ATAGs; device tree: none, x0 is 0x")
+
+
+def test_a_tree_is_told_as_the_source_and_whether_it_breaks_off(driver: Path) -> None:
+    tree = board(Node("memory@0", {"reg": [0, 0x10_0000, 0, 0x2000]}), Node("chosen"))
+    (said,) = facts(driver, tree)["source"]
+    assert re.fullmatch("device tree at 0x[0-9a-f]+", said)
+    at_nodes = struct.unpack_from(">I", tree, 8)[0]
+    last = tree.index(b"chosen") - 4
+    for damaged in (with_words(tree, (last, 7)), with_words(tree, (36, last - at_nodes))):
+        found = facts(driver, damaged)
+        assert found["source"][0].endswith(
+            ", but not to its end: it is damaged, or nested too deep"
+        )
+        assert found["ram"] == ["0x100000..0x102000"], "what comes before the damage is believed"
+
+
 def test_a_machine_that_nothing_is_known_of_has_no_console(driver: Path) -> None:
     found = facts(driver, NO_TREE, Machine(image=0x1_2345_0000))
     assert (found["name"], found["uart"]) == ([""], ["0 0x0 0 0"])
@@ -129,34 +192,38 @@ class Tree:
 
 
 TREES = {
-    "bcm2837-rpi-3-b": Tree(
+    "raspi3b": Tree(
         "raspi3b", f"{PL011} 0x3f201000 0 1", 89, f"{BCM2836} 0x40000000 0x3f00b200", NONE, 4,
         "0x0..0x40000000", f"0x1 {SPIN_TABLE} 0xe0", "0x3f00b880 0xc0000000", "0x3f100000",
         "1 0x3f200000", ("0 0x0", "2 0x3f300000"),
     ),
-    "bcm2711-rpi-4-b": Tree(
+    "raspi4b": Tree(
         "raspi4b", f"{PL011} 0xfe201000 0 1", 153, f"{GIC_V2} 0xff841000 0xff842000", NONE, 4,
         "0x0..0x3b400000", f"0x1 {SPIN_TABLE} 0xe0", "0xfe00b880 0xc0000000", "0xfe100000",
         "2 0xfe200000", ("1 0xfe340000", "2 0xfe300000"),
     ),
-    "bcm2712-rpi-5-b": Tree(
+    "pi5": Tree(
         "pi5", f"{PL011} 0x107d001000 0 1", 153, f"{GIC_V2} 0x107fff9000 0x107fffa000", SMC, 4,
         "0x0..0x28000000", f"0x100 {PSCI} 0x0", "0x107c013880 0x0", "0x107d200000",
     ),
-    "rk3588s-orangepi-5": Tree(
+    "rk3588": Tree(
         "rk3588", f"{UART_8250} 0xfeb50000 2 4", 365, f"{GIC_V3} 0xfe600000 0xfe680000", SMC, 8,
         "0x200000..0xf0000000", f"0x100 {PSCI} 0x0",
     ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("file", TREES)
-def test_trees_of_real_boards_are_understood(driver: Path, shared: Path, file: str) -> None:
-    path = shared / "dtb" / f"{file}.dtb"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there")
-    found = facts(driver, path.read_bytes(), Machine(el=2))
-    read = Tree(
+FILES = {
+    "raspi3b": "bcm2837-rpi-3-b",
+    "raspi4b": "bcm2711-rpi-4-b",
+    "pi5": "bcm2712-rpi-5-b",
+    "rk3588": "rk3588s-orangepi-5",
+}
+
+
+def read_as(driver: Path, tree: bytes) -> Tree:
+    found = facts(driver, tree, Machine(el=2))
+    return Tree(
         name=found["name"][0],
         uart=found["uart"][0],
         irq=int(found["uart_irq"][0]),
@@ -170,14 +237,32 @@ def test_trees_of_real_boards_are_understood(driver: Path, shared: Path, file: s
         gpio=found["gpio"][0],
         sd=(found["sd"][0], found["sd"][1]),
     )
-    assert read == TREES[file]
 
 
-@pytest.mark.parametrize("name", ["bcm2711-rpi-4-b", "bcm2712-rpi-5-b"])
-def test_damaged_trees_of_real_boards_are_read_without_harm(
-    driver: Path, shared: Path, name: str
-) -> None:
-    path = shared / "dtb" / f"{name}.dtb"
+def real_tree(shared: Path, board: str) -> bytes:
+    path = shared / "dtb" / f"{FILES[board]}.dtb"
     if not path.is_file():
         pytest.skip(f"{path} is not there")
-    run_program(driver, "damage", "2", "1000", stdin=path.read_bytes())
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("board", TREES)
+def test_trees_in_the_shape_of_real_ones_are_understood(driver: Path, board: str) -> None:
+    assert read_as(driver, made_tree(board)) == TREES[board]
+
+
+@pytest.mark.parametrize("board", TREES)
+def test_trees_of_real_boards_are_understood(driver: Path, shared: Path, board: str) -> None:
+    assert read_as(driver, real_tree(shared, board)) == TREES[board]
+
+
+@pytest.mark.parametrize("board", ["raspi4b", "pi5"])
+def test_damaged_trees_of_boards_are_read_without_harm(driver: Path, board: str) -> None:
+    run_program(driver, "damage", "2", "1000", stdin=made_tree(board))
+
+
+@pytest.mark.parametrize("board", ["raspi4b", "pi5"])
+def test_damaged_trees_of_real_boards_are_read_without_harm(
+    driver: Path, shared: Path, board: str
+) -> None:
+    run_program(driver, "damage", "2", "1000", stdin=real_tree(shared, board))
