@@ -181,9 +181,18 @@ class Board:
         major, _, minor = self.qemu_oldest.partition(".")
         return int(major), int(minor)
 
+    @property
+    def any_ram(self) -> bool:
+        """Whether QEMU's machine takes as much RAM as one likes."""
+        return self._is_virt and not self.ram_sizes
+
+    @property
+    def _is_virt(self) -> bool:
+        return self.machine.split(",")[0] == "virt"
+
     def maps_blob(self, size_bytes: int) -> bool:
         """Whether QEMU maps a blob of so many bytes instead of loading it as initrd."""
-        return size_bytes > INITRD_LIMIT and self.machine.split(",")[0] == "virt"
+        return size_bytes > INITRD_LIMIT and self._is_virt
 
     def mapped_blob_base(self, size_bytes: int) -> int:
         """Where such a blob begins: it ends where RAM does, or a little before."""
@@ -243,8 +252,15 @@ def load_board(name: str, directory: Path = BOARDS_DIR) -> Board:
             versions = ", ".join(f"{stem}-{version}" for version in board.ram_sizes)
             raise BoardError(f"{stem} is not made with {size}", hint=f"boards: {versions}")
     if name not in known:
+        boards = [_read_board(known_name, directory) for known_name in known]
+        sized = ", ".join(
+            f"{board.name}-{board.ram_sizes[-1]}" for board in boards if board.ram_sizes
+        )
         known += [alias for alias, board in ALIASES.items() if board in known]
-        raise BoardError(f"no board is called {name!r}", hint="boards: " + ", ".join(known))
+        raise BoardError(
+            f"no board is called {name!r}",
+            hint=f"boards: {', '.join(known)}" + (f"; by their RAM: {sized}" if sized else ""),
+        )
     board = _read_board(name, directory)
     return board.with_ram(_ram_bytes(board.ram_sizes[0])) if board.ram_sizes else board
 

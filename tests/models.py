@@ -23,6 +23,8 @@ TRAINED = "stories260K"  # F32; of synth's presets, micro has its shape
 # kernel/nn/part.h), and of so many feed-forward rows that those of a batch have no room at once
 # (UP_ROWS of harness/plan/buffers.py).
 WIDE = {"n_embd": 512, "n_layer": 2, "n_ff": 2304}
+# Two models whose texts are cut by regexes; the others have SentencePiece vocabularies.
+PRE = {"micro-F16": "tekken", "micro-BF16": "default"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Models:
         if like == "wide":
             return synthesize("tiny", quant=quant, path=path, seed=1, changes=WIDE)
         if like != TRAINED:
-            return synthesize(like, quant=quant, path=path, seed=1)
+            return synthesize(like, quant=quant, path=path, seed=1, pre=PRE.get(name))
         source = trained_model()
         return source if quant == "F32" else requantise(source, quant, path)
 

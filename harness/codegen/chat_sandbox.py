@@ -12,12 +12,25 @@ import sys
 from typing import Any, NoReturn
 
 import jinja2
+from jinja2.ext import Extension
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 CPU_S = 5
 MEMORY_BYTES = 1 << 29
 TEXT_MAX = 1 << 16
 DATE = (2026, 1, 1)  # of templates that print one: an image must not depend on the day
+
+
+class Generation(Extension):
+    """{% generation %} tells trainers which words are replies: what is in it is written."""
+
+    tags = {"generation"}  # noqa: RUF012 (jinja2's own)
+
+    def parse(self, parser: Parser) -> list[jinja2.nodes.Node]:
+        """The statements up to {% endgeneration %}."""
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
 def _raise_exception(message: str) -> NoReturn:
@@ -41,7 +54,7 @@ def _render(template: jinja2.Template, messages: list[Any], names: dict[str, str
 def answers_to(request: dict[str, Any]) -> list[dict[str, str]]:
     """A text or an error for each conversation; without limits of time and memory."""
     environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", Generation]
     )
     environment.filters["tojson"] = json.dumps
     environment.globals["raise_exception"] = _raise_exception

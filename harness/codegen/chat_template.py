@@ -153,7 +153,7 @@ def _words(form: ChatForm, vocabulary: Vocabulary) -> tuple[bytes, ...]:
     """The template's plain texts that begin or end a turn.
 
     Whatever stands in brackets is one. A piece between turns that has nothing in brackets and no
-    special token but ends of text is known by its longest word (`ASSISTANT:`).
+    special token but ends of text is known by one of its words (`ASSISTANT:`).
     """
     words = {word for piece in form.pieces for word in BRACKETED.findall(b" ".join(_texts(piece)))}
     ends = {*vocabulary.eog_ids, vocabulary.eos_id}
@@ -163,7 +163,7 @@ def _words(form: ChatForm, vocabulary: Vocabulary) -> tuple[bytes, ...]:
         if ids - ends or BRACKETED.search(text):
             continue
         if text.strip():
-            words.add(max(text.split(), key=len))
+            words.add(_known_by(text))
         elif not ids and piece is not form.system_user:  # a system's words may lead the user's
             raise OddTemplateError(
                 "it puts nothing but white space between turns, which anyone can type"
@@ -171,6 +171,15 @@ def _words(form: ChatForm, vocabulary: Vocabulary) -> tuple[bytes, ...]:
     if not all(word.decode().isprintable() for word in words):  # they are shown on terminals
         raise OddTemplateError("one of its marks cannot be printed")
     return tuple(sorted(words))
+
+
+def _known_by(text: bytes) -> bytes:
+    """The longest word, but a plain one, as anybody writes, only where all are plain: `User:` of
+    `GPT4 Correct User:`.
+    """
+    words = text.split()
+    odd = [w for w in words if not w.isalnum() and any(chr(c).isalnum() for c in w)]
+    return max(odd or words, key=len)
 
 
 def _texts(piece: Piece) -> Iterable[bytes]:

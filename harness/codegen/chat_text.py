@@ -74,7 +74,8 @@ class _Try:
 
     @property
     def sentinels(self) -> list[str]:
-        return [f"Sentinel{i}Turn" for i in range(len(self.letters))]
+        # With characters that a template might escape.
+        return [f"Sentinel{i}\"'<&>\\{{{{é}}}}Turn" for i in range(len(self.letters))]
 
     @property
     def messages(self) -> list[dict[str, str]]:
@@ -128,7 +129,7 @@ def _cut(tried: _Try, answer: dict[str, str]) -> list[str]:
         if text.index(said) < at:
             raise tried.odd(f"writes {tried.message(index)} before {tried.message(index - 1)}")
         at = text.index(said)
-    return re.split("|".join(tried.sentinels), text)
+    return re.split("|".join(map(re.escape, tried.sentinels)), text)
 
 
 def _trims(tried: _Try, answer: dict[str, str]) -> dict[str, int]:

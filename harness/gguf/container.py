@@ -1,5 +1,6 @@
 """The GGUF container: header, metadata and tensor table, whatever the model means by them."""
 
+import re
 from dataclasses import dataclass
 from mmap import mmap
 from typing import Final
@@ -10,6 +11,17 @@ from harness.gguf.reader import MAX_KEY_BYTES, Cursor, Value, ValueType
 
 MAGIC: Final = b"GGUF"
 OLD_MAGICS: Final = {b"lmgg": "ggml", b"fmgg": "ggmf", b"tjgg": "ggjt", b"algg": "ggla"}
+_CONVERT: Final = "convert the original model with llama.cpp's convert_hf_to_gguf.py"
+_DOWNLOAD: Final = "download the file itself: the link to it, not the page about it"
+# What people have instead of a GGUF: how it begins, what it is, what to do.
+OTHERS: Final = (
+    (rb".{7}\x00\{", "a safetensors file", _CONVERT),
+    (rb"PK\x03\x04|\x80[\x02-\x05]", "a ZIP or pickle, as PyTorch writes models", _CONVERT),
+    (rb"\x1f\x8b|\x28\xb5\x2f\xfd|\xfd7zXZ|7z\xbc", "a compressed file", "unpack it first"),
+    (rb"version https://git-lfs", "a Git LFS pointer, without the file", "get it: git lfs pull"),
+    (rb"(?i)\s*<(!doctype|html|\?xml)", "a web page", _DOWNLOAD),
+    (rb"\s*[{\[]", "JSON, perhaps a server's refusal", _DOWNLOAD),
+)
 HEADER_BYTES: Final = 24
 MIN_KEY_BYTES: Final = 8 + 1 + 4  # length, one character, value type; then at least one byte more
 MIN_TENSOR_BYTES: Final = 8 + 1 + 4 + 8 + 4 + 8  # name, n_dims, one dimension, type, offset
@@ -56,8 +68,13 @@ def read_container(data: mmap | bytes) -> Container:
 
 
 def _read_header(cursor: Cursor) -> tuple[int, int]:
+    _refuse_others(cursor)
     if cursor.end < HEADER_BYTES:
-        cursor.fail(f"{cursor.end} bytes are too few for a GGUF file, the header takes 24", at=0)
+        cursor.fail(
+            f"{cursor.end} bytes are too few for a GGUF file, the header takes {HEADER_BYTES}",
+            at=0,
+            hint="the file is truncated: download or convert it again",
+        )
     magic = cursor.take(4, "magic")
     if magic in OLD_MAGICS:
         cursor.fail(
@@ -91,6 +108,14 @@ def _read_header(cursor: Cursor) -> tuple[int, int]:
         if n > most:
             cursor.fail(f"{what} count {n}, at most {most} are accepted", at=at)
     return n_tensors, n_keys
+
+
+def _refuse_others(cursor: Cursor) -> None:
+    """What is well known and no GGUF by its name, of however few bytes."""
+    start = cursor.peek(HEADER_BYTES)
+    for pattern, name, hint in OTHERS:
+        if not start.startswith(MAGIC) and re.match(pattern, start, re.DOTALL):
+            cursor.fail(f"this is {name}, wanted a GGUF file", at=0, hint=hint)
 
 
 def _read_metadata(cursor: Cursor, n_keys: int) -> Metadata:

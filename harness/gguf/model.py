@@ -17,7 +17,7 @@ from harness.gguf.types import GGMLType
 TOKEN_NORMAL, TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_USER_DEFINED, TOKEN_UNUSED, TOKEN_BYTE = range(
     1, 7
 )
-
+_CHANGED = "the file changed while it was read: start again"
 
 TokenizerModel = Literal["llama", "gpt2", "bert"]
 Pooling = Literal["mean", "cls", "last"]  # of the vectors of a text's tokens
@@ -199,7 +199,13 @@ class Model:
 
     def _read_into(self, rows: npt.NDArray[np.uint8], tensor: Tensor, offset: int) -> None:
         view = rows.data.cast("B") if rows.size else memoryview(b"")
-        with self.path.open("rb", buffering=0) as file:
+        try:
+            file = self.path.open("rb", buffering=0)
+        except OSError as exc:
+            raise GgufError(
+                f"{self.path.name}: cannot be read any more: {exc.strerror}", hint=_CHANGED
+            ) from exc
+        with file:
             while view:
                 # One read returns at most 2 GiB on Linux, and a signal may shorten it.
                 n = os.preadv(file.fileno(), [view], offset)
@@ -207,6 +213,6 @@ class Model:
                     raise GgufError(
                         f"{self.path.name}: {tensor.name} ends at byte {offset}; "
                         f"the file was {self.size_bytes} bytes when it was opened",
-                        hint="the file changed while it was read: start again",
+                        hint=_CHANGED,
                     )
                 view, offset = view[n:], offset + n

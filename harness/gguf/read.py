@@ -1,5 +1,6 @@
 """Open a GGUF file and check all of it, except the weights' values (see weights.py)."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from mmap import ACCESS_READ, mmap
@@ -21,6 +22,11 @@ from harness.gguf.vocabulary import ARRAYS, vocabulary_of
 MAX_TEMPLATE_BYTES: Final = 1 << 20  # known ones have up to 20 thousand
 SHOWN_NAME_MAX: Final = 200  # characters
 
+_PROJECTOR: Final = "a projector of images or sound"
+# Beside the language model in many a download; in older files nothing else says so.
+NO_LANGUAGE: Final = {"clip": _PROJECTOR, "controlvector": "a control vector"}
+OF_EXPERTS: Final = re.compile("moe|^(gpt-oss|deepseek2|llama4|dbrx|grok|arctic)$")
+_LANGUAGE_ITSELF: Final = "give the file with the language model itself"
 _WHICH_FILE: Final = "give the path of a .gguf file with -m"
 
 
@@ -104,7 +110,7 @@ def _refuse_other_files(container: Container) -> None:
     if kind != "model":
         named = {
             "adapter": "a LoRA adapter",
-            "mmproj": "a projector of images or sound",
+            "mmproj": _PROJECTOR,
             "vocab": "a vocabulary without weights",
         }
         metadata.fail(
@@ -112,7 +118,7 @@ def _refuse_other_files(container: Container) -> None:
             f"is {quoted(kind)}: this is {named.get(kind, 'no model')}, wanted a whole model",
             hint="merge an adapter into its base model with llama-export-lora first"
             if kind == "adapter"
-            else "give the file with the language model itself",
+            else _LANGUAGE_ITSELF,
         )
     if not container.infos:
         raise GgufError(
@@ -125,9 +131,14 @@ def _architecture(metadata: Metadata) -> Architecture:
     key = "general.architecture"
     name = metadata.text(key)
     if name not in ARCHITECTURES:
+        if name in NO_LANGUAGE:
+            what = f"is {quoted(name)}: this is {NO_LANGUAGE[name]}, wanted a whole model"
+            metadata.fail(key, what, hint=_LANGUAGE_ITSELF)
+        experts = ", a mixture of experts," if OF_EXPERTS.search(name) else ","
         metadata.fail(
             key,
-            f"is {quoted(name)}, which is not supported; supported: {', '.join(ARCHITECTURES)}",
+            f"is {quoted(name)}{experts} which is not supported; "
+            f"supported: {', '.join(ARCHITECTURES)}",
             hint="use a dense model of one of these families",
         )
     return ARCHITECTURES[name]

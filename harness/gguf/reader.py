@@ -110,6 +110,10 @@ class Cursor:
         self.position += n
         return self._data[start : self.position]
 
+    def peek(self, n: int) -> bytes:
+        """The next n bytes, or as many as there are, without going on."""
+        return self._data[self.position : self.position + n]
+
     def u32(self, what: str) -> int:
         """An unsigned 32-bit integer."""
         self._need(4, what)

@@ -232,7 +232,11 @@ def _check_shape(model: Model) -> None:
 
 def _hint(planner: _Planner, n_ctx: int) -> str:
     """The largest context that fits, or the RAM that would hold what was asked for."""
-    ram = f"a board with at least {_mib(planner.plan(n_ctx).ram_needed_bytes)} of RAM"
+    needed = planner.plan(n_ctx).ram_needed_bytes
+    if planner.board.any_ram:
+        ram = f"--ram {-(-needed // MIB)}M"
+    else:
+        ram = f"a board with at least {_mib(needed)} of RAM"
     if len(planner.board.ram) > 1:
         ram += " in one piece"
     largest = _largest_ctx(planner, n_ctx)

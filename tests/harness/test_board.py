@@ -132,7 +132,9 @@ def test_the_boards_differ_where_their_chips_do() -> None:
 def test_an_unknown_board_lists_the_known(name: str) -> None:
     with pytest.raises(BoardError, match="no board is called") as error:
         load_board(name)
-    assert "raspi3b, raspi4b, rk3588, virt, virt-el2" in error.value.hint
+    assert "raspi3b, raspi4b, rk3588, virt, virt-el2, pi3, pi4; by their RAM: pi5-16g" in (
+        error.value.hint
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,17 +14,25 @@ from harness.gguf import Model, read_vocabulary
 from harness.gguf.model import TOKEN_CONTROL
 from harness.reference import encode
 from harness.verify.compare import ids_of_written
-from tests.chat_templates import FAMILIES, N_BYTES, Family, family_model
+from tests.chat_templates import FAMILIES as USUAL
+from tests.chat_templates import N_BYTES, Family, family_model
 from tests.harness.plan.shapes import model_of
+from tests.newer_chat_templates import NEWER
 
 SLOW = pytest.mark.slow  # the large vocabularies
-WITHOUT_SYSTEM = {"mistral-0.1", "mistral-0.3", "phi-3-first", "gemma-2"}
+FAMILIES = USUAL | NEWER
+WITHOUT_SYSTEM = {"mistral-0.1", "mistral-0.3", "mistral-nemo", "phi-3-first", "gemma-2"}
 WORDS: dict[str, set[bytes]] = {
     "llama-2": {b"[INST]", b"[/INST]", b"<<SYS>>", b"<</SYS>>"},
     "mistral-0.1": {b"[INST]", b"[/INST]"},
     "mistral-0.2": {b"[INST]", b"[/INST]"},
     "zephyr": {b"<|system|>", b"<|user|>", b"<|assistant|>"},
     "vicuna": {b"USER:", b"ASSISTANT:"},
+    "deepseek-r1": {b"<think>"},
+    "deepseek-coder": {b"Instruction:", b"Response:"},
+    "openchat": {b"User:", b"Assistant:"},
+    "olmo-2": {b"<|system|>", b"<|user|>", b"<|assistant|>"},
+    "alpaca": {b"Instruction:", b"Response:"},
 }
 CONVERSATIONS = ("u", "uau", "uauauau", "su", "suau", "suauauau")
 WORDS_SAID = (

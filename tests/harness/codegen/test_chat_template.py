@@ -118,12 +118,22 @@ def test_the_system_line_is_the_one_of_the_file(tmp_path: Path) -> None:
     assert chat.system_line == "You are Bareword, a small language model on bare metal."
 
 
+def test_words_that_are_marked_for_trainers_are_words() -> None:
+    plain = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>"
+    marked = plain.replace("{{ m.content }}", "{% generation %}{{ m.content }}{% endgeneration %}")
+    assert form_of(marked) == form_of(plain)
+
+
 @pytest.mark.parametrize(
     ("template", "problem"),
     [
         (
             "{% for m in messages %}{{ m.content | upper }}{% endfor %}",
             "in a conversation of user it changes or leaves out message 1 (user)",
+        ),
+        (
+            "{% for m in messages %}<{{ m.role }}>{{ m.content | e }}{% endfor %}:",
+            "changes or leaves",
         ),
         (
             "{% for m in messages | reverse %}{{ m.content }} {% endfor %}",

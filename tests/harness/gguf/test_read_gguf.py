@@ -103,6 +103,13 @@ def test_file_that_shrinks_after_opening_is_reported(tmp_path: Path) -> None:
         model.read_rows("output.weight", 0, 264)
 
 
+def test_file_that_vanishes_after_opening_is_reported(tmp_path: Path) -> None:
+    model = read(small_model(), tmp_path)
+    model.path.unlink()
+    with pytest.raises(GgufError, match=r"model\.gguf: cannot be read any more: No such file"):
+        model.read_rows("output.weight", 0, 264)
+
+
 def test_missing_file_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(GgufError, match=r"no\.gguf: cannot be read: No such file"):
         read_gguf(tmp_path / "no.gguf")

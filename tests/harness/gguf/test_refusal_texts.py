@@ -52,3 +52,31 @@ def test_refusals_of_other_files_say_what_to_do(tmp_path: Path) -> None:
         with pytest.raises(GgufError) as refusal:
             read_gguf(tmp_path / "bad.gguf")
         assert hint in refusal.value.hint
+
+
+@pytest.mark.parametrize(
+    ("data", "what", "hint"),
+    [
+        (b"\x40" + bytes(7) + b'{"__metadata__":{"format":"pt"}}', "a safetensors", "convert_hf"),
+        (b"PK\x03\x04" + bytes(90), "a ZIP or pickle", "convert_hf"),
+        (b"\x80\x02}q\x00X" + bytes(90), "a ZIP or pickle", "convert_hf"),
+        (b"\x1f\x8b\x08" + bytes(90), "a compressed file", "unpack"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "Git LFS", "git lfs pull"),
+        (b"\n<!DOCTYPE html><html><title>404", "a web page", "the page"),
+        (b"<html>", "a web page", "the page"),
+        (b'{"error":"not found"}', "JSON", "link"),
+        (b"\x7fELF" + bytes(90), r"magic is b'\x7fELF', wanted b'GGUF'", "no GGUF"),
+        (bytes(4096), r"magic is b'\x00\x00\x00\x00', wanted", "no GGUF"),
+        (b"", "0 bytes are too few for a GGUF file", "truncated"),
+        (b"GGUF\x03\0\0\0", "8 bytes are too few for a GGUF file", "truncated"),
+    ],
+)
+def test_what_people_have_instead_is_called_by_its_name(
+    data: bytes, what: str, hint: str, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.gguf").write_bytes(data)
+    with pytest.raises(GgufError) as refusal:
+        read_gguf(tmp_path / "bad.gguf")
+    assert what in str(refusal.value)
+    assert hint in refusal.value.hint
+    assert str(refusal.value).endswith("(at byte 0)")

@@ -339,6 +339,14 @@ REFUSALS: dict[str, tuple[Spoil, list[str]]] = {
     "one part of a split model": (key("split.count", U8, 3), ["split.count is 3", "one part"]),
     "an adapter": (text("general.type", b"adapter"), ["general.type is 'adapter'", "LoRA"]),
     "a projector": (text("general.type", b"mmproj"), ["general.type is 'mmproj'", "projector"]),
+    "an older projector": (
+        text("general.architecture", b"clip"),
+        ["general.architecture is 'clip'", "a projector of images"],
+    ),
+    "a mixture of experts of its own architecture": (
+        text("general.architecture", b"qwen3moe"),
+        ["'qwen3moe', a mixture of experts, which is not supported"],
+    ),
     "a mixture of experts": (llama("expert_count", U32, 8), ["llama.expert_count", "mixture of"]),
     "a vocabulary only": (field("tensors", []), ["tensor count 0", "only a vocabulary"]),
     "a bidirectional model": (

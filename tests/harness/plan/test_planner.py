@@ -260,9 +260,9 @@ def test_the_hinted_context_fits_and_64_more_do_not(model: Model, ram_mib: int, 
     try:
         assert fits(plan_memory(model, VIRT, n_ctx=n_ctx, ram_size_bytes=ram))
     except PlanError as error:
-        wanted = re.search(r"at least ([\d.]+) MiB of RAM", error.hint)
+        wanted = re.search(r"--ram (\d+)M", error.hint)
         assert wanted
-        enough = int(float(wanted[1])) * MIB
+        enough = int(wanted[1]) * MIB
         assert fits(plan_memory(model, VIRT, n_ctx=n_ctx, ram_size_bytes=enough))
         with pytest.raises(PlanError):
             plan_memory(model, VIRT, n_ctx=n_ctx, ram_size_bytes=enough - MIB)
