@@ -31,7 +31,7 @@ void attention_around_f32_neon(float *out, const float *q, int stride, const voi
             const int i = (begin + r) / n_heads, h = (begin + r) % n_heads, t = pos + i;
             const int at = i * stride + h * head_size;
             const int end = n_keys - t > reach ? t + reach + 1 : n_keys;
-            rows[r] = (struct row){q + at, out + at, end, 0.0f, vdupq_n_f32(0)};
+            rows[r] = (struct row){q + at, out + at, end, vdupq_n_f32(0)};
             first[r] = first_key(t, reach);
         }
         begin += n_rows;

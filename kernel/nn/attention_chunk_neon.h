@@ -1,30 +1,8 @@
-// What attention's NEON twins have in common: query rows that share keys, and a chunk of these keys
-// from scores to weighted values. In the scores a lane is a key, in the output a lane is an element
-// of v: no sum changes its order.
+// What attention's NEON twins have in common: a chunk of keys from scores to weighted values. In
+// the scores a lane is a key, in the output a lane is an element of v: no sum changes its order.
 #pragma once
 
-#include "lib/math.h"
-#include "nn/attention_neon.h"
-#include "nn/kernels.h"
-
-#define MAX_ROWS ATTENTION_ROWS
-
-// One query row: what it reads, where its result goes, and its softmax so far.
-struct row {
-    const float *q;
-    float *out;
-    int n_keys;
-    float max;
-    float32x4_t sum;
-};
-
-// What rows that go together share: one row's numbers beside the next one's, so that a loop over
-// them needs one address.
-struct packed {
-    float q[MAX_PACKED];                 // [head_size / 4][row][4], zeros behind
-    float o[MAX_PACKED];                 // [head_size / 8][row][8]: the weighted sum of v so far
-    float p[MAX_ROWS * ATTENTION_CHUNK]; // [key / 4][row][4]: scores, then probabilities
-};
+#include "nn/attention_softmax_neon.h"
 
 // acc[r] += value * factor[r][lane]; a lane number must be a literal.
 #define ADD_PRODUCTS(lane, value)                                                                  \
@@ -36,6 +14,19 @@ struct packed {
             acc[r][1] = vfmaq_laneq_f32(acc[r][1], eight.val[1], factor[r], lane);                 \
         }                                                                                          \
     }
+
+// [head_size / 8][row][8], as in struct packed.
+ALWAYS_INLINE void clear_sums(float *o, int n_rows, int head_size)
+{
+    const float32x4_t zero = vdupq_n_f32(0);
+    for (int i = 0; i < head_size; i += 8) {
+        UNROLL for (int r = 0; r < 2 * n_rows; r++)
+        {
+            vst1q_f32(o + 4 * r, zero);
+        }
+        o += 8 * n_rows;
+    }
+}
 
 ALWAYS_INLINE void pack_queries(float *packed, const struct row *rows, int n_rows, int head_size)
 {
@@ -78,11 +69,8 @@ ALWAYS_INLINE void score_tiles(float *p, const float *q, const uint8_t *tiles, i
             scale[t] = load8_f16(scales[t]);
             scales[t] += KV_TILE * sizeof(uint16_t);
         }
-        for (unsigned left = (unsigned)(end - d) / 4; left != 0; left--, d += 4, q += 4 * n_rows) {
-            UNROLL for (int r = 0; r < n_rows; r++)
-            {
-                factor[r] = vld1q_f32(q + 4 * r);
-            }
+        for (unsigned left = (unsigned)(end - d) / 4; left != 0; left--) {
+            next_quads(factor, &q, n_rows);
             UNROLL for (int t = 0; t < n_tiles; t++)
             {
                 float32x4_t(*acc)[2] = sums[t];
@@ -94,7 +82,7 @@ ALWAYS_INLINE void score_tiles(float *p, const float *q, const uint8_t *tiles, i
                 ADD_PRODUCTS(3, keys[3]);
             }
         }
-        for (; d < end; d++) {
+        for (d += (end - d) / 4 * 4; d < end; d++) {
             UNROLL for (int t = 0; t < n_tiles; t++)
             {
                 const float32x4x2_t eight = load_keys(k[t], scale[t], type);
@@ -112,110 +100,6 @@ ALWAYS_INLINE void score_tiles(float *p, const float *q, const uint8_t *tiles, i
         {
             vst1q_f32(p + 4 * (i * n_rows + r), sums[i / 2][r][i % 2]);
         }
-    }
-}
-
-// The largest score of each row. p: [quad][row][4].
-ALWAYS_INLINE void largest(float *max, const float *p, int n_quads, int n_rows)
-{
-    float32x4_t m[MAX_ROWS];
-    UNROLL for (int r = 0; r < n_rows; r++)
-    {
-        m[r] = vld1q_f32(p + 4 * r);
-    }
-    for (int i = 1; i < n_quads; i++) {
-        p += 4 * n_rows;
-        UNROLL for (int r = 0; r < n_rows; r++)
-        {
-            m[r] = vmaxnmq_f32(m[r], vld1q_f32(p + 4 * r));
-        }
-    }
-    UNROLL for (int r = 0; r < n_rows; r++)
-    {
-        max[r] = vmaxnmvq_f32(m[r]);
-    }
-}
-
-// p = e^(p - max) of n neighbouring rows, and their sums; a quad of each row every stride floats.
-ALWAYS_INLINE void exp_rows(struct row *rows, float *p, int n_quads, int stride, int n)
-{
-    float32x4_t sum[2], max[2];
-    UNROLL for (int r = 0; r < n; r++)
-    {
-        sum[r] = rows[r].sum;
-        max[r] = vdupq_n_f32(rows[r].max);
-    }
-    for (int i = 0; i < n_quads; i++, p += stride) {
-        float32x4_t e[2];
-        UNROLL for (int r = 0; r < n; r++)
-        {
-            e[r] = exp_f32x4_to_88(vsubq_f32(vld1q_f32(p + 4 * r), max[r]));
-            sum[r] = vaddq_f32(sum[r], e[r]);
-        }
-        UNROLL for (int r = 0; r < n; r++)
-        {
-            vst1q_f32(p + 4 * r, e[r]);
-        }
-    }
-    UNROLL for (int r = 0; r < n; r++)
-    {
-        rows[r].sum = sum[r];
-    }
-}
-
-// The same for quads of one row from key i on, where n keys may end within a quad.
-ALWAYS_INLINE void exp_rest(struct row *row, float *p, int i, int n, int stride)
-{
-    static const int32_t lanes[4] = {0, 1, 2, 3};
-    for (; i < n; i += 4, p += stride) {
-        const uint32x4_t wanted = vcltq_s32(vld1q_s32(lanes), vdupq_n_s32(n - i));
-        const float32x4_t x = vsubq_f32(vld1q_f32(p), vdupq_n_f32(row->max));
-        const uint32x4_t e = vreinterpretq_u32_f32(exp_f32x4_to_88(x));
-        vst1q_f32(p, vreinterpretq_f32_u32(e));
-        // + 0 changes no lane: none is negative.
-        row->sum = vaddq_f32(row->sum, vreinterpretq_f32_u32(vandq_u32(e, wanted)));
-    }
-}
-
-// stride: floats from eight elements to the next eight.
-ALWAYS_INLINE void scale_sum(float *o, float scale, int stride, int head_size)
-{
-    for (int d = 0; d < head_size; d += 8, o += stride) {
-        vst1q_f32(o, vmulq_n_f32(vld1q_f32(o), scale));
-        vst1q_f32(o + 4, vmulq_n_f32(vld1q_f32(o + 4), scale));
-    }
-}
-
-// Scores of a chunk to probabilities, n[r] of each row.
-ALWAYS_INLINE void exp_scores(struct row *rows, struct packed *packed, const int *n, bool first,
-                              int n_rows, int head_size)
-{
-    float max[MAX_ROWS];
-    float *p = packed->p;
-    const int stride = 4 * n_rows;
-    const int n_quads = (n[n_rows - 1] + 3) / 4, n_common = n[0] / 4;
-    for (int r = 0; r < n_rows; r++) { // a score beyond the last key is anything, even NaN
-        const float harmless = n[r] > 0 ? p[4 * r] : rows[r].max;
-        for (int i = n[r]; i < 4 * n_quads; i++) {
-            p[i / 4 * stride + 4 * r + i % 4] = harmless;
-        }
-    }
-    largest(max, p, n_quads, n_rows);
-    for (int r = 0; r < n_rows; r++) {
-        struct row *row = &rows[r];
-        const float new_max = first ? max[r] : max_f32(row->max, max[r]);
-        if (n[r] > 0 && !first && new_max != row->max) {
-            const float scale = exp_f32(row->max - new_max);
-            row->sum = vmulq_n_f32(row->sum, scale);
-            scale_sum(packed->o + 8 * r, scale, 2 * stride, head_size);
-        }
-        row->max = new_max;
-    }
-    for (int r = 0; r < n_rows; r += 2) {
-        exp_rows(rows + r, p + 4 * r, n_common, stride, n_rows > 1 ? 2 : 1);
-    }
-    for (int r = 0; r < n_rows; r++) {
-        exp_rest(&rows[r], p + n_common * stride + 4 * r, 4 * n_common, n[r], stride);
     }
 }
 
@@ -238,9 +122,9 @@ ALWAYS_INLINE void exp_scores(struct row *rows, struct packed *packed, const int
         }                                                                                          \
     }
 
-// o[g][r][0..7] (+)= sum_i p[r][i] * v_i[8 g + 0..7] for n[r] keys. p: [quad][row][4].
+// o[g][r][0..7] += sum_i p[r][i] * v_i[8 g + 0..7] for n[r] keys. p: [quad][row][4].
 ALWAYS_INLINE void add_values(float *o, const float *p, const int *n, const uint8_t *rows,
-                              struct value_place at, int n_rows, int n_groups, int type, bool first)
+                              struct value_place at, int n_rows, int n_groups, int type)
 {
     float32x4_t acc[MAX_ROWS][2], factor[MAX_ROWS];
     const int n_common = n[0], n_most = n[n_rows - 1];
@@ -248,14 +132,11 @@ ALWAYS_INLINE void add_values(float *o, const float *p, const int *n, const uint
     const bool walks = n_groups > 1; // loads of several registers take no offset
     UNROLL for (int i = 0; i < n_groups * n_rows; i++)
     {
-        acc[i][0] = first ? vdupq_n_f32(0) : vld1q_f32(o + 8 * i);
-        acc[i][1] = first ? vdupq_n_f32(0) : vld1q_f32(o + 8 * i + 4);
+        acc[i][0] = vld1q_f32(o + 8 * i);
+        acc[i][1] = vld1q_f32(o + 8 * i + 4);
     }
-    for (unsigned left = (unsigned)n_common / 4; left != 0; left--, p += 4 * n_rows) {
-        UNROLL for (int r = 0; r < n_rows; r++)
-        {
-            factor[r] = vld1q_f32(p + 4 * r);
-        }
+    for (unsigned left = (unsigned)n_common / 4; left != 0; left--) {
+        next_quads(factor, &p, n_rows);
         ADD_VALUE(0, 0);
         ADD_VALUE(1, at.row);
         ADD_VALUE(2, at.two_rows);
@@ -289,9 +170,9 @@ ALWAYS_INLINE void add_values(float *o, const float *p, const int *n, const uint
 
 // The same for one row and one element of v, where the head's size is no multiple of eight.
 ALWAYS_INLINE void add_element(float *o, const float *p, int n, int stride, const uint8_t *row,
-                               struct value_place at, int type, bool first)
+                               struct value_place at, int type)
 {
-    float acc = first ? 0.0f : *o;
+    float acc = *o;
     for (int i = 0; i < n; i++, row += at.row) {
         const float v = load_element(row + at.elements, row + at.scale, type);
         acc = fma_f32(p[i / 4 * stride + i % 4], v, acc);
@@ -300,7 +181,7 @@ ALWAYS_INLINE void add_element(float *o, const float *p, int n, int stride, cons
 }
 
 ALWAYS_INLINE void weigh_values(struct packed *packed, const int *n, const uint8_t *v,
-                                int head_size, int n_rows, int type, bool first)
+                                int head_size, int n_rows, int type)
 {
     const size_t row = kv_row_bytes(type, head_size);
     struct value_place at = {.row = row, .two_rows = 2 * row, .three_rows = 3 * row};
@@ -311,16 +192,16 @@ ALWAYS_INLINE void weigh_values(struct packed *packed, const int *n, const uint8
     int d = 0;
     for (; d + 8 * n_groups <= head_size; d += 8 * n_groups, o += 8 * n_groups * n_rows) {
         find_elements(&at, d, head_size, type);
-        add_values(o, packed->p, n, v, at, n_rows, n_groups, type, first);
+        add_values(o, packed->p, n, v, at, n_rows, n_groups, type);
     }
     for (; n_groups > 1 && d + 8 <= head_size; d += 8, o += 8 * n_rows) {
         find_elements(&at, d, head_size, type);
-        add_values(o, packed->p, n, v, at, n_rows, 1, type, first);
+        add_values(o, packed->p, n, v, at, n_rows, 1, type);
     }
     for (; d < head_size; d++) {
         find_elements(&at, d, head_size, type);
         for (int r = 0; r < n_rows; r++) {
-            add_element(o + 8 * r + d % 8, packed->p + 4 * r, n[r], 4 * n_rows, v, at, type, first);
+            add_element(o + 8 * r + d % 8, packed->p + 4 * r, n[r], 4 * n_rows, v, at, type);
         }
     }
 }

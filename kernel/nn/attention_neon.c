@@ -8,6 +8,7 @@ ALWAYS_INLINE void attend(struct packed *packed, struct row *rows, const uint8_t
     const size_t tile_bytes = kv_tile_bytes(type, head_size);
     const int n_keys = rows[n_rows - 1].n_keys;
     pack_queries(packed->q, rows, n_rows, head_size);
+    clear_sums(packed->o, n_rows, head_size);
     for (int start = 0; start < n_keys; start += ATTENTION_CHUNK) {
         int n[MAX_ROWS] = {0};
         count_keys(n, rows, n_rows, start, start + ATTENTION_CHUNK);
@@ -19,7 +20,7 @@ ALWAYS_INLINE void attend(struct packed *packed, struct row *rows, const uint8_t
             score_tiles(packed->p + i * n_rows, packed->q, k, head_size, n_rows, 1, type);
         }
         exp_scores(rows, packed, n, start == 0, n_rows, head_size);
-        weigh_values(packed, n, v, head_size, n_rows, type, start == 0);
+        weigh_values(packed, n, v, head_size, n_rows, type);
         v += ATTENTION_CHUNK * kv_row_bytes(type, head_size);
     }
     for (int r = 0; r < n_rows; r++) {
@@ -40,7 +41,7 @@ ALWAYS_INLINE void attend(struct packed *packed, struct row *rows, const uint8_t
             for (int r = 0; r < n_rows; r++) {                                                     \
                 const int t = (begin + r) / n_heads, h = (begin + r) % n_heads;                    \
                 const int at = t * stride + h * head_size;                                         \
-                rows[r] = (struct row){q + at, out + at, n_keys + t, 0.0f, vdupq_n_f32(0)};        \
+                rows[r] = (struct row){q + at, out + at, n_keys + t, vdupq_n_f32(0)};              \
             }                                                                                      \
             begin += n_rows;                                                                       \
             switch (n_rows) {                                                                      \

@@ -39,6 +39,7 @@ ALWAYS_INLINE void attend(struct packed *packed, struct row *rows, const int *fi
     k += (size_t)(begin / KV_TILE) * tile_bytes;
     v += (size_t)begin * row;
     pack_queries(packed->q, rows, n_rows, head_size);
+    clear_sums(packed->o, n_rows, head_size);
     for (int start = begin, end; start < n_keys; v += (size_t)(end - start) * row, start = end) {
         int n[MAX_ROWS] = {0};
         end = (start / ATTENTION_CHUNK + 1) * ATTENTION_CHUNK;
@@ -56,7 +57,7 @@ ALWAYS_INLINE void attend(struct packed *packed, struct row *rows, const int *fi
         for (int r = 0; r < n_rows && start == begin; r++) {
             forget(&rows[r], packed->p + 4 * r, first[r] - begin, n[r], stride);
         }
-        weigh_values(packed, n, v, head_size, n_rows, type, start == begin);
+        weigh_values(packed, n, v, head_size, n_rows, type);
     }
     for (int r = 0; r < n_rows; r++) {
         write_out(&rows[r], packed->o + 8 * r, 8 * n_rows, head_size);

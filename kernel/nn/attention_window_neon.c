@@ -34,7 +34,7 @@ static int rows_of_one_chunk(int begin, int n_all, int n_heads, int head_size, i
             for (int r = 0; r < n_rows; r++) {                                                     \
                 const int t = (begin + r) / n_heads, h = (begin + r) % n_heads;                    \
                 const int at = t * stride + h * head_size;                                         \
-                rows[r] = (struct row){q + at, out + at, n_keys + t, 0.0f, vdupq_n_f32(0)};        \
+                rows[r] = (struct row){q + at, out + at, n_keys + t, vdupq_n_f32(0)};              \
                 first[r] = first_key(n_keys, t, window);                                           \
             }                                                                                      \
             begin += n_rows;                                                                       \

@@ -94,12 +94,26 @@ ALWAYS_INLINE float sum_lanes(float32x4_t s)
     return vpadds_f32(vpadd_f32(vget_low_f32(s), vget_high_f32(s)));
 }
 
+// What exp_f32 of values from -87 to 88 comes down to: x = n ln 2 + r.
+ALWAYS_INLINE float32x4_t exp_reduce(float32x4_t *n, float32x4_t x)
+{
+    *n = vrndnq_f32(vmulq_f32(x, vdupq_n_f32(0x1.715476p+0f)));
+    x = vfmsq_f32(x, *n, vdupq_n_f32(0x1.62e4p-1f));
+    return vfmsq_f32(x, *n, vdupq_n_f32(0x1.7f7d1cp-20f));
+}
+
+// p 2^n
+ALWAYS_INLINE float32x4_t exp_raise(float32x4_t p, float32x4_t n)
+{
+    const int32x4_t exponent = vshlq_n_s32(vcvtq_s32_f32(n), 23);
+    return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(p), exponent));
+}
+
 // exp_f32 of four values from -87 to 88: the same steps in the same order.
 ALWAYS_INLINE float32x4_t exp_f32x4_within(float32x4_t x)
 {
-    const float32x4_t n = vrndnq_f32(vmulq_f32(x, vdupq_n_f32(0x1.715476p+0f)));
-    float32x4_t r = vfmsq_f32(x, n, vdupq_n_f32(0x1.62e4p-1f));
-    r = vfmsq_f32(r, n, vdupq_n_f32(0x1.7f7d1cp-20f));
+    float32x4_t n;
+    const float32x4_t r = exp_reduce(&n, x);
     float32x4_t p = vdupq_n_f32(0x1.6a2434p-10f);
     p = vfmaq_f32(vdupq_n_f32(0x1.1239e2p-7f), p, r);
     p = vfmaq_f32(vdupq_n_f32(0x1.5558f2p-5f), p, r);
@@ -107,8 +121,7 @@ ALWAYS_INLINE float32x4_t exp_f32x4_within(float32x4_t x)
     p = vfmaq_f32(vdupq_n_f32(0x1.fffffcp-2f), p, r);
     p = vfmaq_f32(vdupq_n_f32(1.0f), p, r);
     p = vfmaq_f32(vdupq_n_f32(1.0f), p, r);
-    const int32x4_t exponent = vshlq_n_s32(vcvtq_s32_f32(n), 23);
-    return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(p), exponent));
+    return exp_raise(p, n);
 }
 
 // exp_f32 of any four values.
@@ -122,6 +135,49 @@ ALWAYS_INLINE float32x4_t exp_f32x4(float32x4_t x)
 ALWAYS_INLINE float32x4_t exp_f32x4_to_88(float32x4_t x)
 {
     return exp_f32x4_within(vmaxnmq_f32(x, vdupq_n_f32(-87.0f)));
+}
+
+#define FOUR_TIMES_FOUR(x) x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x
+
+// The same of four times four values, in place. FMLA overwrites what it adds to, here constants: a
+// load of four registers, which the loads' own unit does beside, replaces four copies.
+ALWAYS_INLINE void exp_f32x16_to_88(float32x4_t x[4])
+{
+    static const float terms[6 * 16] = {
+        FOUR_TIMES_FOUR(0x1.1239e2p-7f), FOUR_TIMES_FOUR(0x1.5558f2p-5f),
+        FOUR_TIMES_FOUR(0x1.555492p-3f), FOUR_TIMES_FOUR(0x1.fffffcp-2f),
+        FOUR_TIMES_FOUR(1.0f),           FOUR_TIMES_FOUR(1.0f),
+    };
+    const float *term = terms;
+    float32x4_t n[4], p[4];
+    FORGET_ORIGIN(term);
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        x[i] = exp_reduce(&n[i], vmaxnmq_f32(x[i], vdupq_n_f32(-87.0f)));
+        p[i] = vdupq_n_f32(0x1.6a2434p-10f);
+    }
+    UNROLL for (int t = 0; t < 6; t++)
+    {
+        const float32x4x4_t sum = next_f32x4(&term);
+        UNROLL for (int i = 0; i < 4; i++)
+        {
+            p[i] = vfmaq_f32(sum.val[i], p[i], x[i]);
+        }
+    }
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        x[i] = exp_raise(p[i], n[i]);
+    }
+}
+
+// Of any.
+ALWAYS_INLINE void exp_f32x16(float32x4_t x[4])
+{
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        x[i] = vminnmq_f32(x[i], vdupq_n_f32(88.0f));
+    }
+    exp_f32x16_to_88(x);
 }
 
 // The last 1..3 elements of a row as a vector with zeros behind, and back.

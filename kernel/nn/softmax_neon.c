@@ -8,12 +8,18 @@ void softmax_neon(float *x, int n)
     float32x4_t sum = vdupq_n_f32(0);
     float *p = x;
     int left = n;
-    for (; left >= 8; left -= 8, p += 8) {
-        const float32x4_t a = exp_f32x4_to_88(vsubq_f32(vld1q_f32(p), max));
-        const float32x4_t b = exp_f32x4_to_88(vsubq_f32(vld1q_f32(p + 4), max));
-        sum = vaddq_f32(vaddq_f32(sum, a), b);
-        vst1q_f32(p, a);
-        vst1q_f32(p + 4, b);
+    for (; left >= 16; left -= 16) {
+        float32x4x4_t a = vld1q_f32_x4(p);
+        UNROLL for (int k = 0; k < 4; k++)
+        {
+            a.val[k] = vsubq_f32(a.val[k], max);
+        }
+        exp_f32x16_to_88(a.val);
+        UNROLL for (int k = 0; k < 4; k++)
+        {
+            sum = vaddq_f32(sum, a.val[k]);
+        }
+        put_f32x4(&p, a);
     }
     for (; left > 0; left -= 4, p += 4) {
         const int n_lanes = left < 4 ? left : 4;

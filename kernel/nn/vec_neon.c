@@ -89,10 +89,18 @@ ALWAYS_INLINE float32x4_t silu(float32x4_t x)
 
 void vec_silu_neon(float *out, const float *x, int n)
 {
-    for (; n >= 8; n -= 8, x += 8, out += 8) {
-        const float32x4_t a = silu(vld1q_f32(x)), b = silu(vld1q_f32(x + 4));
-        vst1q_f32(out, a);
-        vst1q_f32(out + 4, b);
+    for (; n >= 16; n -= 16) {
+        float32x4x4_t a = next_f32x4(&x), e;
+        UNROLL for (int k = 0; k < 4; k++)
+        {
+            e.val[k] = vnegq_f32(a.val[k]);
+        }
+        exp_f32x16(e.val);
+        UNROLL for (int k = 0; k < 4; k++)
+        {
+            a.val[k] = vdivq_f32(a.val[k], vaddq_f32(vdupq_n_f32(1.0f), e.val[k]));
+        }
+        put_f32x4(&out, a);
     }
     for (; n > 0; n -= 4, x += 4, out += 4) {
         if (n >= 4) {
@@ -183,11 +191,14 @@ float vec_sum_neon(const float *x, int n)
 void vec_exp_neon(float *x, float max, int n)
 {
     const float32x4_t m = vdupq_n_f32(max);
-    for (; n >= 8; n -= 8, x += 8) {
-        const float32x4_t a = exp_f32x4_to_88(vsubq_f32(vld1q_f32(x), m));
-        const float32x4_t b = exp_f32x4_to_88(vsubq_f32(vld1q_f32(x + 4), m));
-        vst1q_f32(x, a);
-        vst1q_f32(x + 4, b);
+    for (; n >= 16; n -= 16) {
+        float32x4x4_t a = vld1q_f32_x4(x);
+        UNROLL for (int k = 0; k < 4; k++)
+        {
+            a.val[k] = vsubq_f32(a.val[k], m);
+        }
+        exp_f32x16_to_88(a.val);
+        put_f32x4(&x, a);
     }
     for (; n > 0; n -= 4, x += 4) {
         if (n >= 4) {
