@@ -38,20 +38,23 @@ class Words:
     several: bool = False
 
 
-def spoken(rng: Random, device: str, room: str) -> Words:
-    """The device and, unless empty, its room, in one of the orders in which people type them."""
+def spoken(rng: Random, device: str, room: str, article: float) -> Words:
+    """The device and, unless empty, its room, in one of the orders in which people type them.
+
+    `article` is the share of those with a "the" before the device.
+    """
     room = room.replace("_", " ")
     name, kind = device, rng.random()
     if device in devices.ALSO and rng.random() < 0.3:
         name = rng.choice(devices.ALSO[device])
     several = device in devices.PLURAL or name.endswith("s")
-    the = "" if rng.random() < 0.25 else "the "
+    the = "the " if rng.random() < article else ""
     if not room:
         return Words(f"{the}{name}", several=several)
     inside = f"in {room}" if not the and rng.random() < 0.3 else f"in the {room}"
-    if kind < 0.35:
+    if kind < 0.4:
         return Words(f"{the}{room} {name}", several=several)
-    if kind < 0.55:
+    if kind < 0.6:
         return Words(f"{the}{name}", f" {inside}", several)
     return Words(f"{the}{name} {inside}", several=several)
 
@@ -71,7 +74,8 @@ def ordered(
         template = sections("commands")[action].pick(rng, way)
         if frame.source.startswith("{c}") or not template.source.startswith(NO_VERB):
             break
-    words = spoken(rng, device, room)
+    terse = template.source.startswith(NO_VERB)
+    words = spoken(rng, device, room, 0.4 if terse else 0.8)
     slots = {"x": words.device, "is": "are" if words.several else "is"}
     value = devices.VALUES.get(action, "")
     if not value:
@@ -110,7 +114,7 @@ def exchanges(rng: Random, split: Split, state: dict[str, str]) -> list[Exchange
         done = f"{key_of(device, room, action)}={value}"
         return [(fill(polite, rng, slots), ROOM_QUESTION), (reply, done)]
     both = sections("commands")["and"].pick(rng, frame)
-    twice = 0.28 <= kind < 0.38
+    twice = kind < 0.38
     order, action, value = core(rng, inner, both if twice else polite, device, room)
     done = f"{key_of(device, room, action)}={value}"
     state[key_of(device, room, action)] = value

@@ -44,7 +44,7 @@ TOPICS = tuple(
 )
 SHORT = 60  # letters of a line that some people type without any capitals
 LOUD = 16  # and of one that comes in nothing else now and then
-_NAME = re.compile(r"(?<=[^.!?] )(?!I\b|CPU|RAM)[A-Z]|[A-Z][a-z]+[,.!?]? (?:am|is|has)\b")
+_NAME = re.compile(r"(?<=[^.!?] )(?!I\b|CPU|RAM)[A-Z]|[A-Z][a-z]+ has\b")
 
 Exchange = tuple[str, str]
 

@@ -1,4 +1,4 @@
-"""Greetings, names, thanks and goodbyes: whatever is said has one answer, at any place of a talk."""
+"""Greetings, names, thanks and goodbyes: each has one answer, wherever in a talk it comes."""
 
 from random import Random
 
