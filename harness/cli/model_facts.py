@@ -17,6 +17,7 @@ def model_facts(model: Model) -> dict[str, Any]:
         "weights_bytes": model.weights_bytes,
         "parameters": sum(t.n_rows * t.n_cols for t in model.tensors.values()),
         "types": dict(sorted(Counter(t.type.name for t in model.tensors.values()).items())),
+        "matrix_types": sorted(kind.name for kind in model.matrix_types),
         "tied": model.tied,
         "makes_vectors": model.makes_vectors,
         "has_dense": model.has_dense,

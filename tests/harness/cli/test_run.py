@@ -14,6 +14,7 @@ import pytest
 from harness.boot.qemu import find_qemu
 from harness.compile.twin import native_compiler
 from harness.errors import HarnessError
+from harness.gguf import read_gguf
 from harness.synth import synthesize
 from toolchain import find_toolchain
 
@@ -186,6 +187,20 @@ def test_symbols_lists_every_promise(shell: Shell) -> None:
     assert len(promised) == 7
     assert all(o["reachable"] and o["neon_arithmetic"] and not o["fault"] for o in promised)
     assert shell("symbols").stdout.count(b" yes *") == 7
+
+
+def test_symbols_tells_which_products_the_model_has_matrices_for(shell: Shell) -> None:
+    """The image has those of common types, whatever its model multiplies with."""
+    listed = json.loads(shell("symbols", "--json").stdout)["operations"]
+    told = {o["symbol"]: o["in_model"] for o in listed}
+    used = {symbol for symbol, in_model in told.items() if in_model}
+    types = read_gguf(shell.model).matrix_types
+    assert used
+    assert {symbol.split("_", 1)[1].rsplit("_", 1)[0].upper() for symbol in used} == {
+        kind.name for kind in types
+    }
+    assert told["matvec_q6_k_neon"] is False
+    assert told["rmsnorm_neon"] is None
 
 
 def test_damaged_blob_gives_a_symbolised_panic(shell: Shell, tmp_path: Path) -> None:
