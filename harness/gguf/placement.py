@@ -62,7 +62,7 @@ def _known_type(info: TensorInfo) -> GGMLType:
     if number in UNSUPPORTED:
         raise GgufError(
             f"{UNSUPPORTED[number]} in {info.name} is not supported; supported: {SUPPORTED}",
-            hint="use a Q8_0 or F16 file of the same model",
+            hint="use another file of the same model, such as Q4_K_M or Q8_0",
         )
     try:
         return GGMLType(number)

@@ -90,11 +90,13 @@ def _main_layout(board: Board, image_end: int, blob_bytes: int) -> tuple[int | N
 
     An initrd starts at half of RAM or 128 MiB, whichever is less, but above the image (whose header
     says how much memory it needs); the FDT follows on the next 2 MiB boundary. Room for that whole
-    rounding is kept, so that more RAM never fits less. A mapped blob ends where RAM ends. Boards'
-    loaders choose otherwise, but need the same bytes.
+    rounding is kept, so that more RAM never fits less. A mapped blob ends where RAM ends. A board
+    that QEMU does not have leaves no such gap: its loader, or the kernel that reads a card, puts
+    the blob anywhere.
     """
     ram = board.main_ram
-    initrd = align_up(max(ram.base + min(ram.size_bytes // 2, 128 * MIB), image_end), PAGE)
+    gap = min(ram.size_bytes // 2, 128 * MIB) if board.machine else 0
+    initrd = align_up(max(ram.base + gap, image_end), PAGE)
     if not board.maps_blob(blob_bytes):
         used = initrd + blob_bytes + 2 * MIB + FDT_ROOM
         return (initrd if blob_bytes else None), used

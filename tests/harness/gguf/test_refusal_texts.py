@@ -39,6 +39,7 @@ def test_refusals_of_other_files_say_what_to_do(tmp_path: Path) -> None:
     hints = {
         "one part of a split model": "llama-gguf-split",
         "an adapter": "llama-export-lora",
+        "a type that is not supported": "Q4_K_M",
         "big endian": "gguf_convert_endian",
         "a ggjt file": "convert",
         "truncated tensor data": "truncated",

@@ -11,7 +11,7 @@ from harness.board import Board, RamRange, load_board
 from harness.errors import PlanError
 from harness.gguf import GGMLType, Model
 from harness.plan import largest_ctx, plan_memory
-from harness.plan.place import place
+from harness.plan.place import place, ram_needed
 from tests.harness.plan.shapes import STORIES260K, model_of
 
 MIB, GIB = 1 << 20, 1 << 30
@@ -86,6 +86,16 @@ def test_both_may_lie_outside_the_kernel_s_range() -> None:
     assert plan.initrd_base == 0x4000_0000
     assert plan.kv_cache.base == 0x4000_0000 + -(-plan.blob_size_bytes // (2 * MIB)) * 2 * MIB
     assert plan.fits
+
+
+def test_only_qemu_leaves_a_gap_before_the_blob() -> None:
+    zero = board_of("zero", (0, 448 * MIB))
+    sizes = {"image_end": 46 * MIB, "kv_bytes": 0, "blob_bytes": 322 * MIB}
+    placed = place(zero, **sizes)
+    assert placed
+    assert placed.initrd_base == 46 * MIB
+    assert place(replace(zero, machine="raspi3b"), **sizes) is None  # from 128 MiB on: 2 too many
+    assert ram_needed(zero, **sizes) == (46 + 322 + 4) * MIB
 
 
 def test_a_refusal_says_that_the_pieces_are_too_small() -> None:
