@@ -126,9 +126,9 @@ ALWAYS_INLINE void score_chunk(struct packed *packed, const uint8_t *tiles, int 
                                   (unsigned)(n + KV_TILE - 1) / KV_TILE, (unsigned)head_size);
         return;
     }
-    // A row by itself: two tiles keep the multipliers as busy as two rows do.
-    for (; n_rows == 1 && i + 2 * KV_TILE <= n; i += 2 * KV_TILE, tiles += 2 * tile_bytes) {
-        score_tiles(packed->p + i, packed->q, tiles, head_size, 1, 2, type);
+    // Of few rows two tiles keep the multipliers busy.
+    for (; n_rows <= 2 && i + 2 * KV_TILE <= n; i += 2 * KV_TILE, tiles += 2 * tile_bytes) {
+        score_tiles(packed->p + i * n_rows, packed->q, tiles, head_size, n_rows, 2, type);
     }
     for (; i < n; i += KV_TILE, tiles += tile_bytes) {
         score_tiles(packed->p + i * n_rows, packed->q, tiles, head_size, n_rows, 1, type);
