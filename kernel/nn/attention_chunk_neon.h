@@ -4,6 +4,18 @@
 
 #include "nn/attention_softmax_neon.h"
 
+// attention_f16_neon.S: scores of n_tiles >= 1 tiles of keys, and values of n_quads >= 1 times four
+// keys, of eight rows as they lie in struct packed. head_size: a multiple of eight.
+void attention_scores_f16_neon(float *p, const float *q, const void *tiles, unsigned n_tiles,
+                               unsigned head_size);
+void attention_values_f16_neon(float *o, const float *p, const void *v, size_t row_bytes,
+                               unsigned n_quads, unsigned head_size);
+
+ALWAYS_INLINE bool in_assembly(int n_rows, int head_size, int type)
+{
+    return type == KV_TYPE_F16 && n_rows == 8 && head_size % 8 == 0;
+}
+
 // acc[r] += value * factor[r][lane]; a lane number must be a literal.
 #define ADD_PRODUCTS(lane, value)                                                                  \
     {                                                                                              \
@@ -103,6 +115,26 @@ ALWAYS_INLINE void score_tiles(float *p, const float *q, const uint8_t *tiles, i
     }
 }
 
+// Scores of all rows for n keys of a chunk, and what is behind them in their tiles.
+ALWAYS_INLINE void score_chunk(struct packed *packed, const uint8_t *tiles, int n, int head_size,
+                               int n_rows, int type)
+{
+    const size_t tile_bytes = kv_tile_bytes(type, head_size);
+    int i = 0;
+    if (in_assembly(n_rows, head_size, type) && n > 0) {
+        attention_scores_f16_neon(packed->p, packed->q, tiles,
+                                  (unsigned)(n + KV_TILE - 1) / KV_TILE, (unsigned)head_size);
+        return;
+    }
+    // Of few rows two tiles keep the multipliers busy.
+    for (; n_rows <= 2 && i + 2 * KV_TILE <= n; i += 2 * KV_TILE, tiles += 2 * tile_bytes) {
+        score_tiles(packed->p + i * n_rows, packed->q, tiles, head_size, n_rows, 2, type);
+    }
+    for (; i < n; i += KV_TILE, tiles += tile_bytes) {
+        score_tiles(packed->p + i * n_rows, packed->q, tiles, head_size, n_rows, 1, type);
+    }
+}
+
 // acc[g][r] += value[g] * factor[r][lane] for the value that v points at or, where v does not walk
 // from one to the next, `ahead` bytes further; a lane number must be a literal.
 #define ADD_VALUE(lane, ahead)                                                                     \
@@ -122,12 +154,15 @@ ALWAYS_INLINE void score_tiles(float *p, const float *q, const uint8_t *tiles, i
         }                                                                                          \
     }
 
-// o[g][r][0..7] += sum_i p[r][i] * v_i[8 g + 0..7] for n[r] keys. p: [quad][row][4].
-ALWAYS_INLINE void add_values(float *o, const float *p, const int *n, const uint8_t *rows,
-                              struct value_place at, int n_rows, int n_groups, int type)
+// o[g][r][0..7] += sum_i p[r][i] * v_i[8 g + 0..7] for keys begin .. n[r]. p: [quad][row][4].
+ALWAYS_INLINE void add_values(float *o, const float *p, int begin, const int *n,
+                              const uint8_t *rows, struct value_place at, int n_rows, int n_groups,
+                              int type)
 {
     float32x4_t acc[MAX_ROWS][2], factor[MAX_ROWS];
     const int n_common = n[0], n_most = n[n_rows - 1];
+    rows += (size_t)begin * at.row;
+    p += begin * n_rows;
     const uint8_t *v = rows + at.elements, *scale = rows + at.scale;
     const bool walks = n_groups > 1; // loads of several registers take no offset
     UNROLL for (int i = 0; i < n_groups * n_rows; i++)
@@ -135,7 +170,7 @@ ALWAYS_INLINE void add_values(float *o, const float *p, const int *n, const uint
         acc[i][0] = vld1q_f32(o + 8 * i);
         acc[i][1] = vld1q_f32(o + 8 * i + 4);
     }
-    for (unsigned left = (unsigned)n_common / 4; left != 0; left--) {
+    for (unsigned left = (unsigned)(n_common - begin) / 4; left != 0; left--) {
         next_quads(factor, &p, n_rows);
         ADD_VALUE(0, 0);
         ADD_VALUE(1, at.row);
@@ -189,14 +224,24 @@ ALWAYS_INLINE void weigh_values(struct packed *packed, const int *n, const uint8
     FORGET_ORIGIN(at.three_rows);
     const int n_groups = n_rows == 1 ? MAX_GROUPS : n_rows <= 4 ? 2 : 1; // registers for the sums
     float *o = packed->o;
-    int d = 0;
+    int d = 0, begin = 0;
+    if (in_assembly(n_rows, head_size, type)) {
+        begin = n[0] / 4 * 4;
+        if (begin > 0) {
+            attention_values_f16_neon(o, packed->p, v, row, (unsigned)begin / 4,
+                                      (unsigned)head_size);
+        }
+        if (begin == n[n_rows - 1]) {
+            return;
+        }
+    }
     for (; d + 8 * n_groups <= head_size; d += 8 * n_groups, o += 8 * n_groups * n_rows) {
         find_elements(&at, d, head_size, type);
-        add_values(o, packed->p, n, v, at, n_rows, n_groups, type);
+        add_values(o, packed->p, begin, n, v, at, n_rows, n_groups, type);
     }
     for (; n_groups > 1 && d + 8 <= head_size; d += 8, o += 8 * n_rows) {
         find_elements(&at, d, head_size, type);
-        add_values(o, packed->p, n, v, at, n_rows, 1, type);
+        add_values(o, packed->p, begin, n, v, at, n_rows, 1, type);
     }
     for (; d < head_size; d++) {
         find_elements(&at, d, head_size, type);

@@ -5,22 +5,16 @@
 ALWAYS_INLINE void attend(struct packed *packed, struct row *rows, const uint8_t *k,
                           const uint8_t *v, int head_size, int n_rows, int type)
 {
-    const size_t tile_bytes = kv_tile_bytes(type, head_size);
     const int n_keys = rows[n_rows - 1].n_keys;
     pack_queries(packed->q, rows, n_rows, head_size);
     clear_sums(packed->o, n_rows, head_size);
     for (int start = 0; start < n_keys; start += ATTENTION_CHUNK) {
         int n[MAX_ROWS] = {0};
         count_keys(n, rows, n_rows, start, start + ATTENTION_CHUNK);
-        int i = 0; // a row by itself: two tiles keep the multipliers as busy as two rows do
-        for (; n_rows == 1 && i + 2 * KV_TILE <= n[0]; i += 2 * KV_TILE, k += 2 * tile_bytes) {
-            score_tiles(packed->p + i, packed->q, k, head_size, 1, 2, type);
-        }
-        for (; i < n[n_rows - 1]; i += KV_TILE, k += tile_bytes) {
-            score_tiles(packed->p + i * n_rows, packed->q, k, head_size, n_rows, 1, type);
-        }
+        score_chunk(packed, k, n[n_rows - 1], head_size, n_rows, type);
         exp_scores(rows, packed, n, start == 0, n_rows, head_size);
         weigh_values(packed, n, v, head_size, n_rows, type);
+        k += ATTENTION_CHUNK / KV_TILE * kv_tile_bytes(type, head_size);
         v += ATTENTION_CHUNK * kv_row_bytes(type, head_size);
     }
     for (int r = 0; r < n_rows; r++) {

@@ -40,13 +40,11 @@ ALWAYS_INLINE void attend(struct packed *packed, struct row *rows, const int *fi
     v += (size_t)begin * row;
     pack_queries(packed->q, rows, n_rows, head_size);
     clear_sums(packed->o, n_rows, head_size);
-    for (int start = begin, end; start < n_keys; v += (size_t)(end - start) * row, start = end) {
+    for (int start = begin, end; start < n_keys; start = end) {
         int n[MAX_ROWS] = {0};
         end = (start / ATTENTION_CHUNK + 1) * ATTENTION_CHUNK;
         count_keys(n, rows, n_rows, start, end);
-        for (int i = 0; i < n[n_rows - 1]; i += KV_TILE, k += tile_bytes) {
-            score_tiles(packed->p + i * n_rows, packed->q, k, head_size, n_rows, 1, type);
-        }
+        score_chunk(packed, k, n[n_rows - 1], head_size, n_rows, type);
         if (cap != 0.0f) {
             vec_softcap_neon(packed->p, packed->p, cap, (n[n_rows - 1] + 3) / 4 * stride);
         }
@@ -58,6 +56,8 @@ ALWAYS_INLINE void attend(struct packed *packed, struct row *rows, const int *fi
             forget(&rows[r], packed->p + 4 * r, first[r] - begin, n[r], stride);
         }
         weigh_values(packed, n, v, head_size, n_rows, type);
+        k += (size_t)((end - start) / KV_TILE) * tile_bytes;
+        v += (size_t)(end - start) * row;
     }
     for (int r = 0; r < n_rows; r++) {
         write_out(&rows[r], packed->o + 8 * r, 8 * n_rows, head_size);

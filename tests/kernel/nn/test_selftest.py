@@ -54,7 +54,7 @@ def test_portable_operations_are_clean_under_sanitizers(tmp_path: Path) -> None:
 def test_neon_twins_give_the_same_bits(tmp_path: Path, cc: str) -> None:
     if not shutil.which(cc) or not shutil.which("qemu-aarch64"):
         pytest.skip(f"needs {cc} and qemu-aarch64; the booted self-test needs neither")
-    twins = [str(path) for path in sorted((KERNEL_DIR / "nn").glob("*_neon.c"))]
+    twins = [str(path) for path in sorted((KERNEL_DIR / "nn").glob("*_neon.[cS]"))]
     sources = [str(KERNEL_DIR / source) for source in SOURCES]
     driver = [str(HERE / "selftest.c"), str(HERE / "selftest_user.c")]
     program = tmp_path / "selftest"
