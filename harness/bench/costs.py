@@ -32,15 +32,15 @@ TIER_OF_DECODING: Final = {"neon": "neon", "dotprod": "dotprod", "i8mm": "dotpro
 # The rest, the same on every tier. From tests/bench/baseline.json (5 layers of 256, 4 heads of 64,
 # 2 for keys and values, feed-forward 512, vocabulary 2048), decode, cortex-a72, 1 core:
 PER_QUANTISED: Final = 2.10  # "norm, quantise" 14,005: inputs of matrices, 5 * 1280 + 256
-PER_ADDED: Final = 4.13  # "residual, SiLU" 21,160: 5 * (2 * 256 + 512)
+PER_ADDED: Final = 3.44  # "residual, SiLU" 17,610: 5 * (2 * 256 + 512)
 PER_ROTATED: Final = 3.62  # "rope, KV append" 9,260: 5 * (256 + 2 * 128)
 PER_EMBEDDED: Final = 6.37  # "embedding row" 1,631: 256
 PER_LAYER: Final = 867  # "transformer" and "matmul, any type" 4,336: 5
-PER_VOCABULARY: Final = 8.14  # "sampling" 16,664: 2048
-# "attention" 37,477 at 16 tokens, 188,236 at 128: a query's element and key, and what a head costs
+PER_VOCABULARY: Final = 6.70  # "sampling" 13,716: 2048
+# "attention" 37,192 at 16 tokens, 179,904 at 128: a query's element and key, and what a head costs
 # before it sees its first key, in keys.
-PER_KEY_ELEMENT: Final = 1.052  # (188,236 - 37,477) / 112 keys / 5 layers / 256
-KEYS_OF_A_HEAD: Final = 9.3  # 37,477 / (1.052 * 5 * 256) - 18.5 keys, the mean of 17 to 20
+PER_KEY_ELEMENT: Final = 0.995  # (179,904 - 37,192) / 112 keys / 5 layers / 256
+KEYS_OF_A_HEAD: Final = 10.7  # 37,192 / (0.995 * 5 * 256) - 18.5 keys, the mean of 17 to 20
 
 
 def instructions_per_token(
