@@ -4,85 +4,44 @@ Held out: phrasings, and one in eight pairs of device and room. A held-out comma
 (`please ...`), its core (`turn on ...`) or both from the held-out lines.
 """
 
-from dataclasses import dataclass
 from random import Random
 
 from harness.train.corpus.data import devices, listed
 from harness.train.corpus.identity import UNKNOWN
 from harness.train.corpus.invented import invented
 from harness.train.corpus.split import Split, Way, allowed, sections
-from harness.train.corpus.template import Template, fill
+from harness.train.corpus.template import fill
 
 Exchange = tuple[str, str]
 ROOM_QUESTION = "In which room?"
-NO_VERB = ("{x}", "volume")  # how an order without a verb begins
 NONSENSE = "Sorry, I do not understand."
-_BY_ACTIONS = tuple(device for device, actions in devices.DEVICES.items() for _ in actions)
 BLAH = listed("blip zorp wug flonk drib snarf quop mib trag pluff vex zim grut blorp fep")
 
 
 def place(rng: Random, split: Split) -> tuple[str, str]:
-    """A device and a room of this split; every action of every device comes equally often."""
+    """A device and a room of this split."""
     while True:
-        device, room = rng.choice(_BY_ACTIONS), rng.choice(devices.ROOMS)
+        device, room = rng.choice(tuple(devices.DEVICES)), rng.choice(devices.ROOMS)
         if allowed(f"{device}.{room}", split, 8):
             return device, room
 
 
-@dataclass(frozen=True)
-class Words:
-    """How a device is spoken of: `the lamps`, and `in the kitchen` at the end of the order."""
-
-    device: str
-    end: str = ""
-    several: bool = False
-
-
-def spoken(rng: Random, device: str, room: str, article: float) -> Words:
-    """The device and, unless empty, its room, in one of the orders in which people type them.
-
-    `article` is the share of those with a "the" before the device.
-    """
+def spoken(rng: Random, device: str, room: str) -> str:
+    """`the lamp in the kitchen` or `the kitchen lamp`."""
     room = room.replace("_", " ")
-    name, kind = device, rng.random()
-    if device in devices.ALSO and rng.random() < 0.3:
-        name = rng.choice(devices.ALSO[device])
-    several = device in devices.PLURAL or name.endswith("s")
-    the = "the " if rng.random() < article else ""
-    if not room:
-        return Words(f"{the}{name}", several=several)
-    inside = f"in {room}" if not the and rng.random() < 0.3 else f"in the {room}"
-    if kind < 0.4:
-        return Words(f"{the}{room} {name}", several=several)
-    if kind < 0.6:
-        return Words(f"{the}{name}", f" {inside}", several)
-    return Words(f"{the}{name} {inside}", several=several)
+    return f"the {room} {device}" if rng.random() < 0.35 else f"the {device} in the {room}"
 
 
-def core(rng: Random, way: Way, frame: Template, device: str, room: str) -> tuple[str, str, str]:
-    """An order such as `turn on the lamp` for this frame, what it does, and the new value."""
+def core(rng: Random, way: Way, device: str, where: str) -> tuple[str, str, str]:
+    """A bare order such as `turn on the lamp`, what it does, and the new value."""
     action = rng.choice(devices.DEVICES[device])
-    order, value = ordered(rng, way, frame, action, device, room)
-    return order, action, value
-
-
-def ordered(
-    rng: Random, way: Way, frame: Template, action: str, device: str, room: str
-) -> tuple[str, str]:
-    """The order for this action, and the new value; `lamp on` has no verb to put `can you` to."""
-    while True:
-        template = sections("commands")[action].pick(rng, way)
-        if frame.source.startswith("{c}") or not template.source.startswith(NO_VERB):
-            break
-    terse = template.source.startswith(NO_VERB)
-    words = spoken(rng, device, room, 0.4 if terse else 0.8)
-    slots = {"x": words.device, "is": "are" if words.several else "is"}
+    slots = {"x": where, "is": "are" if device in devices.PLURAL else "is"}
     value = devices.VALUES.get(action, "")
     if not value:
         levels = devices.OVEN_LEVELS if device == "oven" else devices.LEVELS[action]
         slots["v"] = str(rng.choice(levels))
         value = slots["v"] + ("%" if action == "dim" else "")
-    return fill(template, rng, slots) + words.end, value
+    return fill(sections("commands")[action].pick(rng, way), rng, slots), action, value
 
 
 def key_of(device: str, room: str, action: str) -> str:
@@ -107,23 +66,22 @@ def exchanges(rng: Random, split: Split, state: dict[str, str]) -> list[Exchange
     polite = sections("commands")["polite"].pick(rng, frame)
     device, room = place(rng, split)
     if kind < 0.28:
-        order, action, value = core(rng, inner, polite, device, "")
+        order, action, value = core(rng, inner, device, f"the {device}")
         slots = {"c": order, "r": room.replace("_", " ")}
         state[key_of(device, room, action)] = value
         reply = fill(sections("commands")["room"].pick(rng, split), rng, slots)
         done = f"{key_of(device, room, action)}={value}"
         return [(fill(polite, rng, slots), ROOM_QUESTION), (reply, done)]
-    both = sections("commands")["and"].pick(rng, frame)
-    twice = kind < 0.38
-    order, action, value = core(rng, inner, both if twice else polite, device, room)
+    order, action, value = core(rng, inner, device, spoken(rng, device, room))
     done = f"{key_of(device, room, action)}={value}"
     state[key_of(device, room, action)] = value
-    if twice:
+    if kind < 0.38:
         first = (device, room)
         while (device, room) == first:
             device, room = place(rng, split)
-        second, action, value = core(rng, inner, both, device, room)
+        second, action, value = core(rng, inner, device, spoken(rng, device, room))
         state[key_of(device, room, action)] = value
+        both = sections("commands")["and"].pick(rng, frame)
         text = fill(both, rng, {"c": order, "c2": second})
         return [(text, f"{done}; {key_of(device, room, action)}={value}")]
     turns = [(fill(polite, rng, {"c": order}), done)]
@@ -148,12 +106,15 @@ def _refusal(rng: Random, split: Split) -> Exchange:
         if allowed(f"{device}.{room}", split, 8):
             break
     what = f"device {device}" if kind <= 0.7 else f"room {room}"
-    action = rng.choice(("on", "off", "open", "close", "lock", "unlock"))
+    where = f"the {device} in the {room.replace('_', ' ')}"
+    action = rng.choice(("on", "off", "open", "close"))
     if kind > 0.7:
         action = rng.choice([a for a in devices.DEVICES[device] if a in devices.VALUES])
-    polite = commands["polite"].pick(rng, split)
-    order, _ = ordered(rng, split, polite, action, device, room)
-    return fill(polite, rng, {"c": order}), f"Sorry, I do not know the {what}."
+    slots = {"x": where, "is": "are" if device in devices.PLURAL else "is"}
+    slots["c"] = fill(commands[action].pick(rng, split), rng, slots)
+    return fill(
+        commands["polite"].pick(rng, split), rng, slots
+    ), f"Sorry, I do not know the {what}."
 
 
 def _nonsense(rng: Random, split: Split) -> str:
@@ -167,7 +128,7 @@ def _nonsense(rng: Random, split: Split) -> str:
 
 def switchable(state: dict[str, str]) -> list[str]:
     """Keys whose value can be asked about with yes or no."""
-    return [key for key, value in state.items() if value in devices.OTHER]
+    return [k for k, v in state.items() if v in ("on", "off", "open", "closed")]
 
 
 def _state_question(rng: Random, split: Split, state: dict[str, str]) -> Exchange:
@@ -177,8 +138,7 @@ def _state_question(rng: Random, split: Split, state: dict[str, str]) -> Exchang
     else:
         device, room = _unsaid(rng, split, state)
     now = state.get(f"{device}.{room}", "")
-    usual = now or ("on" if "on" in devices.DEVICES[device] else "open")
-    value = rng.choice((usual, devices.OTHER[usual]))
+    value = rng.choice(("on", "off") if "on" in devices.DEVICES[device] else ("open", "closed"))
     verb = "are" if device in devices.PLURAL else "is"
     where = f"the {device} in the {room.replace('_', ' ')}"
     slots = {"x": where, "v": value, "is": verb}
@@ -206,6 +166,6 @@ def initial_state(rng: Random, split: Split) -> dict[str, str]:
     for _ in range(rng.randint(1, 4)):
         device, room = place(rng, split)
         action = rng.choice(devices.DEVICES[device])
-        if devices.VALUES.get(action) in devices.OTHER:
+        if action in ("on", "off", "open", "close"):
             state[f"{device}.{room}"] = devices.VALUES[action]
     return state

@@ -35,20 +35,18 @@ def board(rng: Random, split: Split) -> str:
         if kind < 0.3:
             return rng.choice(devices.MAIN_BOARDS)
         if kind < 0.65:
-            words = [invented(rng).capitalize() for _ in range(rng.choice((1, 1, 1, 2)))]
-            return " ".join((*words, *_model(rng)))
+            return f"{invented(rng).capitalize()} {_model(rng)}"
     while True:
         name = f"{rng.choice(devices.MAKERS)} {rng.choice(devices.MODELS)}"
         if allowed(f"board {name}", split, 6):
             return name
 
 
-def _model(rng: Random) -> list[str]:
-    """`7`, `M3`, `Zero`, and now and then an edition, as in `4 Model B`."""
+def _model(rng: Random) -> str:
     number = str(rng.randrange(1, 100))
-    letter = rng.choice("ABCDEFGHKMNPRSTXZ")
-    model = rng.choice((number, letter + number, rng.choice(devices.MODELS)))
-    return [model, *rng.choice(((), (), (), (), ("Model", letter), ("Rev", number)))]
+    return rng.choice(
+        (number, rng.choice("ABCDEFGHKMNPRSTXZ") + number, rng.choice(devices.MODELS))
+    )
 
 
 def system(rng: Random, split: Split) -> System:
@@ -80,9 +78,6 @@ def _vary(rng: Random, facts: dict[str, str]) -> None:
 def answer(what: str, known: System) -> str:
     """The answer to a question of section `what`, from the facts alone."""
     if what == "what":
-        told = [answer(fact, known) for fact in ("board", "cores") if fact in known.facts]
-        return " ".join((answer("who", known), *told))
-    if what == "who":
         return f"I am {known.name}, a small language model on bare metal."
     if what == "whoname":
         return f"My name is {known.name}."
@@ -98,17 +93,16 @@ def answer(what: str, known: System) -> str:
     }[what]
 
 
-PRACTISED = ("what", "who", "whoname", "board", "cores", "ram", "cpu", "clock")
-QUESTIONS = (*PRACTISED, "board", "cores")
-UNASKED = 0.15  # of practice: a question with which no line of facts can help
+QUESTIONS = ("what", "whoname", "board", "board", "cores", "cores", "ram", "cpu", "clock")
+
+
+PRACTISED = ("what", "whoname", "board", "cores", "ram", "cpu", "clock")
 
 
 def practice(rng: Random, split: Split, known: System) -> list[tuple[str, str]]:
     """Two to five different questions, board and CPU most often: their names must be copied."""
     asked = rng.sample(PRACTISED, rng.randint(2, 5))
     asked += [what for what in ("board", "cpu") if what not in asked and rng.random() < 0.6]
-    if rng.random() < UNASKED:
-        asked.append("unknown")
     rng.shuffle(asked)
     chat = sections("chat")
     return [(fill(chat[what].pick(rng, split), rng, {}), answer(what, known)) for what in asked]

@@ -1,6 +1,5 @@
 """The endless mixture: every document from its own random generator, so any slice can be remade."""
 
-import re
 from collections.abc import Iterator
 from itertools import count
 from random import Random
@@ -15,21 +14,19 @@ from harness.train.corpus.template import fill, parse, polish
 # Documents, not bytes: a story is as long as seven sums. What has one right answer is learnt from
 # practice, so there is more of it than a person would say.
 WEIGHTS = {
-    "story": 9,
+    "story": 8,
     "story-request": 6,
     "story-question": 10,
     "story-quiz": 10,
-    "greeting": 14,
+    "greeting": 6,
     "arithmetic": 34,
     "arithmetic-words": 12,
     "clock": 16,
     "clock-rare": 10,
     "identity": 20,
-    "command": 22,
-    "mixed": 14,
+    "command": 18,
+    "mixed": 10,
 }
-# The share that begins with a line of facts, as every talk on a device does.
-TOLD = {"identity": 0.85, "command": 0.6, "mixed": 0.85, "greeting": 0.6, "arithmetic": 0.35}
 _KINDS = tuple(kind for kind, weight in WEIGHTS.items() for _ in range(weight))
 TOPICS = tuple(
     parse(topic)
@@ -42,9 +39,6 @@ TOPICS = tuple(
         "{h} and {o.a}",
     )
 )
-SHORT = 60  # letters of a line that some people type without any capitals
-LOUD = 16  # and of one that comes in nothing else now and then
-_NAME = re.compile(r"(?<=[^.!?] )(?!I\b|CPU|RAM)[A-Z]|[A-Z][a-z]+ has\b")
 
 Exchange = tuple[str, str]
 
@@ -63,7 +57,7 @@ def document(seed: int, split: Split, index: int, kind: str = "") -> Document:
     if kind == "story":
         return Document(kind, text=tell(rng, split).text)
     known = identity.system(rng, split)
-    spoken_to = rng.random() < TOLD.get(kind, 0.25)
+    spoken_to = rng.random() < {"identity": 0.85, "command": 0.6, "mixed": 0.8}.get(kind, 0.25)
     if spoken_to and kind in ("command", "mixed") and rng.random() < 0.6:
         known.state |= commands.initial_state(rng, split)
     if not spoken_to:
@@ -71,7 +65,7 @@ def document(seed: int, split: Split, index: int, kind: str = "") -> Document:
     line = known.line()
     turns = [Turn("system", line)] if spoken_to else []
     for question, reply in _exchanges(rng, split, kind, known):
-        turns += [Turn("user", typed(rng, question)), Turn("assistant", reply)]
+        turns += [Turn("user", _typed(rng, question)), Turn("assistant", reply)]
     return Document(kind, turns=tuple(turns))
 
 
@@ -128,19 +122,10 @@ def story_questions(rng: Random, split: Split, most: int = 5) -> list[Exchange]:
     return [(fill(wish, rng, {"topic": story.slots["h"]}), story.text), *asked]
 
 
-def typed(rng: Random, text: str) -> str:
-    """As people type: sometimes no capitals, sometimes no mark at the end, or another one."""
+def _typed(rng: Random, text: str) -> str:
+    """As people type: sometimes a small first letter, sometimes no mark at the end."""
     kind = rng.random()
-    if kind < 0.45:
+    if kind < 0.5:
         return text[0].upper() + text[1:]
-    if len(text) < SHORT and not _NAME.search(text):
-        if kind < 0.48 and len(text) < LOUD:
-            return text.upper()
-        text = text.lower()
-    elif not text.startswith(("I ", "I'")):
-        text = text[0].lower() + text[1:]
-    if kind < 0.75:
-        return text.rstrip(".!? ")
-    if text[-1] in ".!" and kind < 0.85:
-        return text[:-1] + rng.choice(".!")
-    return text
+    text = text[0].lower() + text[1:] if not text.startswith(("I ", "I'")) else text
+    return text.rstrip(".!? ") if kind < 0.75 else text

@@ -10,9 +10,7 @@ TENS = ("", "", *listed("twenty thirty forty fifty sixty seventy eighty ninety")
 
 
 def in_words(n: int) -> str:
-    """0 to 100, in words: `twenty-one`."""
-    if n == 100:
-        return "one hundred"
+    """0 to 99, in words: `twenty-one`."""
     if n < 20:
         return ONES[n]
     return TENS[n // 10] + (f"-{ONES[n % 10]}" if n % 10 else "")

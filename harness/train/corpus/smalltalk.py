@@ -1,4 +1,4 @@
-"""Greetings, names, thanks and goodbyes: each has one answer, wherever in a talk it comes."""
+"""Greetings, names, thanks and goodbyes."""
 
 from random import Random
 
@@ -9,39 +9,33 @@ from harness.train.corpus.template import fill
 HELP = "How can I help you?"
 ABLE = "I can tell stories, answer questions, do sums, read the clock and switch devices."
 PARTS = ("morning", "afternoon", "evening")
-ANSWERS = {
-    "hello": f"Hello! {HELP}",
-    "hello part": f"Good {{part}}! {HELP}",
-    "how": f"I am well, thank you. {HELP}",
-    "able": ABLE,
-    "thanks": "You are welcome.",
-    "bye": "Goodbye!",
-}
-_GREETINGS = ("hello", "hello", "hello part", "how")
 
 
-def say(rng: Random, split: Split, what: str) -> tuple[str, str]:
-    """Something of section `what` of chat.txt, and its answer."""
+def greeting(rng: Random, split: Split) -> tuple[str, str]:
+    """A hello and its answer, which depends on what was said."""
     part = rng.choice(PARTS)
-    text = fill(sections("chat")[what].pick(rng, split), rng, {"part": part})
-    return text, ANSWERS[what].format(part=part)
+    text = fill(sections("chat")["hello"].pick(rng, split), rng, {"part": part})
+    if "are you" in text.lower():
+        return text, f"I am well, thank you. {HELP}"
+    if part in text:
+        return text, f"Good {part}! {HELP}"
+    return text, f"Hello! {HELP}"
 
 
 def exchanges(rng: Random, split: Split) -> list[tuple[str, str]]:
-    """One to five turns of small talk; any of them may be the first."""
-    turns = [say(rng, split, rng.choice(_GREETINGS))] if rng.random() < 0.5 else []
-    if rng.random() < 0.25:
-        turns += _names(rng, split)
-    for what, share in (("how", 0.15), ("able", 0.35), ("thanks", 0.45), ("bye", 0.3)):
-        if rng.random() < share:
-            turns.append(say(rng, split, what))
-    return turns or [say(rng, split, rng.choice(tuple(ANSWERS)))]
-
-
-def _names(rng: Random, split: Split) -> list[tuple[str, str]]:
+    """One to three turns of small talk."""
     chat = sections("chat")
-    name = rng.choice((*GIRLS, *BOYS))
-    turns = [(fill(chat["name"].pick(rng, split), rng, {"name": name}), f"Hello, {name}!")]
-    if rng.random() < 0.5:
-        turns.append((fill(chat["my name"].pick(rng, split), rng, {}), f"Your name is {name}."))
+    turns = [greeting(rng, split)] if rng.random() < 0.7 else []
+    kind = rng.random()
+    if kind < 0.4:
+        name = rng.choice((*GIRLS, *BOYS))
+        turns.append((fill(chat["name"].pick(rng, split), rng, {"name": name}), f"Hello, {name}!"))
+        if kind < 0.2:
+            turns.append((fill(chat["my name"].pick(rng, split), rng, {}), f"Your name is {name}."))
+    elif kind < 0.6:
+        turns.append((fill(chat["able"].pick(rng, split), rng, {}), ABLE))
+    if kind > 0.5 or not turns:
+        turns.append((fill(chat["thanks"].pick(rng, split), rng, {}), "You are welcome."))
+    if rng.random() < 0.25:
+        turns.append((fill(chat["bye"].pick(rng, split), rng, {}), "Goodbye!"))
     return turns

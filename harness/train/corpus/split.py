@@ -7,7 +7,6 @@ products only the phrasings are held out: training has the whole times table. Na
 copied and nonsense words are partly or wholly of other lists in `train` than in `valid`.
 """
 
-import re
 import zlib
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +21,6 @@ Split = Literal["train", "valid"]
 # those of training itself.
 Way = Literal["train", "valid", "all"]
 
-_TIMES = re.compile(r"(?:(\d+) \* )?(.*)")
 DATA = Path(__file__).parent / "data"
 
 
@@ -42,13 +40,12 @@ class Variants:
 
 
 def variants(lines: list[str]) -> Variants:
-    """`~` marks the held-out lines, `+` those for training alone; `3 * ` counts a line thrice."""
-    found: dict[str, list[Template]] = {"": [], "~": [], "+": []}
-    for line in lines:
-        mark = line[0] if line[0] in found else ""
-        times, text = _TIMES.findall(line[len(mark) :].strip())[0]
-        found[mark] += [parse(text)] * int(times or 1)
-    return Variants(tuple(found[""]), tuple(found["~"]), tuple(found["+"]))
+    """`~` marks the held-out lines, `+` those for training alone."""
+    return Variants(
+        tuple(parse(line) for line in lines if line[0] not in "~+"),
+        tuple(parse(line[1:].strip()) for line in lines if line.startswith("~")),
+        tuple(parse(line[1:].strip()) for line in lines if line.startswith("+")),
+    )
 
 
 @cache

@@ -23,7 +23,7 @@ class Story:
 
 
 def tell(rng: Random, split: Split, plot: Plot | None = None) -> Story:
-    """One story; `plot` fixes the plot, otherwise chance does. Its end names nobody new."""
+    """One story; `plot` fixes the plot, otherwise chance does."""
     if plot is None:
         plot = plots()[int(rng.random() * len(plots()))]
     slots = cast.choose(rng, plot, split)
@@ -42,8 +42,5 @@ def tell(rng: Random, split: Split, plot: Plot | None = None) -> Story:
             world.apply(effect)
         if beat is plot.beats[0] and rng.random() < DETAILED:
             beats.append(one(shared["detail"].pick(rng, split)))
-    told = " ".join(beats)
-    beats.append(end := one(shared[plot.settings["end"]].pick(rng, split)))
-    while any(slots[role] in end and slots[role] not in told for role in "fgn"):
-        beats[-1] = end = one(shared[plot.settings["end"]].pick(rng, split))
+    beats.append(one(shared[plot.settings["end"]].pick(rng, split)))
     return Story(plot, polish(" ".join(beats)), slots, world)

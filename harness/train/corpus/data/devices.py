@@ -24,13 +24,11 @@ DEVICES = {
     "blinds": ("open", "close"),
     "curtains": ("open", "close"),
     "window": ("open", "close"),
-    "gate": ("open", "close", "lock", "unlock"),
-    "door": ("open", "close", "lock", "unlock"),
+    "gate": ("open", "close"),
+    "door": ("lock", "unlock", "open", "close"),
     "music": ("play", "stop", "volume"),
 }
 PLURAL = ("blinds", "curtains")
-# What people say for one of DEVICES; of an `s` at the end there may be more than one.
-ALSO = {"lamp": ("lamps",), "light": ("lights", "lights"), "television": ("tv",)}
 VALUES = {
     "on": "on",
     "off": "off",
@@ -41,10 +39,7 @@ VALUES = {
     "play": "play",
     "stop": "stop",
 }
-REVERSE = {"on": "off", "off": "on"}
-# Values that are asked about with yes or no, and what else they could be.
-OTHER = {"on": "off", "off": "on", "open": "closed", "closed": "open"}
-OTHER |= {"locked": "unlocked", "unlocked": "locked"}
+REVERSE = {"on": "off", "off": "on", "open": "close", "close": "open"}
 LEVELS = {
     "dim": tuple(range(5, 100, 5)),
     "set": tuple(range(15, 31)),
@@ -63,7 +58,6 @@ NOT_ROOMS = listed(
 MAIN_BOARDS = (
     *("QEMU virt", "Raspberry Pi 3", "Raspberry Pi 4", "Raspberry Pi 5", "Raspberry Pi Zero 2 W"),
     *("QEMU virt", "Raspberry Pi 3B", "Raspberry Pi 4B", "RK3588", "Orange Pi 5"),
-    *("Raspberry Pi 4 Model B", "Raspberry Pi 3 Model B", "Raspberry Pi 5 Model B"),
 )
 MAKERS = listed(
     "Rock Orange_Pi Banana_Pi Radxa Odroid Pine Cedar Falcon Onyx Tinker Lemon Khadas Nano_Pi "

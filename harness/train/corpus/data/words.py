@@ -172,7 +172,6 @@ MACROS = {
     "ran": "[ran|hurried|rushed|raced|dashed|went quickly]",
     "walked": "[walked|went|strolled|wandered|set off]",
     "then": "[after a while|after that|a little later|soon|before long|a moment later|at last]",
-    "finally": "[at last|in the end|after a long time|a long time later]",
     "suddenly": "[suddenly|just then|all at once|at that moment|all of a sudden]",
     "very": "[very|very|really]",
     "big": "[big|large|huge|great]",

@@ -19,8 +19,6 @@ from harness.train.corpus.split import Split
 
 SPLITS: tuple[Split, ...] = ("train", "valid")
 NUMBERS = {in_words(n): n for n in range(100)}
-TENS = "|".join(in_words(n) for n in range(20, 100, 10))
-ONES = "|".join(in_words(n) for n in range(1, 10))
 
 
 @cache
@@ -36,8 +34,7 @@ def exchanges(kind: str) -> Iterator[tuple[str, str]]:
 
 
 def numbers(text: str) -> list[int]:
-    text = re.sub(rf"\b({TENS}) ({ONES})\b", r"\1-\2", text.lower().replace("one hundred", "100"))
-    found = re.findall(r"\d+|[a-z]+(?:-[a-z]+)?", text)
+    found = re.findall(r"\d+|[a-z]+(?:-[a-z]+)?", text.lower())
     return [int(w) if w.isdigit() else NUMBERS[w] for w in found if w.isdigit() or w in NUMBERS]
 
 
@@ -76,8 +73,7 @@ def test_arithmetic_is_right() -> None:
         else:
             assert a * b == result
         assert re.fullmatch(
-            r"\d+ [-+x] \d+ = \d+\.|[A-Z][a-z-]+ [a-z]+ [a-z-]+ is (?:one hundred|[a-z-]+)\.",
-            answer,
+            r"\d+ [-+x] \d+ = \d+\.|[A-Z][a-z-]+ [a-z]+ [a-z-]+ is [a-z-]+\.", answer
         )
         checked += 1
     assert checked > 2000
@@ -157,15 +153,9 @@ def test_questions_about_state_agree_with_what_was_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asks", "fact"),
-    [
-        (r"cores|processors|cpus", "cores"),
-        (r"memory|\bram\b", "ram"),
-        (r"cpu\b(?! cores)|processor\b", "cpu"),
-        (r"(your|which|what|the|this) board\b(?! have)", "board"),
-    ],
+    ("word", "fact"), [("cores", "cores"), ("memory", "ram"), ("CPU", "cpu"), ("board", "board")]
 )
-def test_identity_is_read_from_the_system_prompt(asks: str, fact: str) -> None:
+def test_identity_is_read_from_the_system_prompt(word: str, fact: str) -> None:
     checked = 0
     for document in sample():
         if document.kind != "identity":
@@ -174,9 +164,9 @@ def test_identity_is_read_from_the_system_prompt(asks: str, fact: str) -> None:
         facts = dict(re.findall(r"(\w+)=([^;]+)", first.text)) if first.role == "system" else {}
         turns = [turn.text for turn in document.turns if turn.role != "system"]
         for question, answer in zip(turns[::2], turns[1::2], strict=True):
-            about = "cores|memory|ram|cpu|processor"
-            other = re.sub(asks, "", question.lower()) if fact != "board" else question.lower()
-            if re.search(asks, question.lower()) and not re.search(about, other):
+            own = {"cores": "cores", "memory": "memory|RAM", "CPU": "CPU", "board": "your board"}
+            other = "cores|memory|RAM|CPU" if word == "board" else "^$"
+            if re.search(own[word], question) and not re.search(other, question):
                 assert answer == UNKNOWN or facts[fact] in answer, (question, answer)
                 assert (answer == UNKNOWN) == (fact not in facts)
                 checked += 1
