@@ -48,7 +48,7 @@ static: setup-test
 	$(PYTHON) -m mypy
 
 unit: setup-test
-	$(PYTEST) -n auto -m "not target and not slow" # a worker more reads all tests once more
+	$(PYTEST) -n $$(($$(nproc) + 1)) -m "not target and not slow" # a worker more than cores: some tests wait
 
 test: check ## everything: also boots images in QEMU
 	$(PYTEST) -n auto -m "target or slow"

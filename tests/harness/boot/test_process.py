@@ -51,6 +51,7 @@ def test_a_program_that_is_not_there_is_told() -> None:
     process.stop()
 
 
+@pytest.mark.slow
 def test_stop_ends_a_program_that_ignores_sigterm() -> None:
     process = Process([SH, "-c", "trap '' TERM; echo ready >&2; while :; do sleep 1; done"])
     while "ready" not in process.stderr_tail():

@@ -253,6 +253,7 @@ def test_a_qemu_that_cannot_be_started_leaves_no_descriptor(
     assert set(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
 
+@pytest.mark.slow
 def test_a_qemu_that_never_answers_is_given_up(
     board: Board,
     image: Image,

@@ -89,6 +89,7 @@ def test_a_bad_end_is_an_error_even_after_good_answers(tmp_path: Path, blob: Pat
         talk()
 
 
+@pytest.mark.slow
 def test_nothing_is_left_after_an_exception(tmp_path: Path, blob: Path) -> None:
     twin = program(tmp_path, "echo $$; trap '' TERM; cat; exec sleep 60")
     pid = 0

@@ -117,6 +117,7 @@ def test_pieces_with_broken_utf8_never_print_half_characters() -> None:
     assert result.pieces == tuple(pieces)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_noisy_line_changes_nothing(seed: int) -> None:
     with fake_device() as (stream, _):
@@ -141,6 +142,7 @@ def test_a_panic_in_mid_answer_raises_its_report_at_once() -> None:
     assert time.monotonic() - start < 5
 
 
+@pytest.mark.slow
 def test_a_panic_without_end_is_raised_after_silence() -> None:
     script = Script(panic_after=0, panic=b"\0PANIC cpu=3 a.c:1: no en")
     with fake_device(script) as (stream, _), pytest.raises(TargetPanic) as error:
@@ -148,6 +150,7 @@ def test_a_panic_without_end_is_raised_after_silence() -> None:
     assert error.value.report == "PANIC cpu=3 a.c:1: no en"
 
 
+@pytest.mark.slow
 def test_a_silent_target_is_an_error_with_its_last_lines() -> None:
     with (
         fake_device(Script(mute_after=1)) as (stream, _),
@@ -157,6 +160,7 @@ def test_a_silent_target_is_an_error_with_its_last_lines() -> None:
     assert "HARNESS_TIMEOUT_SCALE" in error.value.hint
 
 
+@pytest.mark.slow
 def test_a_slow_target_that_keeps_talking_is_waited_for() -> None:
     with fake_device(Script(token_s=0.5)) as (stream, _):
         assert connected(stream, timeout_s=1.5).generate("Hi", GREEDY).stop == "length"

@@ -16,6 +16,8 @@ pytest.importorskip("sentencepiece", reason="training needs the extra [train]: s
 
 from harness.train.finish import Facts, write_card  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 DONE = Progress(step=90, n_steps=90, minutes=3.0, tokens=9000, elapsed_s=90.0)
 CLAIM = "gives the same weights, bit for bit"
 

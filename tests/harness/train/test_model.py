@@ -12,6 +12,8 @@ torch = pytest.importorskip("torch", reason="training needs the extra [train]: t
 
 from harness.train.model import INIT_STD, Llama, init_weights  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("n_layer", [1, 8])
 def test_what_adds_to_the_residual_stream_begins_smaller_in_a_deeper_model(n_layer: int) -> None:

@@ -11,6 +11,7 @@ def exp_of(nn: Library, x: exact.Floats) -> exact.Floats:
     return np.array([nn.float_of("exp_f32", value) for value in x], np.float32)
 
 
+@pytest.mark.slow
 def test_exp_is_its_definition_and_within_its_error(nn: Library, rng: np.random.Generator) -> None:
     x = np.concatenate([rng.uniform(-87, 88, 20000), rng.uniform(-1, 1, 5000)]).astype(np.float32)
     got = exp_of(nn, x)

@@ -51,6 +51,7 @@ def test_turns_alternate_and_end_with_the_assistant() -> None:
             assert not re.search(r"[\[\]{}|<>~]|  |^\s|\s$", turn.text), turn.text
 
 
+@pytest.mark.slow
 def test_system_prompts_have_the_fixed_form() -> None:
     line = re.compile(
         r"You are [A-Z][a-z]+, a small language model on bare metal\."

@@ -98,6 +98,7 @@ def test_prompts_of_the_splits_are_disjoint(kind: str) -> None:
     assert train.isdisjoint(valid)
 
 
+@pytest.mark.slow
 def test_evaluation_prompts_are_not_in_training() -> None:
     """Those that are of one sentence; stories are long, and greetings and facts few."""
     kinds = ("command", "arithmetic", "arithmetic-words", "clock", "clock-rare", "mixed")
