@@ -5,15 +5,16 @@
 #include "nn/attention_softmax_neon.h"
 
 // attention_f16_neon.S: scores of n_tiles >= 1 tiles of keys, and values of n_quads >= 1 times four
-// keys, of eight rows as they lie in struct packed. head_size: a multiple of eight.
+// keys, of eight rows as they lie in struct packed. head_size: a multiple of eight
+// (rows_at_once()).
 void attention_scores_f16_neon(float *p, const float *q, const void *tiles, unsigned n_tiles,
                                unsigned head_size);
 void attention_values_f16_neon(float *o, const float *p, const void *v, size_t row_bytes,
                                unsigned n_quads, unsigned head_size);
 
-ALWAYS_INLINE bool in_assembly(int n_rows, int head_size, int type)
+ALWAYS_INLINE bool in_assembly(int n_rows, int type)
 {
-    return type == KV_TYPE_F16 && n_rows == 8 && head_size % 8 == 0;
+    return type == KV_TYPE_F16 && n_rows == 8;
 }
 
 // acc[r] += value * factor[r][lane]; a lane number must be a literal.
@@ -121,7 +122,7 @@ ALWAYS_INLINE void score_chunk(struct packed *packed, const uint8_t *tiles, int 
 {
     const size_t tile_bytes = kv_tile_bytes(type, head_size);
     int i = 0;
-    if (in_assembly(n_rows, head_size, type) && n > 0) {
+    if (in_assembly(n_rows, type)) {
         attention_scores_f16_neon(packed->p, packed->q, tiles,
                                   (unsigned)(n + KV_TILE - 1) / KV_TILE, (unsigned)head_size);
         return;
@@ -225,7 +226,7 @@ ALWAYS_INLINE void weigh_values(struct packed *packed, const int *n, const uint8
     const int n_groups = n_rows == 1 ? MAX_GROUPS : n_rows <= 4 ? 2 : 1; // registers for the sums
     float *o = packed->o;
     int d = 0, begin = 0;
-    if (in_assembly(n_rows, head_size, type)) {
+    if (in_assembly(n_rows, type)) {
         begin = n[0] / 4 * 4;
         if (begin > 0) {
             attention_values_f16_neon(o, packed->p, v, row, (unsigned)begin / 4,

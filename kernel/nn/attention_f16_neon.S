@@ -24,18 +24,11 @@
     ld1     {v20.4s, v21.4s, v22.4s, v23.4s}, [\from], #64
 .endm
 
-.macro load_sums from
-    ld1     {v0.4s, v1.4s, v2.4s, v3.4s}, [\from], #64
-    ld1     {v4.4s, v5.4s, v6.4s, v7.4s}, [\from], #64
-    ld1     {v8.4s, v9.4s, v10.4s, v11.4s}, [\from], #64
-    ld1     {v12.4s, v13.4s, v14.4s, v15.4s}, [\from], #64
-.endm
-
-.macro store_sums to
-    st1     {v0.4s, v1.4s, v2.4s, v3.4s}, [\to], #64
-    st1     {v4.4s, v5.4s, v6.4s, v7.4s}, [\to], #64
-    st1     {v8.4s, v9.4s, v10.4s, v11.4s}, [\to], #64
-    st1     {v12.4s, v13.4s, v14.4s, v15.4s}, [\to], #64
+.macro sums op, at                  // ld1 or st1
+    \op     {v0.4s, v1.4s, v2.4s, v3.4s}, [\at], #64
+    \op     {v4.4s, v5.4s, v6.4s, v7.4s}, [\at], #64
+    \op     {v8.4s, v9.4s, v10.4s, v11.4s}, [\at], #64
+    \op     {v12.4s, v13.4s, v14.4s, v15.4s}, [\at], #64
 .endm
 
 .macro widen low, high, halves
@@ -122,7 +115,7 @@ attention_scores_f16_neon:
     four_elements fmla, load_keys
     four_elements fmla
     b.ne    2b
-3:  store_sums x0
+3:  sums    st1, x0
     subs    w3, w3, #1
     b.ne    1b
     restore_vectors
@@ -155,7 +148,7 @@ attention_values_f16_neon:
 1:  mov     x6, x0
     mov     x7, x1
     mov     x8, x2
-    load_sums x6
+    sums    ld1, x6
     tbz     w4, #0, 2f
     four_values
 2:  lsr     w9, w4, #1
@@ -164,7 +157,7 @@ attention_values_f16_neon:
     four_values
     four_values
     b.ne    3b
-4:  store_sums x0
+4:  sums    st1, x0
     add     x2, x2, #16
     subs    w5, w5, #8
     b.ne    1b

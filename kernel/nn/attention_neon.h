@@ -9,10 +9,11 @@
 // would save 5 % at heads of 128, and cost each core 4 KiB more of its stack.
 #define MAX_PACKED (2 * ATTENTION_MAX_HEAD)
 
-// Query rows that go together: 8, 4, 2 or 1.
+// Query rows that go together: 8, 4, 2 or 1; eight of heads of whole eights only, which is what the
+// loops of attention_f16_neon.S know.
 ALWAYS_INLINE int rows_at_once(int n, int head_size)
 {
-    int n_rows = ATTENTION_ROWS;
+    int n_rows = head_size % 8 == 0 ? ATTENTION_ROWS : ATTENTION_ROWS / 2;
     while (n_rows > 1 && (n_rows > n || n_rows * ((head_size + 7) & ~7) > MAX_PACKED)) {
         n_rows /= 2;
     }

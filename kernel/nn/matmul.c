@@ -30,9 +30,6 @@
 // would be as much code again.
 #define IN_IMAGE(type) (PRODUCT_TYPES >> (type) & 1)
 
-// What the model itself multiplies with comes first: fewer looks at the type of a matrix.
-#define IN_MODEL(type) (MATRIX_TYPES >> (type) & 1)
-
 // The model's own come first: a product then costs fewer looks at its type.
 #define IN_MODEL(type) (MATRIX_TYPES >> (type) & 1)
 

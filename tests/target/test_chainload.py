@@ -157,7 +157,7 @@ def sent_over_a_bad_line(
             started = chainload(port, kernel)
             wire.to_host = wire.to_board = unharmed
             assert started.pushed.crc == zlib.crc32(kernel)
-            assert noise_out.faults > len(kernel) * rate / 2
+            assert noise_out.faults > len(kernel) * rate
             assert noise_in.faults > 0
             yield assert_same(started.stream, built, wanted)
         finally:

@@ -22,7 +22,7 @@ from toolchain import compile_flags, find_toolchain, link_flags
 pytestmark = pytest.mark.target
 
 COMPILERS = ("clang", "aarch64-linux-gnu-gcc")
-BUDGET = 640 << 10  # bytes
+BUDGET = 512 << 10  # bytes
 SELFTEST = ROOT / "tests" / "kernel" / "nn"
 LACKS = {
     "cortex-a53": {"dotprod", "i8mm"},
